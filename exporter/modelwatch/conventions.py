@@ -1,0 +1,255 @@
+"""Every metric name, label, unit, help text and bucket list of modelwatch: once.
+
+Code, rules and dashboards import from here, so that a name can't be spelt two ways (contract section 2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+MetricType = Literal["counter", "gauge", "histogram"]
+
+PREFIX = "modelwatch_"
+DEFAULT_METRICS_PORT = 9100
+DEFAULT_SIDECAR_PORT = 9877
+
+MODEL_ID = "model_id"
+MODEL_VERSION = "model_version"
+SEGMENT = "segment"
+PROFILE = "profile"
+FEATURE = "feature"
+WINDOW = "window"
+DRIFT_TYPE = "drift_type"
+
+MODEL_LABELS = (MODEL_ID, MODEL_VERSION)
+PROFILE_LABELS = (*MODEL_LABELS, PROFILE, SEGMENT)
+
+OTHER = "__other__"
+UNSEEN = "__unseen__"
+
+LATENCY_BUCKETS_SECONDS: tuple[float, ...] = (
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0,
+)  # fmt: skip
+"""Upper bounds in seconds; a configured latency threshold is added to them."""
+
+DRIFT_TYPES = ("data", "prediction", "concept", "multivariate")
+DRIFT_STATES = (
+    "ok", "drift", "held", "learning", "warming_up", "insufficient_data", "insufficient_labels", "no_reference", "failed",
+)  # fmt: skip
+INVALID_REASONS = ("type", "parse", "too_big")
+SIDES = ("below", "above")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric family: its full exposed name, type, help text and label names in order."""
+
+    name: str
+    type: MetricType
+    help: str
+    labels: tuple[str, ...]
+
+
+def _metric(name: str, type_: MetricType, help_: str, *labels: str) -> Metric:
+    return Metric(PREFIX + name, type_, help_, labels)
+
+
+# Exposed where predictions are made (contract 2.1).
+PREDICTIONS = _metric(
+    "predictions_total", "counter", "Attempted predictions, sampled or not, failed or not.", *MODEL_LABELS
+)
+PREDICTION_ERRORS = _metric("prediction_errors_total", "counter", "Attempted predictions that failed.", *MODEL_LABELS)
+PREDICTION_LATENCY = _metric("prediction_latency_seconds", "histogram", "Time one prediction took.", *MODEL_LABELS)
+SAMPLED_PREDICTIONS = _metric(
+    "sampled_predictions_total", "counter", "Predictions whose features were looked at.", *MODEL_LABELS
+)
+PREDICTION_VALUE = _metric(
+    "prediction_value", "histogram", "Predicted values inside the reference range.", *PROFILE_LABELS
+)
+PREDICTION_CLASS = _metric(
+    "prediction_class_total", "counter", "Predictions by predicted class.", *MODEL_LABELS, SEGMENT, "class"
+)
+FEATURE_VALUE = _metric(
+    "feature_value", "histogram", "Values of a numeric feature inside the reference range.", *PROFILE_LABELS, FEATURE
+)
+FEATURE_OUT_OF_RANGE = _metric(
+    "feature_out_of_range_total",
+    "counter",
+    "Values below or above the reference range.",
+    *PROFILE_LABELS,
+    FEATURE,
+    "side",
+)
+FEATURE_CATEGORY = _metric(
+    "feature_category_total",
+    "counter",
+    "Values of a categorical feature by category.",
+    *PROFILE_LABELS,
+    FEATURE,
+    "category",
+)
+FEATURE_MISSING = _metric("feature_missing_total", "counter", "Missing values (None, NaN).", *PROFILE_LABELS, FEATURE)
+FEATURE_INVALID = _metric(
+    "feature_invalid_total",
+    "counter",
+    "Values that can't be read as the feature's kind.",
+    *PROFILE_LABELS,
+    FEATURE,
+    "reason",
+)
+METRIC_VALUE = _metric("metric_value", "gauge", "Last value given to update_model_metric.", *MODEL_LABELS, "metric")
+DROPPED_RECORDS = _metric(
+    "dropped_records_total", "counter", "Predictions counted but not looked at, by reason.", *MODEL_LABELS, "reason"
+)
+RECORDER_ERRORS = _metric(
+    "recorder_errors_total",
+    "counter",
+    "Faults inside the recorder, none of which reached the caller.",
+    *MODEL_LABELS,
+    "reason",
+)
+BUFFERED_RECORDS = _metric(
+    "buffered_records", "gauge", "Predictions waiting in this process for the background thread."
+)
+SHARED_COUNTERS = _metric(
+    "shared_counters", "gauge", "1 if this process shares counters with the other workers, 0 if it counts alone."
+)
+MODEL_INFO = _metric("model_info", "gauge", "A registered model; always 1.", *MODEL_LABELS, "task", PROFILE)
+BUILD_INFO = _metric("build_info", "gauge", "The modelwatch release; always 1.", "version")
+STORAGE_INFO = _metric(
+    "storage_info", "gauge", "The storage that this process uses, by its random id; always 1.", "storage"
+)
+
+# Results of scheduled checks (contract 2.2). Cached between checks, which the help texts say.
+_CACHED = " Computed by the last scheduled check."
+FEATURE_REFERENCE = _metric(
+    "feature_reference",
+    "histogram",
+    "Values of a numeric feature in the reference; constant.",
+    *MODEL_LABELS,
+    PROFILE,
+    FEATURE,
+)
+PREDICTION_REFERENCE = _metric(
+    "prediction_reference", "histogram", "Predicted values in the reference; constant.", *MODEL_LABELS, PROFILE
+)
+FEATURE_REFERENCE_CATEGORY = _metric(
+    "feature_reference_category_ratio",
+    "gauge",
+    "Share of a category in the reference; constant.",
+    *MODEL_LABELS,
+    PROFILE,
+    FEATURE,
+    "category",
+)
+DRIFT_SCORE = _metric(
+    "drift_score",
+    "gauge",
+    "Debiased Jensen-Shannon distance from the reference, 0 to 1." + _CACHED,
+    *MODEL_LABELS,
+    DRIFT_TYPE,
+    FEATURE,
+    WINDOW,
+    SEGMENT,
+)
+DRIFT_THRESHOLD = _metric(
+    "drift_threshold",
+    "gauge",
+    "Warning tolerance of the test whose score is shown, on the scale of the score." + _CACHED,
+    *MODEL_LABELS,
+    DRIFT_TYPE,
+    FEATURE,
+    WINDOW,
+    SEGMENT,
+)
+DRIFT_SEVERITY = _metric(
+    "drift_severity",
+    "gauge",
+    "0 none, 1 info, 2 warning, 3 error, 4 critical; feature '' is the whole model." + _CACHED,
+    *MODEL_LABELS,
+    DRIFT_TYPE,
+    FEATURE,
+    SEGMENT,
+)
+DRIFT_STATE = _metric(
+    "drift_state",
+    "gauge",
+    "1 for the current state of the drift check, 0 for the others.",
+    *MODEL_LABELS,
+    DRIFT_TYPE,
+    "state",
+)
+FEATURE_SHIFT_SD = _metric(
+    "feature_shift_sd",
+    "gauge",
+    "Shift of the mean in reference standard deviations." + _CACHED,
+    *MODEL_LABELS,
+    FEATURE,
+    WINDOW,
+)
+FEATURE_MISSING_RATIO = _metric(
+    "feature_missing_ratio", "gauge", "Share of missing values in the window." + _CACHED, *MODEL_LABELS, FEATURE, WINDOW
+)
+FEATURE_NOVEL_RATIO = _metric(
+    "feature_novel_ratio",
+    "gauge",
+    "Share of unseen or out-of-range values in the window." + _CACHED,
+    *MODEL_LABELS,
+    FEATURE,
+    WINDOW,
+)
+DRIFT_ATTRIBUTION = _metric(
+    "drift_attribution_ratio",
+    "gauge",
+    "Share of a feature in the drift that was found; the five largest." + _CACHED,
+    *MODEL_LABELS,
+    FEATURE,
+    WINDOW,
+)
+DRIFT_CALIBRATED = _metric(
+    "drift_calibrated", "gauge", "1 if tolerances are learnt from a timestamped reference, 0 if not.", *MODEL_LABELS
+)
+DRIFTED_FEATURES = _metric("drifted_features", "gauge", "Features at warning or above." + _CACHED, *MODEL_LABELS)
+SCORED_FEATURES = _metric("scored_features", "gauge", "Features that could be scored." + _CACHED, *MODEL_LABELS)
+WINDOW_ROWS = _metric("window_rows", "gauge", "Sampled rows behind the last check.", *MODEL_LABELS, WINDOW, "sample")
+DRIFT_CHECKS = _metric("drift_checks_total", "counter", "Scheduled drift checks that were started.", *MODEL_LABELS)
+DRIFT_CHECK_FAILURES = _metric(
+    "drift_check_failures_total", "counter", "Scheduled drift checks that failed.", *MODEL_LABELS
+)
+DRIFT_CHECK_DURATION = _metric(
+    "drift_check_duration_seconds", "gauge", "Time the last drift check took.", *MODEL_LABELS
+)
+DRIFT_LAST_SUCCESS = _metric(
+    "drift_last_success_timestamp_seconds", "gauge", "When a drift check last succeeded.", *MODEL_LABELS
+)
+DRIFT_CHECK_INTERVAL = _metric(
+    "drift_check_interval_seconds", "gauge", "How often a drift check is due.", *MODEL_LABELS
+)
+LAST_SCRAPE = _metric("last_scrape_timestamp_seconds", "gauge", "When this endpoint was last read; 0 for never.")
+NOTIFICATIONS = _metric("notifications_total", "counter", "Notifications that were delivered.", "channel")
+NOTIFICATION_FAILURES = _metric(
+    "notification_failures_total", "counter", "Notifications that were given up after all retries.", "channel"
+)
+STORE_SIZE = _metric("store_size_bytes", "gauge", "Size of the storage on disk.")
+
+RECORDING_METRICS: tuple[Metric, ...] = (
+    PREDICTIONS, PREDICTION_ERRORS, PREDICTION_LATENCY, SAMPLED_PREDICTIONS, PREDICTION_VALUE, PREDICTION_CLASS,
+    FEATURE_VALUE, FEATURE_OUT_OF_RANGE, FEATURE_CATEGORY, FEATURE_MISSING, FEATURE_INVALID, METRIC_VALUE,
+    DROPPED_RECORDS, RECORDER_ERRORS, BUFFERED_RECORDS, SHARED_COUNTERS, MODEL_INFO, BUILD_INFO, STORAGE_INFO,
+)  # fmt: skip
+RESULT_METRICS: tuple[Metric, ...] = (
+    FEATURE_REFERENCE, PREDICTION_REFERENCE, FEATURE_REFERENCE_CATEGORY, DRIFT_SCORE, DRIFT_THRESHOLD, DRIFT_SEVERITY,
+    DRIFT_STATE, FEATURE_SHIFT_SD, FEATURE_MISSING_RATIO, FEATURE_NOVEL_RATIO, DRIFT_ATTRIBUTION, DRIFT_CALIBRATED,
+    DRIFTED_FEATURES, SCORED_FEATURES, WINDOW_ROWS, DRIFT_CHECKS, DRIFT_CHECK_FAILURES, DRIFT_CHECK_DURATION,
+    DRIFT_LAST_SUCCESS, DRIFT_CHECK_INTERVAL, LAST_SCRAPE, NOTIFICATIONS, NOTIFICATION_FAILURES, STORE_SIZE,
+)  # fmt: skip
+
+# Alert names (contract 2.3) that exist so far.
+ALERT_DATA_DRIFT = "MLModelDataDrift"
+ALERT_PREDICTION_DRIFT = "MLModelPredictionDrift"
+ALERT_LATENCY_HIGH = "MLModelLatencyHigh"
+ALERT_ERROR_RATE_HIGH = "MLModelErrorRateHigh"
+ALERT_NO_PREDICTIONS = "MLModelNoPredictions"
+ALERT_CHECK_FAILING = "ModelwatchCheckFailing"
+DRIFT_ALERTS = {"data": ALERT_DATA_DRIFT, "prediction": ALERT_PREDICTION_DRIFT}
