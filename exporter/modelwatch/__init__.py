@@ -1,1 +1,57 @@
-"""modelwatch."""
+"""modelwatch: know when your model goes wrong.
+
+Records predictions, compares live traffic with the model's reference profile, and alerts.
+
+>>> from modelwatch import AlertLevel
+>>> AlertLevel.ERROR.value
+'error'
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from modelwatch.policy import AlertLevel
+
+if TYPE_CHECKING:
+    from modelwatch.config import DriftMonitoringConfig, ModelMonitoringConfig
+    from modelwatch.default import monitor, start_metrics_server
+    from modelwatch.profile import ReferenceProfile
+    from modelwatch.service import ProductionMonitoringService
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AlertLevel",
+    "DriftMonitoringConfig",
+    "ModelMonitoringConfig",
+    "ProductionMonitoringService",
+    "ReferenceProfile",
+    "__version__",
+    "monitor",
+    "start_metrics_server",
+]
+
+# Loaded on first use, so that `import modelwatch` costs a model server next to nothing.
+_LAZY = {
+    "DriftMonitoringConfig": "modelwatch.config",
+    "ModelMonitoringConfig": "modelwatch.config",
+    "ProductionMonitoringService": "modelwatch.service",
+    "ReferenceProfile": "modelwatch.profile",
+    "monitor": "modelwatch.default",
+    "start_metrics_server": "modelwatch.default",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public name
+    if name in _LAZY:
+        value = getattr(import_module(_LAZY[name]), name)
+        globals()[name] = value
+        return value
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -35,7 +35,8 @@ LATENCY_BUCKETS_SECONDS: tuple[float, ...] = (
 
 DRIFT_TYPES = ("data", "prediction", "concept", "multivariate")
 DRIFT_STATES = (
-    "ok", "drift", "held", "learning", "warming_up", "insufficient_data", "insufficient_labels", "no_reference", "failed",
+    "ok", "drift", "held", "learning", "warming_up", "insufficient_data", "insufficient_labels", "no_reference",
+    "failed",
 )  # fmt: skip
 INVALID_REASONS = ("type", "parse", "too_big")
 SIDES = ("below", "above")
