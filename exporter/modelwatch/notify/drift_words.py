@@ -1,0 +1,255 @@
+"""A drift alert in words: what moved, since when, how far against which tolerance, how sure, and what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from modelwatch.notify.text import AlertText, Draft, Fact, ModelFacts, render
+from modelwatch.notify.wording import (
+    clock_time,
+    duration,
+    listing,
+    number,
+    percent,
+    shorten,
+    signed,
+    window_words,
+)
+from modelwatch.policy import Severity
+from modelwatch.records import PREDICTION, CheckResult, FamilyResult, FeatureShift, TestResult
+
+__all__ = ["drift_text", "shift_words"]
+
+MAX_FEATURES = 5
+_WORTH_SAYING = 0.005
+"""A share that moved by less than half a percentage point is not told unless its test is what failed."""
+_DAY = 86400.0
+
+
+def drift_text(
+    result: CheckResult,
+    family: FamilyResult,
+    *,
+    facts: ModelFacts,
+    since: float,
+    now: float,
+    timezone: str | None = None,
+    budget: float = 1.0,
+    total_features: int | None = None,
+) -> AlertText:
+    """Compose the text of a drift alert.
+
+    Parameters
+    ----------
+    result : CheckResult
+        The check that found it.
+    family : FamilyResult
+        The kind of drift the alert is about; one of ``result.families``.
+    facts : ModelFacts
+        Owner, links, and what is known of the surroundings.
+    since, now : float
+        Unix seconds: when this alert began, and when it is being written.
+    timezone : str or None
+        IANA name of the zone in which times are given; None is the machine's.
+    budget : float
+        False alarms per 30 days that the tests are set to.
+    total_features : int or None
+        How many inputs were scored; None counts those in `family`.
+
+    Returns
+    -------
+    AlertText
+    """
+    # The version that was scored is the one to name, whatever the configuration says.
+    facts = replace(facts, model_version=result.model_version or facts.model_version)
+    names = _drifted(family)
+    worst = {name: test for name in names if (test := _worst_test(family, name)) is not None}
+    shifts = {shift.feature: shift for shift in family.shifts}
+    shown = names[:MAX_FEATURES]
+    is_data = family.drift_type == "data"
+    scored = {n for n in (*family.feature_severity, *(t.feature for t in family.tests)) if n != PREDICTION}
+    windows = list(dict.fromkeys(worst[name].window for name in shown if name in worst))
+    draft = Draft(
+        facts=facts,
+        level=family.severity.label.upper(),
+        what=_what(family, len(names), total_features or len(scored)),
+        names=listing(names, MAX_FEATURES) if is_data else "",
+        when=f"since {clock_time(since, now, timezone)}",
+        scope=f"{window_words(windows[0])} window" if len(windows) == 1 else "",
+    )
+    several = len(windows) > 1
+    draft.details = [_feature_fact(name, shifts.get(name), worst.get(name), several=several) for name in shown]
+    if len(names) > MAX_FEATURES:
+        draft.details.append(Fact("And", f"+{len(names) - MAX_FEATURES} more inputs"))
+    draft.details += _context(result, family, [worst[n] for n in shown if n in worst], facts, budget)
+    draft.details += _where_to_look(family, shown, shifts, facts, since, now)
+    draft.table = _table(shown, shifts, worst)
+    return render(draft)
+
+
+def _drifted(family: FamilyResult) -> list[str]:
+    """Features at warning or above (at info, if the whole is no more), worst first."""
+    floor = min(family.severity, Severity.WARNING)
+    bad = {name for name, severity in family.feature_severity.items() if severity >= max(floor, Severity.INFO)}
+    bad |= {test.feature for test in family.tests if test.severity >= max(floor, Severity.INFO)}
+    first = [shift.feature for shift in family.shifts if shift.feature in bad]
+    rest = sorted(bad - set(first), key=lambda name: (-family.feature_severity.get(name, Severity.NONE), name))
+    return [*first, *rest]
+
+
+def _worst_test(family: FamilyResult, name: str) -> TestResult | None:
+    own = [test for test in family.tests if test.feature == name]
+    return max(own, key=lambda test: (test.severity, -test.p_value, test.score), default=None)
+
+
+def _what(family: FamilyResult, drifted: int, total: int) -> str:
+    verb = "drifted" if family.severity >= Severity.WARNING else "changed within tolerance"
+    if family.drift_type == "data":
+        noun = "input" if total == 1 else "inputs"
+        return f"{drifted} of {total} {noun} {verb}" if total else f"inputs {verb}"
+    return f"{family.drift_type}s {verb}" if family.drift_type == "prediction" else f"{family.drift_type} drift"
+
+
+def _feature_fact(name: str, shift: FeatureShift | None, test: TestResult | None, *, several: bool) -> Fact:
+    words = shift_words(shift, test) if shift is not None else ""
+    score = ""
+    if test is not None:
+        score = f"JS {test.score:.2f}, tolerance {test.threshold:.2f}"
+        if several:
+            score += f", {window_words(test.window)} window, n = {number(test.n)}"
+    text = ". ".join(part for part in (words, score) if part) or "drifted"
+    return Fact(shorten(name) if name != PREDICTION else "Predictions", text, code=name != PREDICTION)
+
+
+def shift_words(shift: FeatureShift, test: TestResult | None = None) -> str:
+    """Say how a feature moved: ``mean +0.61 sd, 61 % above the reference range (was 0 %)``.
+
+    Parameters
+    ----------
+    shift : FeatureShift
+        Its numbers; ratios are shares from 0 to 1.
+    test : TestResult or None
+        Its worst test: what that test is about is told even where it moved little.
+    """
+    failed = test.test if test is not None else ""
+    parts = []
+    if shift.shift_sd is not None and (abs(shift.shift_sd) >= 0.05 or failed == "shape"):
+        parts.append(f"mean {signed(shift.shift_sd)} sd")
+    if failed == "novel" or abs(shift.novel_ratio - shift.novel_reference) >= _WORTH_SAYING:
+        parts.append(_novel_words(shift))
+    if failed == "missing" or abs(shift.missing_ratio - shift.missing_reference) >= _WORTH_SAYING:
+        parts.append(f"{percent(shift.missing_ratio)} missing (was {percent(shift.missing_reference)})")
+    if failed == "shape" and (shift.shift_sd is None or abs(shift.shift_sd) < 0.25):
+        parts += [f"{shorten(label, 40)} {percent(old)} → {percent(new)}" for label, old, new in shift.changed[:2]]
+    return ", ".join(parts)
+
+
+def _novel_words(shift: FeatureShift) -> str:
+    was = f"(was {percent(shift.novel_reference)})"
+    if shift.above_ratio >= 0.9 * shift.novel_ratio > 0:
+        return f"{percent(shift.novel_ratio)} above the reference range {was}"
+    if shift.shift_sd is None and shift.above_ratio == 0:
+        return f"{percent(shift.novel_ratio)} unseen values {was}"
+    if shift.below_ratio >= 0.9 * shift.novel_ratio > 0:
+        return f"{percent(shift.novel_ratio)} below the reference range {was}"
+    return f"{percent(shift.novel_ratio)} outside the reference range {was}"
+
+
+def _context(
+    result: CheckResult, family: FamilyResult, tests: Sequence[TestResult], facts: ModelFacts, budget: float
+) -> list[Fact]:
+    found = []
+    if tests:
+        worst = tests[0]
+        sure = f"not chance (budget: {number(budget)} false alarm{'' if budget == 1 else 's'} per 30 days)"
+        rows = f"n = {number(worst.n)} in the last {window_words(worst.window)}"
+        against = f" against {number(result.reference_rows)} in the reference" if result.reference_rows else ""
+        found.append(Fact("How sure", f"{rows}{against}; {sure}"))
+    if family.state == "held" and family.reason:
+        found.append(Fact("Held", family.reason))
+    effect = _effect(result, family, facts)
+    if effect:
+        found.append(Fact("Effect", effect))
+    if facts.others is not None:
+        also = listing(facts.others) if facts.others else "latency, errors and traffic are normal"
+        found.append(Fact("Also", also))
+    if not result.calibrated and family.severity == Severity.WARNING:
+        found.append(
+            Fact("Severity", "warning at most: the reference has no timestamps to learn normal variation from")
+        )
+    return found
+
+
+def _effect(result: CheckResult, family: FamilyResult, facts: ModelFacts) -> str:
+    """Say what became of the predictions, and whether it can wait; nothing that was not measured."""
+    parts = []
+    if result.prediction_mean is not None:
+        before, after = result.prediction_mean
+        parts.append(f"mean prediction {number(before)} → {number(after)}")
+    prediction = result.families.get("prediction")
+    steady = False
+    if family.drift_type != "prediction" and prediction is not None:
+        steady = prediction.state == "ok" and prediction.severity < Severity.WARNING
+        if steady:
+            parts.append("predictions within tolerance")
+        elif prediction.severity >= Severity.WARNING:
+            parts.append(f"predictions drifted too ({prediction.severity.label})")
+        elif prediction.reason:
+            parts.append(f"predictions not scored: {shorten(prediction.reason)}")
+    if facts.floors_hold is None:
+        parts.append("quality on real labels not measured")
+    else:
+        parts.append("no floor broken on real labels" if facts.floors_hold else "a floor is broken on real labels")
+    if steady and facts.floors_hold:
+        parts.append("can wait")
+    return "; ".join(parts)
+
+
+def _where_to_look(
+    family: FamilyResult,
+    names: Sequence[str],
+    shifts: dict[str, FeatureShift],
+    facts: ModelFacts,
+    since: float,
+    now: float,
+) -> list[Fact]:
+    out = []
+    place = f"what feeds {listing(names, 2)}" if family.drift_type == "data" and names else "the inputs, then the model"
+    hints = list(dict.fromkeys(hint for name in names if name in shifts and (hint := _hint(shifts[name]))))
+    hint = f" ({'; '.join(hints[:3])})" if hints and family.drift_type == "data" else ""
+    out.append(Fact("Look first", f"{_version_words(facts, since)}{place}{hint}"))
+    if facts.previous_alarm_at is not None:
+        out.append(Fact("Previous alarm of this model", f"{duration(max(now - facts.previous_alarm_at, 0.0))} ago"))
+    return out
+
+
+def _version_words(facts: ModelFacts, since: float) -> str:
+    if facts.version_since is None:
+        return ""
+    age = since - facts.version_since
+    if age >= _DAY:
+        return "no model version change in the 24 h before, so upstream: "
+    return f"this model version began {duration(max(age, 0.0))} before: the deployment, then "
+
+
+def _hint(shift: FeatureShift) -> str:
+    """Guess what kind of fault looks like this; phrased as a question, as it is one."""
+    if shift.missing_ratio - shift.missing_reference >= 0.05:
+        return "a source that stopped, or a broken join?"
+    if shift.novel_ratio - shift.novel_reference >= 0.05:
+        is_range = shift.shift_sd is not None or shift.above_ratio > 0
+        return "a change of unit or scale?" if is_range else "new codes, or another spelling?"
+    return ""
+
+
+def _table(names: Sequence[str], shifts: dict[str, FeatureShift], worst: dict[str, TestResult]) -> list[Sequence[str]]:
+    rows: list[Sequence[str]] = []
+    for name in names:
+        test, shift = worst.get(name), shifts.get(name)
+        if test is None or name == PREDICTION:
+            continue
+        moved = shift_words(shift, test) if shift is not None else ""
+        score, tolerance = f"{test.score:.2f}", f"{test.threshold:.2f}"
+        rows.append((shorten(name), moved, score, tolerance, window_words(test.window), number(test.n)))
+    return [("Input", "How it moved", "JS distance", "Tolerance", "Window", "Rows"), *rows] if rows else []
