@@ -1,0 +1,5 @@
+"""The ``modelwatch`` command."""
+
+from modelwatch.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,54 @@
+"""Commands by what one wants to do; each lives in a module of its own and is imported when it is used.
+
+Exit codes: 0 ok, 1 finding, 2 usage or input error. A user's mistake is a sentence on stderr, never a traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import modelwatch
+from modelwatch.cli import check_config, demo, reference
+from modelwatch.exceptions import ModelwatchError
+
+EXIT_OK, EXIT_FINDING, EXIT_USAGE = 0, 1, 2
+
+OVERVIEW = """\
+START      demo              real flights, a fault, an alert
+           check-config      errors in a configuration file, before they matter
+REFERENCE  reference build   a reference profile from your data
+           reference show    what a profile knows, in the terminal
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="modelwatch",
+        description="Know when your model goes wrong, and sleep when it does not.",
+        epilog=OVERVIEW,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"modelwatch {modelwatch.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for module in (demo, check_config, reference):
+        module.add_parser(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    args = build_parser().parse_args(argv)
+    try:
+        return int(args.func(args))
+    except ModelwatchError as error:
+        sys.stderr.write(f"modelwatch: {error}\n")
+        return EXIT_USAGE
+    except BrokenPipeError:
+        # Somebody piped us into `head`; silence is what they expect.
+        sys.stderr.close()
+        return EXIT_OK
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,56 @@
+"""What every test gets: a clean environment, a storage folder of its own, a clock it can turn."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# A shared CI machine stalls now and then; a deadline would fail tests for reasons that are not theirs.
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("default")
+
+
+class Clock:
+    """A clock that stands still until told otherwise."""
+
+    def __init__(self, now: float = 1_790_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("MODELWATCH_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("MODELWATCH_STORAGE", str(tmp_path / "default-storage"))
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], object], float], None]:
+    """Wait for a condition with a deadline; the condition is asked again as soon as an event or 20 ms pass."""
+    import threading
+    import time
+
+    tick = threading.Event()
+
+    def wait(condition: Callable[[], object], timeout: float = 10.0) -> None:
+        deadline = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < deadline, f"not within {timeout} s: {condition}"
+            tick.wait(0.02)
+
+    return wait

@@ -1,0 +1,182 @@
+"""The wrapper changes nothing that the caller can see, and records what happened."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelwatch.decorator import Outcome, wrap
+from modelwatch.exceptions import InputError, NotAvailableError
+
+
+class Recorded:
+    """Keeps what it is given (the real recorder has its own tests; this one shows what reaches it)."""
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, Any]] = []
+        self.faults: list[str] = []
+
+    def record_call(
+        self,
+        prediction: Any,
+        features: Any,
+        *,
+        metadata: dict[str, Any] | None,
+        latency_ms: float,
+        prediction_id: str | None,
+        timestamp: Any,
+        outcome: Outcome,
+    ) -> None:
+        self.calls.append({k: v for k, v in locals().items() if k != "self"})
+
+    def count_fault(self, reason: str) -> None:
+        self.faults.append(reason)
+
+
+@pytest.fixture
+def recorded() -> Recorded:
+    return Recorded()
+
+
+def test_result_features_and_latency_of_a_call_are_recorded(recorded: Recorded) -> None:
+    def predict(features: dict[str, float]) -> float:
+        return features["a"] * 2
+
+    wrapped = wrap(predict, lambda: recorded)
+
+    assert wrapped({"a": 2.0}) == 4.0
+    (call,) = recorded.calls
+    assert (call["prediction"], call["features"], call["outcome"]) == (4.0, {"a": 2.0}, "ok")
+    assert call["latency_ms"] >= 0
+
+
+def test_name_docstring_signature_and_annotations_survive(recorded: Recorded) -> None:
+    def predict(features: dict[str, float], *, scale: float = 1.0) -> float:
+        """Say how likely."""
+        return scale
+
+    wrapped = wrap(predict, lambda: recorded)
+
+    assert (wrapped.__name__, wrapped.__doc__) == ("predict", "Say how likely.")
+    assert inspect.signature(wrapped) == inspect.signature(predict)
+
+
+def test_an_exception_is_counted_and_raised_unchanged(recorded: Recorded) -> None:
+    error = ZeroDivisionError("mine")
+
+    def predict(features: object) -> float:
+        raise error
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        wrap(predict, lambda: recorded)(1)
+    assert caught.value is error
+    assert recorded.calls[0]["outcome"] == "error"
+
+
+def test_an_ignored_exception_is_an_attempt_but_not_an_error(recorded: Recorded) -> None:
+    def predict(features: object) -> float:
+        raise KeyError("no such user")
+
+    with pytest.raises(KeyError):
+        wrap(predict, lambda: recorded, ignore_errors=(KeyError,))(1)
+    assert recorded.calls[0]["outcome"] == "ignored"
+
+
+def test_several_arguments_are_features_by_name_with_defaults(recorded: Recorded) -> None:
+    def predict(age: int, income: float, country: str = "NL") -> float:
+        return 0.5
+
+    wrap(predict, lambda: recorded)(30, income=1000.0)
+    assert recorded.calls[0]["features"] == {"age": 30, "income": 1000.0, "country": "NL"}
+
+
+def test_methods_leave_self_out(recorded: Recorded) -> None:
+    def predict(self: object, features: dict[str, int]) -> float:
+        return 0.5
+
+    scorer = type("Scorer", (), {"predict": wrap(predict, lambda: recorded)})
+    scorer().predict({"a": 1})
+    scorer().predict(features={"a": 2})
+    assert [c["features"] for c in recorded.calls] == [{"a": 1}, {"a": 2}]
+
+
+def test_values_are_picked_by_argument_name_or_callable(recorded: Recorded) -> None:
+    def predict(request: dict[str, Any], request_id: str) -> dict[str, float]:
+        return {"score": 0.9}
+
+    wrapped = wrap(
+        predict,
+        lambda: recorded,
+        features=lambda request, request_id: request["row"],
+        prediction="score",
+        prediction_id="request_id",
+        metadata=lambda request, request_id: {"user": request["user"]},
+    )
+    wrapped({"row": {"a": 1}, "user": "u1"}, "r-7")
+    (call,) = recorded.calls
+    assert (call["features"], call["prediction"]) == ({"a": 1}, 0.9)
+    assert (call["prediction_id"], call["metadata"]) == ("r-7", {"user": "u1"})
+
+
+def test_a_broken_extractor_is_counted_and_hurts_nobody(recorded: Recorded) -> None:
+    def predict(features: dict[str, int]) -> float:
+        return 0.5
+
+    assert wrap(predict, lambda: recorded, prediction="score")({"a": 1}) == 0.5
+    assert recorded.faults == ["extract"]
+    assert recorded.calls[0]["outcome"] == "ok"
+
+
+def test_recording_switched_off_costs_nothing_and_changes_nothing() -> None:
+    def predict(features: int) -> int:
+        return features + 1
+
+    assert wrap(predict, lambda: None)(1) == 2
+
+
+def test_an_argument_name_that_does_not_exist_is_refused_at_decoration(recorded: Recorded) -> None:
+    def predict(features: object) -> float:
+        return 0.5
+
+    with pytest.raises(InputError, match=r"features='rows'.*no such argument; it has \['features'\]"):
+        wrap(predict, lambda: recorded, features="rows")
+
+
+async def _async_function(features: object) -> float:
+    return 0.5
+
+
+def _generator(features: object) -> Iterator[float]:
+    yield 0.5
+
+
+async def _async_generator(features: object) -> AsyncIterator[float]:
+    yield 0.5
+
+
+@pytest.mark.parametrize("function", [_async_function, _generator, _async_generator])
+def test_what_cannot_be_timed_is_refused_at_decoration(function: Any, recorded: Recorded) -> None:
+    with pytest.raises(NotAvailableError, match="not available yet"):
+        wrap(function, lambda: recorded)
+
+
+def test_something_that_is_no_function_is_refused(recorded: Recorded) -> None:
+    with pytest.raises(InputError, match="not callable"):
+        wrap("predict", lambda: recorded)  # type: ignore[arg-type]
+
+
+@given(
+    st.recursive(
+        st.none() | st.floats() | st.text() | st.binary(), lambda c: st.lists(c) | st.dictionaries(st.text(), c)
+    )
+)
+def test_whatever_goes_in_comes_out_as_it_would_undecorated(value: Any) -> None:
+    def identity(features: Any) -> Any:
+        return features
+
+    assert wrap(identity, Recorded)(value) is value
