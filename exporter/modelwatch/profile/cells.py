@@ -1,0 +1,204 @@
+"""Counting a batch of rows over the cells of a profile: the one place where a value gets its cell.
+
+Numbers are binned by sorting each column and looking up the edges in it, which for larger batches is three times as
+fast as looking up every value in the edges (measured at 256 rows and above; below, the plain look-up is faster).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from modelwatch.profile.columns import as_column, count_categories, fill_numbers
+from modelwatch.records import (
+    HIGH,
+    INVALID_TYPE,
+    LOW,
+    MISSING,
+    PREDICTION,
+    CellLayout,
+    FeatureCells,
+    FloatArray,
+    IntArray,
+)
+
+SORT_ROWS = 256
+BLOCK_VALUES = 1 << 18
+"""Numbers that are binned at once: 2 MiB, so that sorting stays in the cache and memory does not grow with rows."""
+
+
+@dataclass(frozen=True)
+class BinnedBatch:
+    """A batch as counts: cells of shape (layout.size,), sums of in-range values of shape (len(layout.members),)."""
+
+    rows: int
+    cells: IntArray
+    sums: FloatArray
+
+
+class CellAssigner:
+    """Counts batches over the cells of one layout. Holds no state between batches; safe to share between threads.
+
+    Parameters
+    ----------
+    layout : CellLayout
+        The cells.
+    sort_rows : int
+        Batches of at least so many rows are sorted, smaller ones looked up value by value; the counts are the same.
+
+    >>> layout = CellLayout((FeatureCells("age", "numeric", minimum=0.0, edges=(10.0, 20.0)),))
+    >>> batch = CellAssigner(layout).bin({"age": [5, 10.0, 11, -1, None, "x"]}, 6)
+    >>> batch.cells.tolist()  # two bins; below, above, missing; invalid: type, parse, too_big
+    [2, 1, 1, 0, 1, 0, 1, 0]
+    >>> batch.sums.tolist()
+    [26.0]
+    """
+
+    def __init__(self, layout: CellLayout, *, sort_rows: int = SORT_ROWS) -> None:
+        self.layout = layout
+        self._sort_rows = sort_rows
+        self._numeric = _NumericMembers(layout)
+        self._categorical = [
+            (member, offset, {text: place for place, text in enumerate(member.categories)})
+            for member, offset in zip(layout.members, layout.offsets, strict=True)
+            if member.kind == "categorical"
+        ]
+
+    def bin(
+        self,
+        columns: Mapping[str, Any],
+        n: int,
+        predictions: Any = None,  # noqa: ANN401 - whatever a model returned
+    ) -> BinnedBatch:
+        """Count a batch; never raises, whatever the columns hold.
+
+        Parameters
+        ----------
+        columns : mapping of str to column
+            Lists, arrays, or anything with ``to_numpy``; a feature without a column is missing in every row.
+        n : int
+            Number of rows.
+        predictions : column, optional
+            What the model returned. Without it the prediction's cells stay 0: nothing is known about them.
+
+        Returns
+        -------
+        BinnedBatch
+            Every member's cells add up to n.
+        """
+        cells = np.zeros(self.layout.size, dtype=np.int64)
+        sums = np.zeros(len(self.layout.members))
+        if n <= 0:
+            return BinnedBatch(0, cells, sums)
+        given = columns if self.layout.prediction is None else {**columns, PREDICTION: predictions}
+        block = max(1, BLOCK_VALUES // n)
+        for first in range(0, len(self._numeric.names), block):
+            self._count_numbers(given, n, slice(first, first + block), cells, sums)
+        for member, offset, places in self._categorical:
+            _count_texts(member, places, given.get(member.name), n, cells[offset : offset + member.size])
+        if self.layout.prediction is not None and predictions is None:
+            cells[self.layout.offsets[-1] :] = 0
+        return BinnedBatch(n, cells, sums)
+
+    def _count_numbers(
+        self, columns: Mapping[str, Any], n: int, block: slice, cells: IntArray, sums: FloatArray
+    ) -> None:
+        """Count the numeric members of one block."""
+        members = self._numeric
+        names = members.names[block]
+        numbers = np.empty((len(names), n))
+        for row, (name, tail) in enumerate(zip(names, members.tails[block], strict=True)):
+            for reason, count in _read_numbers(columns.get(name), n, numbers[row]).items():
+                cells[tail + reason] += count
+                cells[tail + MISSING] -= count  # an invalid value is read as NaN, which is counted as missing below
+        sums[members.indices[block]] = members.in_range_sums(numbers, block)
+        if n >= self._sort_rows:
+            numbers.sort(axis=1)
+            members.add_sorted(numbers, block, cells)
+        else:
+            members.add_each(numbers, block, cells)
+
+
+class _NumericMembers:
+    """The numeric members of a layout, prepared for counting.
+
+    Each has the cuts ``[just below minimum, *edges, inf]``. The number of cuts below a value is its slot: 0 is low,
+    then come the bins, high, and, because NaN sorts behind inf, missing.
+    """
+
+    def __init__(self, layout: CellLayout) -> None:
+        self.indices = np.array([i for i, m in enumerate(layout.members) if m.kind == "numeric"], dtype=np.int64)
+        members = [layout.members[i] for i in self.indices]
+        self.names = [member.name for member in members]
+        self.tails = [layout.offsets[i] + layout.members[i].shape_size for i in self.indices]
+        self.minima = np.array([m.minimum if m.edges else np.inf for m in members]).reshape(-1, 1)
+        self.maxima = np.array([m.edges[-1] if m.edges else -np.inf for m in members]).reshape(-1, 1)
+        self.cuts = [_cuts(member) for member in members]
+        self.slot_cells = [
+            np.array([tail + LOW, *range(tail - m.shape_size, tail), tail + HIGH, tail + MISSING], dtype=np.int64)
+            for m, tail in zip(members, self.tails, strict=True)
+        ]
+
+    def in_range_sums(self, numbers: FloatArray, block: slice) -> FloatArray:
+        """Return each row's sum of the values between minimum and maximum, kept finite."""
+        inside = (numbers >= self.minima[block]) & (numbers <= self.maxima[block])
+        with np.errstate(over="ignore", invalid="ignore"):
+            sums: FloatArray = np.nan_to_num(np.where(inside, numbers, 0.0).sum(axis=1))
+        return sums
+
+    def add_sorted(self, numbers: FloatArray, block: slice, cells: IntArray) -> None:
+        """Add the counts of rows that are sorted: look up the cuts in the values."""
+        n = numbers.shape[1]
+        for row, cuts, slots in zip(numbers, self.cuts[block], self.slot_cells[block], strict=True):
+            up_to = row.searchsorted(cuts, side="right")
+            cells[slots] += np.diff(up_to, prepend=0, append=n)
+
+    def add_each(self, numbers: FloatArray, block: slice, cells: IntArray) -> None:
+        """Add the counts of rows in any order: look up the values in the cuts."""
+        for row, cuts, slots in zip(numbers, self.cuts[block], self.slot_cells[block], strict=True):
+            cells[slots] += np.bincount(cuts.searchsorted(row, side="left"), minlength=len(slots))
+
+
+def _cuts(member: FeatureCells) -> FloatArray:
+    below = np.nextafter(member.minimum, -np.inf) if member.edges else -np.inf
+    return np.array([below, *member.edges, np.inf])
+
+
+def _read_numbers(column: Any, n: int, out: FloatArray) -> Mapping[int, int]:  # noqa: ANN401
+    """Write a column as numbers, NaN for missing and invalid; return the invalid ones by tail cell."""
+    if column is None:
+        out[:] = np.nan
+        return {}
+    values = as_column(column, n)
+    if values is None:
+        out[:] = np.nan
+        return {INVALID_TYPE: n}
+    return fill_numbers(values, out)
+
+
+def _count_texts(
+    member: FeatureCells,
+    places: Mapping[str, int],
+    column: Any,  # noqa: ANN401
+    n: int,
+    cells: IntArray,
+) -> None:
+    """Add a column's categories to one member's cells."""
+    shape = member.shape_size
+    values = as_column(column, n) if column is not None else None
+    if values is None:
+        cells[shape + (MISSING if column is None else INVALID_TYPE)] += n
+        return
+    texts, tail = count_categories(values)
+    for text, count in texts.items():
+        place = places.get(text)
+        if place is None:
+            # "other" is the last shape cell.
+            known = text in member.known or not member.vocabulary_complete
+            place = shape - 1 if known else shape + LOW
+        cells[place] += count
+    for reason, count in tail.items():
+        cells[shape + reason] += count
