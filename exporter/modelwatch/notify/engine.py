@@ -1,0 +1,339 @@
+"""From conditions that hold now to alerts: who is told what, when, and when again.
+
+For each active alert the store keeps what each channel was told last and when, so that a restart neither repeats nor
+forgets: a channel is told when it is one that the severity goes to and it was not told yet (or its delivery was never
+confirmed), when the severity rose above what it was told, or when the repeat interval has passed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from typing import Any, Literal
+
+from modelwatch.notify.messages import AlertText, resolved_text
+from modelwatch.notify.outbox import Outbox
+from modelwatch.policy import Severity
+from modelwatch.records import Alert
+from modelwatch.store import ActiveAlert, StoreWriter
+
+__all__ = ["AlertEngine", "Condition", "fingerprint_of"]
+
+logger = logging.getLogger("modelwatch")
+Router = Callable[[Severity, str], Sequence[str]]
+
+LOG = "log"
+_HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Something that is wrong now.
+
+    Attributes
+    ----------
+    alertname : str
+        One of the names in ``conventions``.
+    model_id, model_version : str
+        What it is about; with `alertname` they make the fingerprint.
+    type : str
+        A word for handlers: ``data_drift``, ``latency``.
+    severity : Severity
+    text : AlertText
+    data : dict
+        JSON-ready facts for handlers.
+    since : float
+        Unix seconds. Of the first update that brings it; later ones keep that.
+    """
+
+    alertname: str
+    model_id: str
+    model_version: str
+    type: str
+    severity: Severity
+    text: AlertText
+    data: dict[str, Any] = field(default_factory=dict)
+    since: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a channel was told last about one alert, and when."""
+
+    severity: Severity
+    at: float
+
+
+def fingerprint_of(alertname: str, model_id: str, model_version: str) -> str:
+    """Return the identity of an alert: 16 hex digits.
+
+    >>> fingerprint_of("MLModelDataDrift", "ad_score", "7") == fingerprint_of("MLModelDataDrift", "ad_score7", "")
+    False
+    """
+    return hashlib.sha256("\x00".join((alertname, model_id, model_version)).encode("utf-8", "replace")).hexdigest()[:16]
+
+
+class AlertEngine:
+    """Compares conditions with the alerts that are active in the store, and tells the channels what changed.
+
+    Parameters
+    ----------
+    store : StoreWriter
+        Keeps active alerts and the history.
+    outbox : Outbox
+        Delivers.
+    router : callable(severity, model_id)
+        Returns the channels that a severity of a model goes to.
+    repeat_interval : float
+        Seconds after which a channel is reminded of an alert at warning or above that goes on.
+    hourly_cap : int
+        Messages that a channel may get within an hour; the log and "resolved" are not counted. What is held back is
+        sent later if it still holds then.
+    clock : callable
+        Unix seconds; used for confirmations, while updates bring their own time.
+    """
+
+    def __init__(
+        self,
+        store: StoreWriter,
+        outbox: Outbox,
+        router: Router,
+        *,
+        repeat_interval: float = 4 * _HOUR,
+        hourly_cap: int = 20,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._outbox = outbox
+        self._router = router
+        self._repeat_interval = repeat_interval
+        self._hourly_cap = hourly_cap
+        self._clock = clock
+        # Held over store access on purpose: reading and writing an active alert must be one step, as confirmations
+        # arrive from the channels' threads. Nobody on a predict path waits for it.
+        # Reentrant, as a queue that overflows while an alert is submitted reports the one it dropped at once.
+        self._lock = threading.RLock()
+        self._in_flight: dict[tuple[str, str], Severity] = {}
+        self._sent_at: dict[str, deque[float]] = {}
+        self._held_back: set[tuple[str, str]] = set()
+        self._suppressed: dict[str, int] = {}
+
+    @property
+    def suppressed(self) -> dict[str, int]:
+        """How many messages the hourly cap held back, by channel."""
+        return dict(self._suppressed)
+
+    def active_since(self, alertname: str, model_id: str, model_version: str = "") -> float | None:
+        """Return since when an alert is active, in Unix seconds, or None."""
+        wanted = fingerprint_of(alertname, model_id, model_version)
+        active = self._store.active_alerts(model_id)
+        return next((alert.starts_at for alert in active if alert.fingerprint == wanted), None)
+
+    def update(
+        self,
+        model_id: str,
+        conditions: Iterable[Condition],
+        now: float,
+        *,
+        alertnames: Collection[str] | None = None,
+        model_version: str | None = None,
+    ) -> list[Alert]:
+        """Take what is wrong with a model now and tell who has to know.
+
+        Parameters
+        ----------
+        model_id : str
+            The model that this update speaks for.
+        conditions : iterable of Condition
+            All that holds now. An active alert within the scope that is missing here is resolved.
+        now : float
+            Unix seconds.
+        alertnames : collection of str or None
+            The scope: alerts that the caller looked for. Others are left alone. None: all.
+        model_version : str or None
+            The scope: this version only. None: all.
+
+        Returns
+        -------
+        list of Alert
+            What was sent, or tried to.
+        """
+        current = {fingerprint_of(c.alertname, c.model_id, c.model_version): c for c in conditions}
+        sent: list[Alert] = []
+        with self._lock:
+            active = {alert.fingerprint: alert for alert in self._store.active_alerts(model_id)}
+            for fingerprint, condition in current.items():
+                alert = self._fire(fingerprint, condition, active.get(fingerprint), now)
+                sent += [alert] if alert is not None else []
+            for fingerprint, known in active.items():
+                looked_for = alertnames is None or known.alertname in alertnames
+                same_version = model_version is None or known.model_version == model_version
+                if fingerprint not in current and looked_for and same_version:
+                    alert = self._resolve(known, now)
+                    sent += [alert] if alert is not None else []
+        return sent
+
+    # ── firing ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _fire(self, fingerprint: str, condition: Condition, known: ActiveAlert | None, now: float) -> Alert | None:
+        """Keep the state of one condition and notify the channels that are due; None if none is."""
+        state = _state(fingerprint, condition, known, now)
+        due = self._due(state, now, new=known is None)
+        if not due:
+            self._store.set_active(state)
+            return None
+        # What people were told stays as it was said to them, for "resolved".
+        state = replace(state, data={**state.data, "headline": condition.text.headline})
+        alert = _alert(state, condition.text, condition.data, "firing", now)
+        # State first: killed in between, the next process finds an alert whose delivery nobody confirmed, and sends.
+        self._store.set_active(state)
+        self._deliver(alert, state, due, now)
+        return alert
+
+    def _due(self, state: ActiveAlert, now: float, *, new: bool) -> list[str]:
+        told = _told(state)
+        targets = (LOG,) if state.severity <= Severity.INFO else self._router(state.severity, state.model_id)
+        # A channel that nobody serves is tried, and reported as failed, once; it comes into play with its handler.
+        served = [c for c in dict.fromkeys(targets) if new or c in self._outbox.channels]
+        return [channel for channel in served if self._is_due(state, channel, told.get(channel), now)]
+
+    def _is_due(self, state: ActiveAlert, channel: str, told: _Told | None, now: float) -> bool:
+        waiting = self._in_flight.get((state.fingerprint, channel))
+        if waiting is not None:
+            return state.severity > waiting
+        if told is None or state.severity > told.severity:
+            return True
+        return state.severity >= Severity.WARNING and now - told.at >= self._repeat_interval
+
+    def _deliver(self, alert: Alert, state: ActiveAlert, due: Sequence[str], now: float) -> None:
+        allowed = [channel for channel in due if self._allow(channel, state.fingerprint, now)]
+        results = {channel: "suppressed" for channel in due if channel not in allowed}
+        self._in_flight |= {(state.fingerprint, channel): state.severity for channel in allowed}
+        results |= self._outbox.submit(alert.as_dict(), allowed, done=self._listener(alert, state.severity, results))
+        for channel, outcome in results.items():
+            if outcome != "queued":
+                self._in_flight.pop((state.fingerprint, channel), None)
+        at_once = {channel: _Told(state.severity, now) for channel, outcome in results.items() if outcome == "sent"}
+        if at_once:
+            self._store.set_active(_with_told(state, at_once, now))
+        self._store.save_alert(alert, results)
+
+    def _listener(self, alert: Alert, severity: Severity, results: dict[str, str]) -> Callable[[str, bool], None]:
+        """Return what a channel's thread calls when the alert was delivered there or given up."""
+
+        def confirmed(channel: str, ok: bool) -> None:
+            with self._lock:
+                if self._in_flight.get((alert.fingerprint, channel)) == severity:
+                    del self._in_flight[alert.fingerprint, channel]
+                results[channel] = "sent" if ok else "failed: given up"
+                self._store.save_alert(alert, results)
+                if ok:
+                    self._remember(alert, channel, severity)
+
+        return confirmed
+
+    def _remember(self, alert: Alert, channel: str, severity: Severity) -> None:
+        """Note in the store that a channel was told, unless the alert was resolved meanwhile."""
+        active = self._store.active_alerts(alert.model_id)
+        known = next((a for a in active if a.fingerprint == alert.fingerprint), None)
+        if known is not None:
+            now = self._clock()
+            self._store.set_active(_with_told(known, {channel: _Told(severity, now)}, now))
+
+    def _allow(self, channel: str, fingerprint: str, now: float) -> bool:
+        """Count a message against the channel's hourly cap; False if it must wait."""
+        if channel == LOG:
+            return True
+        sent = self._sent_at.setdefault(channel, deque())
+        while sent and now - sent[0] >= _HOUR:
+            sent.popleft()
+        if len(sent) < self._hourly_cap:
+            sent.append(now)
+            self._held_back.discard((fingerprint, channel))
+            return True
+        if (fingerprint, channel) not in self._held_back:
+            # Once per alert, not once per check.
+            self._held_back.add((fingerprint, channel))
+            self._suppressed[channel] = self._suppressed.get(channel, 0) + 1
+            logger.warning("channel %r: suppressed, it had %d messages within an hour", channel, self._hourly_cap)
+        return False
+
+    # ── resolved ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _resolve(self, known: ActiveAlert, now: float) -> Alert | None:
+        """Close one alert; those who were told that it fires, or are about to be, are told that it is over."""
+        told = {channel for channel, what in _told(known).items() if what.severity >= Severity.WARNING}
+        told |= {channel for fingerprint, channel in self._in_flight if fingerprint == known.fingerprint}
+        self._in_flight = {pair: s for pair, s in self._in_flight.items() if pair[0] != known.fingerprint}
+        self._held_back = {pair for pair in self._held_back if pair[0] != known.fingerprint}
+        alert: Alert | None = None
+        if told:
+            headline = str(known.data.get("headline") or known.message.partition("\n")[0])
+            text = resolved_text(known.model_id, headline, max(now - known.starts_at, 0.0))
+            data = {"model_id": known.model_id, "duration_seconds": max(now - known.starts_at, 0.0)}
+            alert = _alert(known, text, data, "resolved", now)
+            self._store.save_alert(alert, self._outbox.submit(alert.as_dict(), sorted(told)))
+        self._store.clear_active(known.fingerprint)
+        return alert
+
+
+def _state(fingerprint: str, condition: Condition, known: ActiveAlert | None, now: float) -> ActiveAlert:
+    """Return the alert as active now: new, or the known one with its beginning and what was told."""
+    return ActiveAlert(
+        fingerprint=fingerprint,
+        alertname=condition.alertname,
+        model_id=condition.model_id,
+        model_version=condition.model_version,
+        type=condition.type,
+        severity=condition.severity,
+        starts_at=known.starts_at if known is not None else min(condition.since or now, now),
+        last_notified_at=known.last_notified_at if known is not None else None,
+        last_seen_at=now,
+        alert_id=known.alert_id if known is not None else uuid.uuid4().hex,
+        message=condition.text.message,
+        data=known.data if known is not None else {},
+    )
+
+
+def _told(state: ActiveAlert) -> dict[str, _Told]:
+    told = state.data.get("told") or {}
+    return {channel: _Told(Severity(int(what["severity"])), float(what["at"])) for channel, what in told.items()}
+
+
+def _with_told(state: ActiveAlert, news: dict[str, _Told], now: float) -> ActiveAlert:
+    told = {**_told(state), **news}
+    stored = {channel: {"severity": int(what.severity), "at": what.at} for channel, what in told.items()}
+    return replace(state, last_notified_at=now, data={**state.data, "told": stored})
+
+
+def _alert(
+    state: ActiveAlert, text: AlertText, data: dict[str, Any], status: Literal["firing", "resolved"], now: float
+) -> Alert:
+    return Alert(
+        alert_id=state.alert_id,
+        timestamp=_iso(now),
+        level=state.severity.label,
+        type=state.type,
+        message=text.message,
+        data={
+            **data,
+            "alertname": state.alertname,
+            "model_version": state.model_version,
+            "text": text.as_dict(),
+        },
+        model_id=state.model_id,
+        status=status,
+        fingerprint=state.fingerprint,
+        starts_at=_iso(state.starts_at),
+    )
+
+
+def _iso(moment: float) -> str:
+    return datetime.fromtimestamp(moment, timezone.utc).isoformat()

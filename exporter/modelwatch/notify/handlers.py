@@ -1,0 +1,47 @@
+"""From configured receivers to callables that deliver an alert."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from modelwatch.exceptions import NotAvailableError
+from modelwatch.notify.log import LogHandler
+
+if TYPE_CHECKING:
+    from modelwatch.config.alerting import Receiver
+
+__all__ = ["Handler", "build_handler", "build_handlers"]
+
+Handler = Callable[[dict[str, Any]], Any]
+"""Takes an alert dict (contract 1.1), delivers it or raises; what it returns is ignored."""
+
+
+def build_handler(receiver: Receiver) -> Handler:
+    """Return the handler of one configured receiver.
+
+    Raises
+    ------
+    NotAvailableError
+        For a type of receiver that this release has no handler for.
+    """
+    # The senders import smtplib, ssl and urllib: only those who use them pay for that.
+    if receiver.type == "log":
+        return LogHandler()
+    if receiver.type == "email":
+        from modelwatch.notify.mail import EmailHandler
+
+        return EmailHandler(receiver)
+    if receiver.type == "slack":
+        from modelwatch.notify.slack import SlackHandler
+
+        return SlackHandler(receiver)
+    msg = f"receivers of type {receiver.type!r} are not available yet"
+    raise NotAvailableError(msg)
+
+
+def build_handlers(receivers: Mapping[str, Receiver]) -> dict[str, Handler]:
+    """Return the handlers of configured receivers by channel name; there is always one for ``log``."""
+    handlers: dict[str, Handler] = {"log": LogHandler()}
+    handlers.update({name: build_handler(receiver) for name, receiver in receivers.items()})
+    return handlers
