@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from modelwatch.exceptions import NotAvailableError
 from modelwatch.notify.log import LogHandler
 
 if TYPE_CHECKING:
@@ -18,13 +17,7 @@ Handler = Callable[[dict[str, Any]], Any]
 
 
 def build_handler(receiver: Receiver) -> Handler:
-    """Return the handler of one configured receiver.
-
-    Raises
-    ------
-    NotAvailableError
-        For a type of receiver that this release has no handler for.
-    """
+    """Return the handler of one configured receiver."""
     # The senders import smtplib, ssl and urllib: only those who use them pay for that.
     if receiver.type == "log":
         return LogHandler()
@@ -32,12 +25,9 @@ def build_handler(receiver: Receiver) -> Handler:
         from modelwatch.notify.mail import EmailHandler
 
         return EmailHandler(receiver)
-    if receiver.type == "slack":
-        from modelwatch.notify.slack import SlackHandler
+    from modelwatch.notify.slack import SlackHandler
 
-        return SlackHandler(receiver)
-    msg = f"receivers of type {receiver.type!r} are not available yet"
-    raise NotAvailableError(msg)
+    return SlackHandler(receiver)
 
 
 def build_handlers(receivers: Mapping[str, Receiver]) -> dict[str, Handler]:
