@@ -1,0 +1,49 @@
+"""Configuration: what people write, validated, with errors that name the file, the key and what is allowed.
+
+One module per step: `values` (durations, names), `document` (a file as plain values with line numbers), `problems`
+(mistakes as sentences), `base`, `thresholds`, `drift`, `model`, `alerting`, `monitoring` (the objects), `loading`.
+"""
+
+from modelwatch.config.alerting import (
+    AlertingConfig,
+    EmailReceiver,
+    LogReceiver,
+    Receiver,
+    SlackReceiver,
+    channels_without_receiver,
+    environment_receivers,
+)
+from modelwatch.config.base import SeverityName
+from modelwatch.config.drift import DriftMonitoringConfig, DriftThresholds, FeaturesConfig
+from modelwatch.config.loading import config_error, default_storage_path, find_config, load_config
+from modelwatch.config.model import ModelMonitoringConfig
+from modelwatch.config.monitoring import MonitoringConfig, StorageConfig
+from modelwatch.config.thresholds import KNOWN_METRICS, Task, Threshold, ThresholdRange
+from modelwatch.config.values import parse_duration, validate_name
+
+__all__ = [
+    "KNOWN_METRICS",
+    "AlertingConfig",
+    "DriftMonitoringConfig",
+    "DriftThresholds",
+    "EmailReceiver",
+    "FeaturesConfig",
+    "LogReceiver",
+    "ModelMonitoringConfig",
+    "MonitoringConfig",
+    "Receiver",
+    "SeverityName",
+    "SlackReceiver",
+    "StorageConfig",
+    "Task",
+    "Threshold",
+    "ThresholdRange",
+    "channels_without_receiver",
+    "config_error",
+    "default_storage_path",
+    "environment_receivers",
+    "find_config",
+    "load_config",
+    "parse_duration",
+    "validate_name",
+]

@@ -1,0 +1,227 @@
+"""What is watched of one model."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field, ValidationInfo, WrapValidator, field_validator, model_validator
+
+from modelwatch.config.base import (
+    ConfigModel,
+    Count,
+    Flag,
+    Number,
+    Text,
+    check_reference,
+    checked_name,
+    drop_defaulted,
+    duration_validator,
+    name_validator,
+)
+from modelwatch.config.drift import DriftMonitoringConfig, FeaturesConfig
+from modelwatch.config.problems import EACH, Path, mistake, mistakes
+from modelwatch.config.thresholds import (
+    DEFAULT_METRICS,
+    DEFAULT_THRESHOLDS,
+    KNOWN_METRICS,
+    Task,
+    Threshold,
+    ThresholdRange,
+    ThresholdValue,
+    applies_to,
+    custom_metric_warnings,
+    range_mistake,
+    resolve,
+)
+from modelwatch.config.values import parse_duration, plain_number, show
+from modelwatch.exceptions import did_you_mean
+
+__all__ = ["ModelMonitoringConfig"]
+
+SHORTEST_INTERVAL = 1.0
+LONGEST_INTERVAL = 30 * 86400.0
+LONGEST_RETENTION_DAYS = 36500
+
+
+def _class_label(value: object, _: object) -> object:
+    plain = plain_number(value)
+    if (isinstance(plain, float) and plain != plain) or not isinstance(plain, (bool, int, float, str)):
+        raise mistake(f"must be a class: a number, text, true or false, got {show(plain)}")
+    return plain
+
+
+def _default_thresholds() -> dict[str, float | ThresholdRange]:
+    return dict(DEFAULT_THRESHOLDS)
+
+
+MetricName = Annotated[str, name_validator("a metric name")]
+Label = Annotated[bool | int | float | str, WrapValidator(_class_label)]
+Interval = Annotated[int | float | str, duration_validator(SHORTEST_INTERVAL, LONGEST_INTERVAL, "m")]
+
+
+class ModelMonitoringConfig(ConfigModel):
+    """What is watched of one model, and who is told.
+
+    Only `model_id` is required. If only one of `performance_metrics` and `performance_threshold` is given, the other
+    follows from it. `defaulted` lists what nobody wrote; a dump made by ``model_dump`` validates to an equal object.
+
+    Raises
+    ------
+    ConfigError
+        With every mistake on a line of its own.
+
+    Examples
+    --------
+    >>> config = ModelMonitoringConfig(model_id="account_health_model_v2", performance_threshold={"rmse": 0.15})
+    >>> config.performance_metrics, config.thresholds["rmse"].max, config.interval_seconds
+    (['rmse'], 0.15, 3600.0)
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset(
+        {
+            "schedule", "predecessor", "segments", "ground_truth", "objective", "severity", "extra_labels",
+            "dry_run_until",
+        }
+    )  # fmt: skip
+
+    model_id: Annotated[str, name_validator("model_id")] = Field(description="text")
+    performance_metrics: list[MetricName] = Field(
+        default_factory=lambda: list(DEFAULT_METRICS),
+        description="a list of metric names",
+        json_schema_extra={EACH: "a metric name"},
+    )
+    drift_detection_interval: Interval = Field(60, description='a number of minutes or a duration such as "30m"')
+    performance_threshold: dict[MetricName, ThresholdValue] = Field(
+        default_factory=_default_thresholds,
+        description="a mapping of metric name to threshold",
+        json_schema_extra={EACH: "a finite number or {min:, max:, severity:}"},
+    )
+    alert_channels: list[Annotated[str, name_validator("an alert channel")]] = Field(
+        default_factory=lambda: ["log"],
+        description="a list of channels, such as [log, email, slack]",
+        json_schema_extra={EACH: "the name of a channel"},
+    )
+    log_predictions: Flag = Field(True, description="true or false")
+    retention_days: Count = Field(
+        90, ge=1, le=LONGEST_RETENTION_DAYS, description=f"a whole number of days from 1 to {LONGEST_RETENTION_DAYS}"
+    )
+    sampling_rate: Number = Field(1.0, ge=0, le=1, description="a number from 0 to 1")
+
+    task: Task | None = Field(None, description="one of 'binary', 'multiclass', 'regression', 'score'")
+    model_version: Text = Field("", description="text")
+    reference: Text = Field("auto", description="'auto' or the path of a reference profile")
+    drift: DriftMonitoringConfig = Field(
+        default_factory=DriftMonitoringConfig, description="a mapping of drift settings"
+    )
+    features: FeaturesConfig = Field(
+        default_factory=FeaturesConfig, description="a mapping with the keys exclude, categorical, importance"
+    )
+    metadata_keys: tuple[Annotated[str, name_validator("a metadata key")], ...] | None = Field(
+        None, description="a list of metadata keys to store", json_schema_extra={EACH: "the name of a metadata key"}
+    )
+    decision_threshold: Number = Field(0.5, description="a finite number")
+    positive_class: Label = Field(1, description="a class: a number, text, true or false")
+    owner: Text | None = Field(None, description="text")
+    runbook_url: Text | None = Field(None, description="an address that begins with https:// or http://")
+    dashboard_url: Text | None = Field(None, description="an address that begins with https:// or http://")
+    latency_quantile: Number = Field(0.95, gt=0, lt=1, description="a number above 0 and below 1")
+    defaulted: tuple[str, ...] = Field((), description="written by modelwatch itself: which values nobody wrote")
+
+    _drop_defaulted = model_validator(mode="before")(drop_defaulted)
+    _check_reference = field_validator("reference")(check_reference)
+
+    @field_validator("model_version", "owner")
+    @classmethod
+    def _printable(cls, value: str | None, info: ValidationInfo) -> str | None:
+        return checked_name(value, str(info.field_name)) if value else value
+
+    @field_validator("runbook_url", "dashboard_url")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        if value is not None and (not value.startswith(("https://", "http://")) or not value.isprintable()):
+            raise mistake(f"must be an address that begins with https:// or http://, got {show(value)}")
+        return value
+
+    @field_validator("performance_metrics", "alert_channels")
+    @classmethod
+    def _once(cls, names: list[str]) -> list[str]:
+        return list(dict.fromkeys(names))
+
+    @field_validator("performance_threshold")
+    @classmethod
+    def _within_range(cls, values: dict[str, ThresholdValue]) -> dict[str, ThresholdValue]:
+        wrong: list[tuple[Path, str]] = [
+            ((metric,), sentence) for metric, value in values.items() if (sentence := range_mistake(metric, value))
+        ]
+        if wrong:
+            raise mistakes(wrong)
+        return values
+
+    @model_validator(mode="after")
+    def _follow(self) -> ModelMonitoringConfig:
+        """Fill in what follows from what was written, and remember which values those are."""
+        tracked = ("performance_metrics", "performance_threshold", "alert_channels")
+        absent = tuple(name for name in tracked if name not in self.model_fields_set)
+        own = self.__dict__
+        if "performance_threshold" in absent:
+            own["performance_threshold"] = {
+                metric: DEFAULT_THRESHOLDS[metric]
+                for metric in self.performance_metrics
+                if metric in DEFAULT_THRESHOLDS
+            }
+        elif "performance_metrics" in absent:
+            own["performance_metrics"] = list(self.performance_threshold)
+        own["defaulted"] = absent
+        return self
+
+    @model_validator(mode="after")
+    def _drift_agrees(self) -> ModelMonitoringConfig:
+        if self.drift.model_id not in (None, self.model_id):
+            raise mistake(f"drift.model_id must be left out or {show(self.model_id)}, got {show(self.drift.model_id)}")
+        if self.drift.reference not in ("auto", self.reference):
+            if self.reference != "auto":
+                raise mistake(
+                    f"drift.reference and reference must not differ, got {show(self.drift.reference)}"
+                    f" and {show(self.reference)}"
+                )
+            self.__dict__["reference"] = self.drift.reference
+        return self
+
+    @property
+    def interval_seconds(self) -> float:
+        """Seconds between two scheduled drift checks."""
+        return parse_duration(self.drift_detection_interval)
+
+    @property
+    def channels_written(self) -> bool:
+        """Whether somebody wrote `alert_channels`; if not, every configured receiver is told from warning up."""
+        return "alert_channels" not in self.defaulted
+
+    @property
+    def thresholds(self) -> dict[str, Threshold]:
+        """Thresholds by metric, with their directions; a default is left out where its metric makes no sense."""
+        written = "performance_threshold" not in self.defaulted
+        return {
+            metric: resolve(metric, value, written=written)
+            for metric, value in self.performance_threshold.items()
+            if written or applies_to(metric, self.task)
+        }
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is allowed, but probably not what was meant."""
+        out = custom_metric_warnings(self.performance_threshold)
+        out += [
+            f"performance_threshold.{metric}: {show(metric)} is not among performance_metrics"
+            f" ({', '.join(self.performance_metrics)}){did_you_mean(metric, self.performance_metrics)};"
+            " values of it given to update_model_metric are refused"
+            for metric in self.performance_threshold
+            if metric not in self.performance_metrics and metric not in ("latency_ms", "error_rate")
+        ]
+        if self.task is not None:
+            out += [
+                f"performance_threshold.{metric}: {metric} makes no sense for the task {self.task!r}"
+                for metric, threshold in self.thresholds.items()
+                if threshold.written and metric in KNOWN_METRICS and not applies_to(metric, self.task)
+            ]
+        return tuple(out)

@@ -1,0 +1,156 @@
+"""Metrics that everybody knows, which way is better for each, and the thresholds on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from modelwatch.config.base import SEVERITIES, ConfigModel, Number, SeverityName
+from modelwatch.config.problems import mistake
+from modelwatch.config.values import show
+from modelwatch.exceptions import did_you_mean
+
+__all__ = [
+    "DEFAULT_METRICS",
+    "DEFAULT_THRESHOLDS",
+    "KNOWN_METRICS",
+    "Metric",
+    "Task",
+    "Threshold",
+    "ThresholdRange",
+    "ThresholdValue",
+    "applies_to",
+    "custom_metric_warnings",
+    "range_mistake",
+    "resolve",
+]
+
+Task = Literal["binary", "multiclass", "regression", "score"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A well-known metric: whether more of it is better, the values it can take, the tasks it makes sense for."""
+
+    floor: bool
+    lowest: float
+    highest: float
+    tasks: tuple[Task, ...]
+
+
+_INF = float("inf")
+_CLASSES: tuple[Task, ...] = ("binary", "multiclass")
+_SCORES: tuple[Task, ...] = ("binary", "multiclass", "score")
+_NUMBERS: tuple[Task, ...] = ("regression", "score")
+_ALL: tuple[Task, ...] = ("binary", "multiclass", "regression", "score")
+
+KNOWN_METRICS: Mapping[str, Metric] = {
+    "accuracy": Metric(True, 0, 1, _CLASSES),
+    "precision": Metric(True, 0, 1, _CLASSES),
+    "recall": Metric(True, 0, 1, _CLASSES),
+    "f1": Metric(True, 0, 1, _CLASSES),
+    "auc": Metric(True, 0, 1, _SCORES),
+    "r2": Metric(True, -_INF, 1, _NUMBERS),
+    "latency_ms": Metric(False, 0, _INF, _ALL),
+    "error_rate": Metric(False, 0, 1, _ALL),
+    "misclassification_rate": Metric(False, 0, 1, _CLASSES),
+    "rmse": Metric(False, 0, _INF, _NUMBERS),
+    "mae": Metric(False, 0, _INF, _NUMBERS),
+    "mape": Metric(False, 0, _INF, _NUMBERS),
+    "log_loss": Metric(False, 0, _INF, _SCORES),
+    "brier": Metric(False, 0, 1, _SCORES),
+}
+DEFAULT_THRESHOLDS: Mapping[str, float] = {"accuracy": 0.95, "latency_ms": 100.0, "error_rate": 0.01}
+DEFAULT_METRICS = tuple(DEFAULT_THRESHOLDS)
+
+
+class ThresholdRange(ConfigModel):
+    """A threshold written out: ``{min:, max:, severity:}``, with at least one bound."""
+
+    min: Number | None = Field(None, description="a finite number")
+    max: Number | None = Field(None, description="a finite number")
+    severity: SeverityName | None = Field(None, description=SEVERITIES)
+
+    @model_validator(mode="after")
+    def _has_bounds_in_order(self) -> ThresholdRange:
+        if self.min is None and self.max is None:
+            raise mistake("a threshold needs 'min', 'max' or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise mistake(f"'min' must not be above 'max', got min {self.min:g} and max {self.max:g}")
+        return self
+
+
+def _kind(value: object) -> str:
+    return "range" if isinstance(value, (Mapping, ThresholdRange)) else "number"
+
+
+ThresholdValue = Annotated[
+    Annotated[Number, Tag("number")] | Annotated[ThresholdRange, Tag("range")], Discriminator(_kind)
+]
+
+
+class Threshold(BaseModel):
+    """A threshold as it is checked: `min` is a floor, `max` a ceiling, None means unbounded on that side.
+
+    A threshold with ``written`` False is a default that nobody asked for: it is shown, and never alarms above warning.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    metric: str
+    min: float | None = None
+    max: float | None = None
+    severity: SeverityName | None = None
+    written: bool = True
+
+
+def resolve(metric: str, value: float | ThresholdRange, *, written: bool) -> Threshold:
+    """Return the threshold that a configured value stands for: a bare number takes its direction from the metric.
+
+    >>> resolve("rmse", 0.15, written=True).max, resolve("auc", 0.85, written=True).min
+    (0.15, 0.85)
+    """
+    if isinstance(value, ThresholdRange):
+        return Threshold(metric=metric, min=value.min, max=value.max, severity=value.severity, written=written)
+    known = KNOWN_METRICS.get(metric)
+    if known is None or known.floor:
+        return Threshold(metric=metric, min=value, written=written)
+    return Threshold(metric=metric, max=value, written=written)
+
+
+def applies_to(metric: str, task: str | None) -> bool:
+    """Say whether a metric makes sense for a task; without a task, and for custom metrics, it does.
+
+    >>> applies_to("accuracy", "regression"), applies_to("accuracy", None), applies_to("clicks", "score")
+    (False, True, True)
+    """
+    known = KNOWN_METRICS.get(metric)
+    return known is None or task is None or task in known.tasks
+
+
+def range_mistake(metric: str, value: float | ThresholdRange) -> str | None:
+    """Return a sentence if a threshold lies where its metric never goes (92 for a share), else None."""
+    known = KNOWN_METRICS.get(metric)
+    bounds = (value.min, value.max) if isinstance(value, ThresholdRange) else (value,)
+    wrong = [b for b in bounds if b is not None and known is not None and not known.lowest <= b <= known.highest]
+    if known is None or not wrong:
+        return None
+    if (known.lowest, known.highest) == (0, 1):
+        percent = f" (did you mean {wrong[0] / 100:g}?)" if 1 < wrong[0] <= 100 else ""
+        return f"{metric} is a share: its threshold must be a number from 0 to 1, got {wrong[0]:g}{percent}"
+    limit = f"at most {known.highest:g}" if known.highest < _INF else f"{known.lowest:g} or more"
+    return f"a threshold of {metric} must be a number {limit}, got {wrong[0]:g}"
+
+
+def custom_metric_warnings(values: Mapping[str, float | ThresholdRange]) -> list[str]:
+    """Return a warning for each bare number whose direction had to be guessed."""
+    return [
+        f"performance_threshold.{metric}: {show(metric)} is not a metric modelwatch knows"
+        f"{did_you_mean(metric.lower(), KNOWN_METRICS)}, so {value:g} is taken as a floor;"
+        f" write {{max: {value:g}}} if less is better, or {{min: {value:g}}} to silence this"
+        for metric, value in values.items()
+        if metric not in KNOWN_METRICS and not isinstance(value, ThresholdRange)
+    ]

@@ -1,0 +1,178 @@
+"""Durations, names and numbers as people write them in a configuration."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from modelwatch.exceptions import ConfigError, InputError, did_you_mean
+
+__all__ = ["MAX_NAME_LENGTH", "parse_duration", "plain_number", "show", "validate_name"]
+
+MAX_NAME_LENGTH = 200
+
+SECONDS_PER_UNIT: Mapping[str, float] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+UNIT_WORDS: Mapping[str, str] = {
+    "sec": "s", "secs": "s", "second": "s", "seconds": "s", "min": "m", "mins": "m", "minute": "m", "minutes": "m",
+    "hr": "h", "hrs": "h", "hour": "h", "hours": "h", "day": "d", "days": "d", "week": "w", "weeks": "w",
+}  # fmt: skip
+"""Words that people write instead of a unit: refused, but with the right unit in the answer."""
+
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)([a-zA-Z]+)")
+_SPACED = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s+([a-zA-Z]+)")
+_BARE = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+_BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_SECRET = re.compile(r"hooks\.|xox[a-z]-|://[^/\s]*@", re.IGNORECASE)
+_SHOWN = 80
+
+
+def parse_duration(value: str | int | float, *, default_unit: str | None = "m") -> float:
+    """Return a duration in seconds.
+
+    Parameters
+    ----------
+    value : str, int or float
+        ``"30m"``, ``"1h"``, ``"24h"``, ``"7d"``, ``"10s"``, ``"500ms"``, ``"1h30m"``; units are ms, s, m, h, d, w.
+        A bare number is in `default_unit`.
+    default_unit : {"ms", "s", "m", "h", "d", "w"} or None
+        The unit of a bare number; None refuses bare numbers. Minutes by default, as in ``drift_detection_interval``.
+
+    Returns
+    -------
+    float
+        Seconds, finite, 0 or more.
+
+    Raises
+    ------
+    ConfigError
+        If it is no duration, negative or not finite; a bool is no duration either.
+
+    Examples
+    --------
+    >>> parse_duration("1h30m"), parse_duration(30), parse_duration("500ms")
+    (5400.0, 1800.0, 0.5)
+    """
+    if isinstance(value, str):
+        seconds = _text_seconds(value.strip(), default_unit)
+    elif isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ConfigError(f"must be {_allowed(default_unit)}, got {show(value)}")
+    else:
+        seconds = _bare_seconds(value, default_unit)
+    if not math.isfinite(seconds) or seconds < 0:
+        raise ConfigError(f"must be a finite duration of 0 or more, got {show(value)}")
+    return seconds
+
+
+def _allowed(default_unit: str | None) -> str:
+    bare = f" or a number (unit: {default_unit})" if default_unit else " with its unit"
+    return f'a duration such as "500ms", "10s", "30m", "1h", "7d"{bare}'
+
+
+def _bare_seconds(value: str | int | float, default_unit: str | None) -> float:
+    if default_unit is None:
+        raise ConfigError(f"must be {_allowed(None)}, got {show(value)}, which has no unit")
+    try:
+        return float(value) * SECONDS_PER_UNIT[default_unit]
+    except OverflowError:
+        return math.inf
+
+
+def _text_seconds(text: str, default_unit: str | None) -> float:
+    if _BARE.fullmatch(text):
+        return _bare_seconds(text, default_unit)
+    total, position = 0.0, 0
+    while (part := _PART.match(text, position)) is not None:
+        number, unit = part.groups()
+        if unit not in SECONDS_PER_UNIT:
+            raise ConfigError(f"must be {_allowed(default_unit)}, got {show(text)}{_unit_hint(number, unit)}")
+        total += float(number) * SECONDS_PER_UNIT[unit]
+        position = part.end()
+    if position == 0 or position != len(text):
+        if spaced := _SPACED.fullmatch(text):
+            hint = _unit_hint(*spaced.groups())
+            raise ConfigError(f"must be {_allowed(default_unit)}, got {show(text)}{hint}")
+        raise ConfigError(f"must be {_allowed(default_unit)}, got {show(text)}")
+    return total
+
+
+def _unit_hint(number: str, unit: str) -> str:
+    known = unit.lower() if unit.lower() in SECONDS_PER_UNIT else UNIT_WORDS.get(unit.lower())
+    if known is not None:
+        return f" (did you mean '{number}{known}'?)"
+    return f"; there is no unit {unit!r}" + did_you_mean(unit, SECONDS_PER_UNIT)
+
+
+def validate_name(text: object, what: str) -> str:
+    r"""Return `text` if it may be a model_id, feature or class name.
+
+    Quotes, backslashes, braces, slashes, emoji are all fine: a name is never used raw as a path, in a query, in YAML,
+    HTML or a template. Refused are only names that a person cannot see for what they are.
+
+    Parameters
+    ----------
+    text : object
+        The candidate: non-empty printable Unicode of at most 200 characters.
+    what : str
+        What it names, for the message: ``"model_id"``.
+
+    Raises
+    ------
+    InputError
+        If it is not text, empty or blank, too long, or holds control characters, line or paragraph separators,
+        unpaired surrogates or characters that turn the direction of the text.
+
+    Examples
+    --------
+    >>> validate_name("ads/../{{ $value }} 🚀", "model_id")
+    'ads/../{{ $value }} 🚀'
+    >>> validate_name("a\nb", "model_id")
+    Traceback (most recent call last):
+    modelwatch.exceptions.InputError: model_id 'a\nb' holds the control character '\n' at position 2; ...
+    """
+    if not isinstance(text, str):
+        quotes = " (put it in quotes)" if isinstance(text, (int, float)) else ""
+        raise InputError(f"{what} must be text, got {show(text)}{quotes}")
+    for position, character in enumerate(text, 1):
+        if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _BIDI:
+            raise InputError(
+                f"{what} {show(text)} holds the control character {character!a} at position {position};"
+                " only printable characters are allowed"
+            )
+    if not any(character.isprintable() and not character.isspace() for character in text):
+        raise InputError(f"{what} must not be empty: at least one printable character is needed, got {show(text)}")
+    if len(text) > MAX_NAME_LENGTH:
+        raise InputError(f"{what} must have at most {MAX_NAME_LENGTH} characters, got {len(text)}: {show(text)}")
+    return text
+
+
+def plain_number(value: Any) -> Any:
+    """Turn a numpy scalar into the Python value it holds, and leave everything else alone.
+
+    >>> import numpy as np
+    >>> plain_number(np.float32(0.5)), plain_number("x")
+    (0.5, 'x')
+    """
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def show(value: object) -> str:
+    """Return a value as it may stand in a message: short, on one line, and never a credential.
+
+    >>> show(True), show(None), show("https://user:secret@host/")
+    ('true', 'nothing', '(a value that looks like a secret: not shown)')
+    """
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) and abs(value) >= 10**30:
+        return "a huge number"  # and str() refuses ints of more than 4300 digits
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in repr(value))
+    if _SECRET.search(text):
+        return "(a value that looks like a secret: not shown)"
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
