@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import Enum, IntEnum
+from typing import Protocol
 
-__all__ = ["AlertLevel", "Severity"]
+from modelwatch.config import SeverityName
+from modelwatch.exceptions import InputError, did_you_mean
+
+__all__ = ["AlertLevel", "ReceiverLike", "Severity", "channels_for", "severity_of"]
 
 
 class AlertLevel(str, Enum):
@@ -32,3 +37,136 @@ class Severity(IntEnum):
     def label(self) -> str:
         """The lower-case name: ``"none"`` … ``"critical"``."""
         return self.name.lower()
+
+
+class ReceiverLike(Protocol):
+    """What routing needs to know of a receiver."""
+
+    @property
+    def type(self) -> str:
+        """Its type: "email", "slack", …."""
+
+    @property
+    def min_severity(self) -> SeverityName | None:
+        """The least severity it is told of, or None to follow the routing."""
+
+
+LOG = "log"
+LEAST_BY_TYPE: Mapping[str, Severity] = {
+    LOG: Severity.INFO,
+    "webhook": Severity.INFO,
+    "alertmanager": Severity.INFO,
+    "email": Severity.ERROR,
+    "slack": Severity.CRITICAL,
+    "pagerduty": Severity.CRITICAL,
+}
+"""The default table: the least severity that each type of channel is told of."""
+
+LEAST_OF_OTHERS = Severity.WARNING
+"""For a handler under a name of its own, and for every receiver of a model that names no channels."""
+
+
+def severity_of(value: Severity | AlertLevel | str) -> Severity:
+    """Return a severity from a level or its name.
+
+    Raises
+    ------
+    InputError
+        If there is no such severity.
+
+    Examples
+    --------
+    >>> severity_of("error"), severity_of(AlertLevel.INFO)
+    (<Severity.ERROR: 3>, <Severity.INFO: 1>)
+    """
+    if isinstance(value, Severity):
+        return value
+    name = value.value if isinstance(value, AlertLevel) else value
+    by_name = {severity.label: severity for severity in Severity}
+    if not isinstance(name, str) or name not in by_name:
+        allowed = ", ".join(by_name)
+        raise InputError(f"severity must be one of {allowed}, got {name!r:.80}{did_you_mean(str(name), by_name)}")
+    return by_name[name]
+
+
+def channels_for(
+    severity: Severity | AlertLevel | str,
+    model_channels: Sequence[str] | None,
+    receivers: Mapping[str, ReceiverLike | None],
+    routing: Mapping[SeverityName, Sequence[str]],
+    *,
+    reachable: Collection[str] | None = None,
+) -> tuple[str, ...]:
+    """Return the channels that are told of an alert, in the order in which the model names them.
+
+    A receiver's own `min_severity` goes over `routing`, which goes over the default table (:data:`LEAST_BY_TYPE`).
+    If that leaves nobody for an error or worse, all the model's channels are told.
+
+    Parameters
+    ----------
+    severity
+        How bad it is; NONE tells nobody.
+    model_channels
+        The channels that the model names, or None if nobody wrote any: then every receiver, from warning up, and
+        the log only where there is none, or for what is less than a warning.
+    receivers
+        By name. A name without a receiver, or whose receiver is None, is a handler: its type is its name.
+    routing
+        By severity, the types or names of who is told; a severity that is absent follows the default table.
+    reachable
+        Channels that can deliver, or None if all can. An error that would reach none of them goes to all the
+        model's channels.
+
+    Examples
+    --------
+    >>> channels_for("warning", ["log", "email", "slack"], {}, {})
+    ('log',)
+    >>> channels_for("critical", ["log", "email", "slack"], {}, {})
+    ('log', 'email', 'slack')
+    >>> channels_for("warning", ["log", "email", "slack"], {}, {"warning": ["slack"]})
+    ('slack',)
+    >>> channels_for("error", ["slack"], {}, {})
+    ('slack',)
+    """
+    level = severity_of(severity)
+    if level is Severity.NONE:
+        return ()
+    written = model_channels is not None
+    candidates = tuple(dict.fromkeys([LOG, *receivers] if model_channels is None else model_channels))
+    alone = set(candidates) <= {LOG}
+    told = tuple(
+        channel
+        for channel in candidates
+        if level >= _least(level, channel, receivers.get(channel), routing, unwritten=not written and not alone)
+    )
+    if level >= Severity.ERROR and not _reaches_somebody(told, reachable):
+        return candidates
+    return told
+
+
+def _least(
+    level: Severity,
+    channel: str,
+    receiver: ReceiverLike | None,
+    routing: Mapping[SeverityName, Sequence[str]],
+    *,
+    unwritten: bool,
+) -> float:
+    """Return from which severity a channel is told, infinity for not at all.
+
+    `unwritten`: the channels follow from the receivers, and the log is not the only one.
+    """
+    if receiver is not None and receiver.min_severity is not None:
+        return severity_of(receiver.min_severity)
+    kind = receiver.type if receiver is not None else channel
+    for severity, names in routing.items():
+        if severity == level.label:
+            return level if channel in names or kind in names else float("inf")
+    if unwritten and kind == LOG:
+        return Severity.INFO if level < LEAST_OF_OTHERS else float("inf")
+    least = LEAST_BY_TYPE.get(kind, LEAST_OF_OTHERS)
+    return min(least, LEAST_OF_OTHERS) if unwritten else least
+
+
+def _reaches_somebody(channels: Iterable[str], reachable: Collection[str] | None) -> bool:
+    return any(reachable is None or channel in reachable for channel in channels)
