@@ -161,6 +161,11 @@ class IntervalCounts:
     """Sum of the in-range values of each layout member; 0 for categorical ones."""
 
 
+ROW_PREDICTION, ROW_LATENCY, ROW_METADATA = "@prediction", "@latency_ms", "@metadata"
+ROW_COLUMNS = (ROW_PREDICTION, ROW_LATENCY, ROW_METADATA)
+"""Columns of a row chunk that are not features; a feature of such a name is not stored beside them."""
+
+
 @dataclass(frozen=True)
 class RowChunk:
     """Sampled rows of one model and version from one flush, as columns of equal length."""
@@ -218,7 +223,9 @@ class WindowCounts:
     cells: FloatArray
     """Shape (layout.size,); fractional counts are allowed."""
     full: bool = True
-    """Whether recording began before the window did."""
+    """Whether recording began before the window did. If not, `start` is when recording began."""
+    sums: FloatArray | None = None
+    """Shape (members,): sums of the in-range values, where they are known."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,293 @@
+"""What the background thread does with queued attempts: columns, cells, counters, intervals, rows for the store."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from itertools import compress
+from typing import Any
+
+import numpy as np
+
+from modelwatch.conventions import OTHER
+from modelwatch.profile.cells import BinnedBatch
+from modelwatch.recorder.blocks import SlotTotals
+from modelwatch.recorder.columns import Columns, to_columns
+from modelwatch.recorder.inputs import Actual, Attempt, MetricUpdate
+from modelwatch.recorder.intervals import AttemptSums, Intervals
+from modelwatch.recorder.models import Binning, VersionEntry
+from modelwatch.recorder.outcomes import (
+    class_of,
+    epoch_seconds,
+    finite,
+    plain_prediction,
+    plain_predictions,
+    seconds_of,
+)
+from modelwatch.recorder.rows import RowBuffer
+from modelwatch.records import (
+    ROW_LATENCY,
+    ROW_METADATA,
+    ROW_PREDICTION,
+    ActualChunk,
+    FloatArray,
+    FlushBatch,
+    MetricPoint,
+)
+
+logger = logging.getLogger("modelwatch")
+
+SLICE = 256
+"""Rows between two chances for other threads to run (performance.md, B.2 and B.5)."""
+MAX_CLASSES = 50
+MAX_GAUGES = 200
+MAX_REASONS = 50
+SEGMENT_ALL = ""
+TOTALS_LAYOUT = "attempts,errors,sampled"
+QUEUE_FULL, STORE = "queue_full", "store"
+DROP_REASONS = (QUEUE_FULL, STORE)
+
+
+class Aggregator:
+    """
+    The counters and unsent rows of one worker. Used by one thread at a time.
+
+    Parameters
+    ----------
+    for_store
+        Whether anybody takes rows, ground truth and metric values; if not, they aren't kept.
+    """
+
+    def __init__(self, *, for_store: bool = True) -> None:
+        self.totals = SlotTotals()
+        self.intervals = Intervals()
+        self._for_store = for_store
+        self.dirty = False
+        self._rows: dict[tuple[str, str], RowBuffer] = {}
+        self._actuals: dict[str, list[tuple[float, str, Any]]] = {}
+        self._metrics: list[MetricPoint] = []
+
+    # --- attempts ----------------------------------------------------------------------------------------------
+
+    def add(self, entry: VersionEntry, rows: Sequence[Attempt], now: float) -> None:
+        """Count one slice of attempts of one model version."""
+        times = self._times(entry, [row[2] for row in rows], now)
+        length = entry.config.count_interval
+        starts = np.floor(times / length) * length
+        if starts.min() == starts.max():
+            self._add_to_interval(entry, rows, times, float(starts[0]), now)
+            return
+        for start in np.unique(starts):
+            chosen = starts == start
+            self._add_to_interval(entry, list(compress(rows, chosen)), times[chosen], float(start), now)
+
+    def _times(self, entry: VersionEntry, given: list[Any], now: float) -> FloatArray:
+        if set(map(type, given)) == {float}:
+            times = np.array(given, np.float64)
+            if times.min() >= 0 and times.max() <= now:
+                return times
+        read = [epoch_seconds(value, now) for value in given]
+        unreadable = sum(value is None for value in read)
+        if unreadable:
+            self.fault(entry.labels, "timestamp", now, unreadable)
+        return np.array([now if value is None else value for value in read], np.float64)
+
+    def _add_to_interval(
+        self, entry: VersionEntry, rows: Sequence[Attempt], times: FloatArray, start: float, now: float
+    ) -> None:
+        sums = self._count_attempts(entry, rows, times, now)
+        looked_at = [row[1] is not None for row in rows]
+        sampled = rows if sums.sampled == len(rows) else list(compress(rows, looked_at))
+        try:
+            if sampled:
+                self._look_at(entry, sampled, times[np.array(looked_at)], start, sums, now)
+        except Exception:  # the recorder boundary: whatever was handed in must not stop the counting
+            logger.exception("modelwatch could not look at rows of %r", entry.model_id)
+            self.fault(entry.labels, "internal", now, len(sampled))
+        self.intervals.add_attempts(entry, start, sums)
+
+    def _count_attempts(
+        self, entry: VersionEntry, rows: Sequence[Attempt], times: FloatArray, now: float
+    ) -> AttemptSums:
+        seconds, invalid = seconds_of([row[3] for row in rows])
+        if invalid:
+            self.fault(entry.labels, "latency", now, invalid)
+        cells = np.bincount(np.searchsorted(entry.bounds, seconds, side="left"), minlength=len(entry.bounds) + 1)
+        sums = AttemptSums(
+            attempts=len(rows),
+            errors=sum(row[8] for row in rows),
+            sampled=sum(row[1] is not None for row in rows),
+            latency_cells=cells.astype(np.int64),
+            latency_sum=float(seconds.sum()),
+            first_at=float(times.min()),
+            last_at=float(times.max()),
+        )
+        self._count_totals(entry, sums.attempts, sums.errors, sums.sampled, now)
+        latency = self.totals.vector(("latency", *entry.labels), latency_layout(entry.bounds), len(cells), 1, now)
+        latency.ints += cells
+        latency.floats[0] += sums.latency_sum
+        latency.touched = now
+        self.dropped(entry.labels, QUEUE_FULL, sum(row[9] for row in rows), now)
+        return sums
+
+    def _count_totals(self, entry: VersionEntry, attempts: int, errors: int, sampled: int, now: float) -> None:
+        block = self.totals.vector(("totals", *entry.labels), TOTALS_LAYOUT, 3, 0, now)
+        block.ints += (attempts, errors, sampled)
+        block.touched = now
+        self.dirty = True
+
+    def add_overflow(self, entry: VersionEntry, now: float) -> None:
+        """Count the attempts that did not even fit as light ones: no latency, no time of their own."""
+        attempts, errors, lost = (
+            t.take() for t in (entry.overflow_attempts, entry.overflow_errors, entry.overflow_dropped)
+        )
+        if not attempts and not errors and not lost:
+            return
+        length = entry.config.count_interval
+        none = np.zeros(len(entry.bounds) + 1, np.int64)
+        sums = AttemptSums(attempts, errors, 0, none, 0.0, now, now)
+        self._count_totals(entry, attempts, errors, 0, now)
+        self.intervals.add_attempts(entry, float(np.floor(now / length) * length), sums)
+        self.dropped(entry.labels, QUEUE_FULL, lost, now)
+
+    # --- sampled rows ------------------------------------------------------------------------------------------
+
+    def _look_at(
+        self,
+        entry: VersionEntry,
+        rows: Sequence[Attempt],
+        times: FloatArray,
+        start: float,
+        sums: AttemptSums,
+        now: float,
+    ) -> None:
+        _, ids, _, latencies, raw, features, actuals, metadata, _, _ = zip(*rows, strict=True)
+        predictions, unreadable = plain_predictions(raw)
+        self.fault(entry.labels, "prediction", now, unreadable)
+        self._count_predictions(entry, predictions, sums, now)
+        for when, prediction_id, value in zip(times.tolist(), ids, actuals, strict=True):
+            if value is not None:
+                self.add_actual(Actual(entry.model_id, prediction_id, value, when))
+        binning, config = entry.binning, entry.config
+        keep_rows = config.log_predictions and self._for_store
+        if binning is None and not keep_rows:
+            return
+        columns, unreadable = to_columns(features, binning.profile.feature_names if binning is not None else ())
+        self.fault(entry.labels, "features", now, unreadable)
+        for name in config.exclude:
+            columns.pop(name, None)
+        if binning is not None:
+            batch = binning.assigner.bin(columns, len(rows), predictions)
+            self._count_cells(entry, binning, batch, start, now)
+        if keep_rows:
+            columns.update(_outcome_columns(predictions, latencies, metadata, config.metadata_keys))
+            buffer = self._rows.setdefault(entry.labels, RowBuffer(entry.labels))
+            buffer.add(times, ids, columns)
+
+    def _count_predictions(self, entry: VersionEntry, predictions: list[Any], sums: AttemptSums, now: float) -> None:
+        numbers = [number for number in map(finite, predictions) if number is not None]
+        sums.prediction_count, sums.prediction_sum = len(numbers), float(sum(numbers))
+        task = entry.config.task
+        if task == "regression" or (set(map(type, predictions)) == {float} and task != "multiclass"):
+            return
+        classes = Counter(c for c in (class_of(p, task) for p in predictions) if c is not None)
+        key = ("classes", *entry.labels, SEGMENT_ALL)
+        if classes and key not in self.totals.names and entry.binning is not None:
+            for name in entry.binning.classes[:MAX_CLASSES]:
+                self.totals.count(key, name, 0, now, MAX_CLASSES, OTHER)
+        for name, amount in classes.items():
+            self.totals.count(key, name, amount, now, MAX_CLASSES, OTHER)
+
+    def _count_cells(self, entry: VersionEntry, binning: Binning, batch: BinnedBatch, start: float, now: float) -> None:
+        profile = binning.profile
+        key = ("profile", *entry.labels, profile.id, SEGMENT_ALL)
+        block = self.totals.vector(key, profile.layout.id, len(batch.cells) + 1, len(batch.sums), now)
+        block.ints[:-1] += batch.cells
+        block.ints[-1] += batch.rows
+        block.floats += batch.sums
+        block.touched = now
+        self.intervals.add_cells(entry, profile.id, SEGMENT_ALL, start, batch)
+
+    # --- all else ----------------------------------------------------------------------------------------------
+
+    def add_actual(self, actual: Actual) -> None:
+        """Keep late ground truth for the store."""
+        if self._for_store:
+            item = (actual.when, actual.prediction_id, _plain(actual.value))
+            self._actuals.setdefault(actual.model_id, []).append(item)
+
+    def add_metric(self, update: MetricUpdate, now: float) -> None:
+        """Set a gauge, and keep the value for the store."""
+        key = ("metrics", *update.entry.labels)
+        if not self.totals.set_gauge(key, update.metric, update.value, update.when, MAX_GAUGES):
+            self.fault(update.entry.labels, "too_many_metrics", now)
+        if self._for_store:
+            point = MetricPoint(*update.entry.labels, update.metric, update.when, update.value, update.metadata)
+            self._metrics.append(point)
+        self.dirty = True
+
+    def fault(self, labels: tuple[str, str], reason: str, now: float, amount: int = 1) -> None:
+        """Count a fault of the recorder."""
+        if amount:
+            self.totals.count(("faults", *labels), reason, amount, now, MAX_REASONS, OTHER)
+            self.dirty = True
+
+    def dropped(self, labels: tuple[str, str], reason: str, amount: int, now: float) -> None:
+        """Count predictions that were counted but not looked at, or not stored."""
+        if amount:
+            self.totals.count(("dropped", *labels), reason, amount, now, MAX_REASONS, OTHER)
+            self.dirty = True
+
+    def take(self, worker: str) -> FlushBatch:
+        """Return what the store has not been given yet, and forget it."""
+        totals, counts = self.intervals.collect()
+        rows = [buffer.chunk() for buffer in self._rows.values()]
+        actuals = [_actual_chunk(model_id, items) for model_id, items in self._actuals.items()]
+        metrics, self._metrics, self._rows, self._actuals = self._metrics, [], {}, {}
+        return FlushBatch(worker, totals, counts, rows, actuals, metrics)
+
+
+def latency_layout(bounds: Sequence[float]) -> str:
+    """Return the layout text of a latency block: its bounds in seconds, so that any reader can render it."""
+    return ",".join(map(repr, bounds))
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - ground truth is whatever a prediction can be
+    try:
+        return plain_prediction(value)
+    except Exception:  # noqa: BLE001 - the recorder boundary: the parts of an arbitrary object may raise anything
+        return None
+
+
+def _actual_chunk(model_id: str, items: list[tuple[float, str, Any]]) -> ActualChunk:
+    times, ids, values = zip(*items, strict=True)
+    return ActualChunk(model_id, np.array(times, np.float64), list(ids), list(values))
+
+
+def _outcome_columns(
+    predictions: list[Any], latencies: Sequence[Any], metadata: Sequence[Any], keys: tuple[str, ...] | None
+) -> Columns:
+    """Return the columns of a row chunk that are not features; those that hold nothing are left out."""
+    columns: Columns = {}
+    if any(value is not None for value in predictions):
+        columns[ROW_PREDICTION] = _floats_or_list(predictions)
+    if any(value is not None for value in latencies):
+        columns[ROW_LATENCY] = _floats_or_list([finite(value) for value in latencies])
+    if any(value is not None for value in metadata):
+        kept = [_chosen(value, keys) for value in metadata]
+        if any(value is not None for value in kept):
+            columns[ROW_METADATA] = kept
+    return columns
+
+
+def _floats_or_list(values: list[Any]) -> list[Any] | FloatArray:
+    return np.array(values, np.float64) if set(map(type, values)) == {float} else values
+
+
+def _chosen(metadata: Any, keys: tuple[str, ...] | None) -> Any:  # noqa: ANN401 - metadata may be anything
+    if keys is None:
+        return metadata
+    if not isinstance(metadata, dict):
+        return None
+    return {key: metadata[key] for key in keys if key in metadata} or None

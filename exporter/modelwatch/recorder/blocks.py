@@ -1,0 +1,220 @@
+"""The counters of one worker in memory, and how they are laid out in a slot.
+
+A block is found by its family and label values, never by its position, because label sets appear at run time:
+
+- a *vector* block has a fixed layout (text that says what its numbers are); blocks add only where layouts are equal,
+  and a block whose layout changes starts again at zero, whole;
+- a *names* block counts by name (classes, reasons); new names are appended;
+- a *gauges* block holds (time, value) by name; the latest wins.
+
+Payload: ``u32 header length | header (JSON) | padding to 8 | int64 … | float64 …``, all little-endian. The header lists
+the blocks in order; the numbers follow in that order.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from modelwatch.records import FloatArray, IntArray
+
+BlockKind = Literal["vector", "names", "gauges"]
+Key = tuple[str, ...]
+"""Family, then label values."""
+
+_LENGTH = struct.Struct("<I")
+
+
+@dataclass
+class VectorBlock:
+    """Counts and sums of a fixed layout."""
+
+    layout: str
+    born: float
+    ints: IntArray
+    floats: FloatArray
+    touched: float = 0.0
+    """When it last counted anything; 0 for never."""
+
+
+@dataclass
+class NamesBlock:
+    """Counts by name."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    touched: float = 0.0
+
+
+@dataclass
+class GaugesBlock:
+    """(time, value) by name."""
+
+    values: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+
+@dataclass
+class SlotTotals:
+    """Blocks by key: one worker's, or the sum over workers."""
+
+    vectors: dict[Key, VectorBlock] = field(default_factory=dict)
+    names: dict[Key, NamesBlock] = field(default_factory=dict)
+    gauges: dict[Key, GaugesBlock] = field(default_factory=dict)
+
+    def vector(self, key: Key, layout: str, n_ints: int, n_floats: int, now: float) -> VectorBlock:
+        """Return the vector block of `key`; a new one, all zero, if there is none or its layout differs."""
+        block = self.vectors.get(key)
+        if block is None or block.layout != layout:
+            block = VectorBlock(layout, now, np.zeros(n_ints, np.int64), np.zeros(n_floats, np.float64))
+            self.vectors[key] = block
+        return block
+
+    def count(self, key: Key, name: str, amount: int, now: float, limit: int, overflow: str) -> None:
+        """Add `amount` to a name of a names block; beyond `limit` names, to the name `overflow`."""
+        block = self.names.setdefault(key, NamesBlock())
+        if name not in block.counts and len(block.counts) >= limit:
+            name = overflow
+        block.counts[name] = block.counts.get(name, 0) + amount
+        block.touched = max(block.touched, now)
+
+    def set_gauge(self, key: Key, name: str, value: float, at: float, limit: int) -> bool:
+        """Set a gauge unless it holds a later value; False if it would be one name too many."""
+        block = self.gauges.setdefault(key, GaugesBlock())
+        if name not in block.values and len(block.values) >= limit:
+            return False
+        if at >= block.values.get(name, (float("-inf"), 0.0))[0]:
+            block.values[name] = (at, value)
+        return True
+
+    def add(self, other: SlotTotals) -> None:
+        """Add the blocks of `other`; where layouts differ the younger block stands."""
+        for key, vector in other.vectors.items():
+            self._add_vector(key, vector)
+        for key, names in other.names.items():
+            mine = self.names.setdefault(key, NamesBlock())
+            for name, amount in names.counts.items():
+                mine.counts[name] = mine.counts.get(name, 0) + amount
+            mine.touched = max(mine.touched, names.touched)
+        for key, gauges in other.gauges.items():
+            for name, (at, value) in gauges.values.items():
+                self.set_gauge(key, name, value, at, limit=2**31)
+
+    def _add_vector(self, key: Key, block: VectorBlock) -> None:
+        mine = self.vectors.get(key)
+        if mine is None or (mine.layout != block.layout and block.born > mine.born):
+            self.vectors[key] = VectorBlock(
+                block.layout, block.born, block.ints.copy(), block.floats.copy(), block.touched
+            )
+        elif mine.layout == block.layout:
+            mine.ints += block.ints
+            mine.floats += block.floats
+            mine.born = max(mine.born, block.born)
+            mine.touched = max(mine.touched, block.touched)
+
+
+class Encoder:
+    """Turns blocks into a payload; keeps the JSON header while no block or name is added."""
+
+    def __init__(self) -> None:
+        self._shape: list[Any] = []
+        self._header = b""
+
+    def encode(self, totals: SlotTotals) -> bytes:
+        """Return the payload of `totals`."""
+        shape: list[Any] = [
+            ["vector", key, b.layout, b.born, len(b.ints), len(b.floats)] for key, b in totals.vectors.items()
+        ]
+        shape += [["names", key, list(b.counts)] for key, b in totals.names.items()]
+        shape += [["gauges", key, list(b.values)] for key, b in totals.gauges.items()]
+        if shape != self._shape or not self._header:
+            text = json.dumps(shape, separators=(",", ":")).encode()
+            padding = -(len(text) + _LENGTH.size) % 8
+            self._header = _LENGTH.pack(len(text) + padding) + text + b" " * padding
+            self._shape = shape
+        return b"".join([self._header, *_integers(totals), *_floats(totals)])
+
+
+def _integers(totals: SlotTotals) -> list[bytes]:
+    out = [np.ascontiguousarray(b.ints, "<i8").tobytes() for b in totals.vectors.values()]
+    out += [np.array(list(b.counts.values()), "<i8").tobytes() for b in totals.names.values()]
+    return out
+
+
+def _floats(totals: SlotTotals) -> list[bytes]:
+    out = []
+    for vector in totals.vectors.values():
+        out += [np.ascontiguousarray(vector.floats, "<f8").tobytes(), struct.pack("<d", vector.touched)]
+    out += [struct.pack("<d", names.touched) for names in totals.names.values()]
+    out += [np.array(list(b.values.values()), "<f8").tobytes() for b in totals.gauges.values()]
+    return out
+
+
+def split_header(payload: bytes) -> tuple[bytes, int]:
+    """
+    Return the header of a payload, and where its numbers begin.
+
+    Raises
+    ------
+    ValueError
+        If the payload is shorter than its header says.
+    """
+    if len(payload) < _LENGTH.size:
+        msg = f"a payload of {len(payload)} bytes has no header"
+        raise ValueError(msg)
+    (length,) = _LENGTH.unpack_from(payload)
+    end = _LENGTH.size + length
+    if end > len(payload):
+        msg = f"a payload of {len(payload)} bytes can't hold a header of {length}"
+        raise ValueError(msg)
+    return payload[_LENGTH.size : end], end
+
+
+def decode(payload: bytes, shape: list[Any] | None = None) -> SlotTotals:
+    """
+    Rebuild blocks from a payload.
+
+    Parameters
+    ----------
+    payload
+        What :meth:`Encoder.encode` returned.
+    shape
+        The parsed header, if the caller has it already.
+
+    Raises
+    ------
+    ValueError
+        If the payload isn't one.
+    """
+    header, position = split_header(payload)
+    blocks: list[Any] = json.loads(header) if shape is None else shape
+    n_ints = sum(b[4] if b[0] == "vector" else len(b[2]) if b[0] == "names" else 0 for b in blocks)
+    if (len(payload) - position) % 8 or n_ints * 8 > len(payload) - position:
+        msg = f"a payload of {len(payload)} bytes does not match its header"
+        raise ValueError(msg)
+    ints = np.frombuffer(payload, "<i8", n_ints, position).astype(np.int64)
+    floats = np.frombuffer(payload, "<f8", -1, position + 8 * n_ints).astype(np.float64)
+    return _fill(blocks, ints, floats)
+
+
+def _fill(blocks: list[Any], ints: IntArray, floats: FloatArray) -> SlotTotals:
+    out = SlotTotals()
+    i = f = 0
+    for kind, labels, *rest in blocks:
+        key: Key = tuple(labels)
+        if kind == "vector":
+            layout, born, size, n_floats = rest
+            end = f + n_floats
+            out.vectors[key] = VectorBlock(layout, born, ints[i : i + size], floats[f:end], float(floats[end]))
+            i, f = i + size, end + 1
+        elif kind == "names":
+            amounts = ints[i : i + len(rest[0])].tolist()
+            out.names[key] = NamesBlock(dict(zip(rest[0], amounts, strict=True)), float(floats[f]))
+            i, f = i + len(amounts), f + 1
+        else:
+            pairs = floats[f : f + 2 * len(rest[0])].reshape(-1, 2).tolist()
+            out.gauges[key] = GaugesBlock({n: (at, value) for n, (at, value) in zip(rest[0], pairs, strict=True)})
+            f += 2 * len(rest[0])
+    return out

@@ -1,0 +1,136 @@
+"""Rows of features, whatever their type, as columns.
+
+Known are dicts and other mappings, sequences and 1-D arrays (named by position), pandas Series and one-row DataFrames,
+dataclasses, named tuples, pydantic models, and single numbers or strings. Anything else is unreadable, which is
+counted: an iterator, for one, must not be consumed here, it belongs to the caller.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from numbers import Number
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+
+from modelwatch.recorder.text import label_text
+from modelwatch.records import FloatArray
+
+MAX_COLUMNS = 2000
+"""Columns that are looked at in one slice of rows; a dict whose keys never repeat must not fill the memory."""
+
+Columns = dict[str, "list[Any] | FloatArray"]
+
+
+def to_columns(rows: Sequence[Any], names_hint: Sequence[str] = ()) -> tuple[Columns, int]:
+    """
+    Turn rows into columns.
+
+    Parameters
+    ----------
+    rows
+        One features object per prediction; None means that none were given.
+    names_hint
+        Names of nameless values, by position; beyond them ``f0``, ``f1`` … by position.
+
+    Returns
+    -------
+    columns, unreadable
+        Columns of equal length, in order of appearance, None where a row has no such key; and how many rows could
+        not be read.
+
+    >>> to_columns([{"a": 1}, [2.5]], ["a"])
+    ({'a': [1, 2.5]}, 0)
+    """
+    first = rows[0] if rows else None
+    if type(first) is dict:
+        uniform = _uniform_dicts(rows, tuple(first))
+        if uniform is not None:
+            return uniform, 0
+    return _any_rows(rows, tuple(names_hint))
+
+
+def _uniform_dicts(rows: Sequence[Any], keys: tuple[Any, ...]) -> Columns | None:
+    """Return the columns of dicts that all have the same text keys, the usual case; None if they don't."""
+    size = len(keys)
+    if not 2 <= size <= MAX_COLUMNS or not all(type(row) is dict and len(row) == size for row in rows):
+        return None
+    if not all(type(key) is str and label_text(key) is key for key in keys):
+        return None
+    try:
+        columns = list(map(list, zip(*map(itemgetter(*keys), rows), strict=True)))
+    except KeyError:
+        return None
+    return dict(zip(keys, columns, strict=True))
+
+
+def _any_rows(rows: Sequence[Any], names: tuple[str, ...]) -> tuple[Columns, int]:
+    mappings: list[Mapping[Any, Any]] = []
+    unreadable = 0
+    for row in rows:
+        try:
+            found = as_mapping(row, names)
+        except Exception:  # noqa: BLE001 - the recorder boundary: an arbitrary mapping may raise anything
+            found = None
+        unreadable += found is None
+        mappings.append(found or {})
+    keys = list(dict.fromkeys(chain.from_iterable(mappings)))[:MAX_COLUMNS]
+    columns: Columns = {}
+    for key in keys:
+        # Two keys may have the same text (1 and "1"); the first one stands.
+        columns.setdefault(label_text(key), [row.get(key) for row in mappings])
+    return columns, unreadable
+
+
+def as_mapping(row: Any, names: tuple[str, ...]) -> dict[Any, Any] | None:  # noqa: ANN401 - whatever a model takes
+    """Return one row as a dict by feature name; None if it can't be read."""
+    if row is None:
+        return {}
+    kind = type(row)
+    if kind is dict:
+        return dict(row)
+    if isinstance(row, Mapping):
+        return {key: row[key] for key in row}
+    if isinstance(row, (str, bytes, Number, np.generic)):
+        return _by_position([row], names)
+    fields = _record_fields(kind)
+    if fields is not None:
+        return {name: getattr(row, name) for name in fields}
+    if hasattr(kind, "iloc"):
+        return _from_pandas(row)
+    return _from_sequence(row, names)
+
+
+def _record_fields(kind: type) -> list[str] | None:
+    if dataclasses.is_dataclass(kind):
+        return [f.name for f in dataclasses.fields(kind)]
+    for attribute in ("model_fields", "_fields"):  # pydantic models, named tuples
+        fields = getattr(kind, attribute, None)
+        if isinstance(fields, (Mapping, tuple)):
+            return list(fields)
+    return None
+
+
+def _from_pandas(row: Any) -> dict[Any, Any] | None:  # noqa: ANN401 - pandas is not imported here
+    if hasattr(row, "columns"):
+        return {name: row[name].iloc[0] for name in row.columns} if len(row) == 1 else None
+    return dict(row.items())
+
+
+def _from_sequence(row: Any, names: tuple[str, ...]) -> dict[Any, Any] | None:  # noqa: ANN401 - any sequence
+    if isinstance(row, np.ndarray):
+        if row.ndim == 0 or (row.ndim == 2 and len(row) == 1):
+            row = row.reshape(-1)
+        return _by_position(row.tolist(), names) if row.ndim == 1 else None
+    if not isinstance(row, Sequence):
+        return None
+    if len(row) == 1 and isinstance(row[0], (list, tuple, np.ndarray)):  # one row in a batch of one
+        return _from_sequence(row[0], names)
+    return _by_position(row, names)
+
+
+def _by_position(values: Sequence[Any], names: tuple[str, ...]) -> dict[Any, Any]:
+    return {names[i] if i < len(names) else f"f{i}": value for i, value in enumerate(values)}

@@ -1,0 +1,210 @@
+"""The queue between request path and background thread, and the life of that thread."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from weakref import WeakSet
+
+from modelwatch.recorder.ids import IdSource
+from modelwatch.recorder.inputs import Barrier
+from modelwatch.recorder.models import Tally, VersionEntry
+from modelwatch.recorder.pending import Sink
+from modelwatch.recorder.worker import Worker
+
+logger = logging.getLogger("modelwatch")
+
+EXIT_SECONDS = 2.0
+
+
+class RecorderClosedError(Exception):
+    """The recorder was closed; on the request path this becomes an error result."""
+
+
+class Engine:
+    """
+    Queue, worker and thread of one recorder in one process; set up anew in the child of a fork.
+
+    Parameters
+    ----------
+    storage, sink, clock
+        As for the worker.
+    entries
+        Returns all model versions.
+    interval
+        Seconds between two flushes.
+    max_queue
+        Rows that may wait.
+    threaded
+        Whether a thread does the work; if not, :meth:`flush` does it in the caller's.
+    """
+
+    def __init__(
+        self,
+        storage: Path,
+        sink: Sink | None,
+        clock: Callable[[], float],
+        entries: Callable[[], Sequence[VersionEntry]],
+        *,
+        interval: float,
+        max_queue: int,
+        threaded: bool,
+    ) -> None:
+        self._storage = storage
+        self._sink = sink
+        self._clock = clock
+        self._entries = entries
+        self._interval = interval
+        self._threaded = threaded
+        self.max_queue = max_queue
+        self.closed = False
+        self._begin()
+        _live.add(self)
+
+    def _begin(self) -> None:
+        """Set up all that belongs to one process."""
+        ids = IdSource()
+        self.prefix, self.next_id = ids.prefix, ids.next
+        self.queue: deque[Any] = deque()
+        self.worker = Worker(self._storage, self._sink, ids.worker, self._clock)
+        self._thread: threading.Thread | None = None
+        self._stop = False
+        self._wake = threading.Event()
+        self._state_lock = threading.Lock()
+        self._work_lock = threading.Lock()
+        # Queue length from which a call takes the slow way: at once until the thread runs, then when it should wake.
+        self.attention = -1 if self._threaded or self.closed else self.max_queue
+
+    def attend(self) -> bool:
+        """
+        Start or wake the thread where that is due; whether the queue is full.
+
+        Raises
+        ------
+        RecorderClosedError
+            If the recorder was closed.
+        """
+        if self.closed:
+            msg = "the recorder is closed"
+            raise RecorderClosedError(msg)
+        if self._threaded and self._thread is None:
+            self._start()
+        elif not self._wake.is_set():
+            self._wake.set()
+        return len(self.queue) >= self.max_queue
+
+    def put(self, item: object) -> None:
+        """
+        Append what is not a prediction, whether the queue is full or not.
+
+        Raises
+        ------
+        RecorderClosedError
+            If the recorder was closed.
+        """
+        if len(self.queue) >= self.attention:
+            self.attend()
+        self.queue.append(item)
+
+    def _start(self) -> None:
+        with self._state_lock:
+            if self._thread is not None or self.closed:
+                return
+            thread = threading.Thread(target=self._run, name="modelwatch-recorder", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the interpreter is going down, or the system has no threads left
+                logger.warning("modelwatch: no background thread can be started; flush() does its work")
+                self._threaded = False
+                self.attention = self.max_queue
+                return
+            self._thread = thread
+            self.attention = max(1, self.max_queue // 4)
+
+    def _run(self) -> None:
+        due = time.monotonic() + self._interval
+        while not self._stop:
+            self._wake.wait(max(0.0, due - time.monotonic()))
+            self._wake.clear()
+            late = time.monotonic() >= due
+            self._cycle(flush=late)
+            if late:
+                due = time.monotonic() + self._interval
+
+    def _cycle(self, *, flush: bool) -> bool:
+        """Drain, and flush if asked to or if somebody waits for it; whether all is in slot and sink."""
+        with self._work_lock:
+            barriers: list[Barrier] = []
+            ok = False
+            try:
+                barriers = self.worker.drain(self.queue, self._entries())
+                if flush or barriers:
+                    ok = self.worker.flush()
+            except Exception:  # the recorder boundary: a fault of ours must not end the thread
+                logger.exception("modelwatch: the recorder's background work failed")
+            for barrier in barriers:
+                barrier.ok = ok
+                barrier.done.set()
+            return ok
+
+    def flush(self, timeout: float | None) -> bool:
+        """Wait until all that was queued so far is in slot and sink; False if that failed or takes longer."""
+        thread = self._thread
+        if thread is None or not thread.is_alive() or thread is threading.current_thread():
+            return self._cycle(flush=True)
+        barrier = Barrier()
+        self.queue.append(barrier)
+        self._wake.set()
+        return barrier.done.wait(timeout) and barrier.ok
+
+    def close(self, timeout: float) -> None:
+        """Flush, stop the thread, give up the slot; safe to call again."""
+        with self._state_lock:
+            if self.closed:
+                return
+            self.closed = True
+            self.attention = -1
+        _live.discard(self)
+        deadline = time.monotonic() + timeout
+        if not self.flush(timeout):
+            logger.warning("modelwatch: not all that was recorded could be stored before the recorder was closed")
+        self._stop = True
+        self._wake.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(max(0.0, deadline - time.monotonic()))
+        if self._work_lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            self.worker.release()
+            self._work_lock.release()
+
+    def after_fork(self) -> None:
+        """Begin anew in the child: the parent keeps its slot, its queue and its thread."""
+        self.worker.release()
+        for entry in self._entries():
+            entry.overflow_attempts, entry.overflow_errors, entry.overflow_dropped = Tally(), Tally(), Tally()
+        self._begin()
+
+
+# Fork and exit concern whole processes, so that this one list can't hang on any object.
+_live: WeakSet[Engine] = WeakSet()
+
+
+def _begin_anew_after_fork() -> None:
+    for engine in list(_live):
+        engine.after_fork()
+
+
+def _close_at_exit() -> None:
+    for engine in list(_live):
+        engine.close(EXIT_SECONDS)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew_after_fork)
+atexit.register(_close_at_exit)

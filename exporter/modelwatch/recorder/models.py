@@ -1,0 +1,166 @@
+"""What is recorded of a model, and the state that the request path reads of one model version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING
+
+from modelwatch.conventions import LATENCY_BUCKETS_SECONDS, OTHER
+from modelwatch.profile.cells import CellAssigner
+from modelwatch.recorder.text import label_text
+
+if TYPE_CHECKING:
+    from modelwatch.profile import ReferenceProfile
+
+MAX_VERSIONS = 20
+"""Versions of one model that are told apart; further ones are counted as "__other__"."""
+
+
+@dataclass(frozen=True)
+class RecordedModel:
+    """
+    What the recorder needs to know of one model version.
+
+    Parameters
+    ----------
+    sampling_rate
+        Share of predictions whose features are looked at, 0 to 1. Attempts, errors and latency are never sampled.
+    log_predictions
+        Whether sampled rows are stored, and not only counted.
+    latency_bounds
+        Further bucket bounds in seconds (a configured threshold is always one).
+    metadata_keys
+        Which metadata are stored; None for all that are passed.
+    exclude
+        Features that are neither counted nor stored.
+    count_interval
+        Length in seconds of the intervals that counts are stored by.
+    """
+
+    model_id: str
+    model_version: str = ""
+    task: str | None = None
+    sampling_rate: float = 1.0
+    log_predictions: bool = True
+    latency_bounds: tuple[float, ...] = ()
+    profile: ReferenceProfile | None = None
+    metadata_keys: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = ()
+    count_interval: float = 300.0
+
+    @property
+    def all_latency_bounds(self) -> tuple[float, ...]:
+        """The usual bucket bounds and the model's own, ascending."""
+        return tuple(sorted({*LATENCY_BUCKETS_SECONDS, *(float(b) for b in self.latency_bounds if b > 0)}))
+
+
+class Tally:
+    """
+    A counter that many threads add to and one reads, without a lock: ``next`` on `itertools.count` is atomic.
+
+    >>> tally = Tally()
+    >>> tally.add(), tally.add(), tally.take(), tally.take()
+    (0, 1, 2, 0)
+    """
+
+    __slots__ = ("_count", "_seen", "add")
+
+    def __init__(self) -> None:
+        self._count = count()
+        self.add = self._count.__next__
+        self._seen = 0
+
+    def take(self) -> int:
+        """Return how much was added since the last call. Reading takes a number itself, which is left out."""
+        value = next(self._count)
+        fresh, self._seen = value - self._seen, value + 1
+        return fresh
+
+
+@dataclass(frozen=True)
+class Binning:
+    """A profile and the cell assigner of its layout; swapped whole."""
+
+    profile: ReferenceProfile
+    assigner: CellAssigner
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that the profile knows, if the prediction is one."""
+        prediction = self.profile.layout.prediction
+        return prediction.categories if prediction is not None else ()
+
+
+class VersionEntry:
+    """One model version on the request path. Attributes are replaced whole, never changed in place."""
+
+    __slots__ = (
+        "binning",
+        "bounds",
+        "config",
+        "model_id",
+        "overflow_attempts",
+        "overflow_dropped",
+        "overflow_errors",
+        "rate",
+        "version",
+    )  # fmt: skip
+
+    def __init__(self, config: RecordedModel, version: str) -> None:
+        self.model_id = config.model_id
+        self.version = version
+        self.overflow_attempts, self.overflow_errors, self.overflow_dropped = Tally(), Tally(), Tally()
+        self.configure(config)
+        self.set_profile(config.profile)
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """Values of the labels model_id and model_version."""
+        return self.model_id, self.version
+
+    def configure(self, config: RecordedModel) -> None:
+        """Take over a configuration; the profile stays."""
+        self.config = config
+        self.rate = config.sampling_rate
+        self.bounds = config.all_latency_bounds
+
+    def set_profile(self, profile: ReferenceProfile | None) -> None:
+        """Bin by this profile from the next slice of rows on."""
+        self.binning: Binning | None = None if profile is None else Binning(profile, CellAssigner(profile.layout))
+
+
+class ModelEntry:
+    """One model on the request path: its versions, and the one that is meant when none is named."""
+
+    __slots__ = ("default", "versions")
+
+    def __init__(self, config: RecordedModel) -> None:
+        self.versions: dict[str, VersionEntry] = {}
+        self.default = self.add(config)
+
+    def add(self, config: RecordedModel) -> VersionEntry:
+        """Register or update a version; it becomes the default."""
+        version = label_text(config.model_version)
+        entry = self.versions.get(version)
+        if entry is None:
+            entry = self.versions[version] = VersionEntry(config, version)
+        else:
+            entry.configure(config)
+            if config.profile is not None:
+                entry.set_profile(config.profile)
+        self.default = entry
+        return entry
+
+    def version(self, version: object) -> VersionEntry:
+        """Return the entry of a version given with a call; unknown ones share the default's configuration."""
+        text = label_text(version)
+        entry = self.versions.get(text)
+        if entry is not None:
+            return entry
+        if len(self.versions) >= MAX_VERSIONS:
+            text = OTHER
+        base = self.default
+        fresh = VersionEntry(base.config, text)
+        fresh.binning = base.binning
+        return self.versions.setdefault(text, fresh)

@@ -1,0 +1,116 @@
+"""Predictions, latencies and times as numbers, whatever was handed in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from modelwatch.recorder.text import label_text
+from modelwatch.records import FloatArray
+
+MAX_NESTING = 4
+"""A list may hold itself."""
+MAX_FUTURE_SECONDS = 86400.0
+"""A time further ahead than this is taken for a mistake."""
+
+
+def plain_prediction(value: Any) -> Any:  # noqa: ANN401 - whatever a model returns
+    """
+    Return a prediction as one plain value: a number, a label, or None.
+
+    An array or list of one is its element; one of two is read as the probabilities of a binary classifier, the
+    second being that of the positive class; a longer one as those of many classes, the largest being the answer.
+
+    >>> plain_prediction([0.25, 0.75]), plain_prediction([0.1, 0.2, 0.7]), plain_prediction("yes")
+    (0.75, '2', 'yes')
+    """
+    if type(value) in (float, int, str, bool, type(None)):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray) or hasattr(type(value), "iloc"):
+        value = np.asarray(value).reshape(-1).tolist()
+    if isinstance(value, (list, tuple)):
+        return _from_vector(value)
+    return value
+
+
+def plain_predictions(values: Sequence[Any]) -> tuple[list[Any], int]:
+    """Return predictions as plain values, None for those that can't be read, and how many those are."""
+    plain, unreadable = [], 0
+    for value in values:
+        try:
+            plain.append(plain_prediction(value))
+        except Exception:  # noqa: BLE001 - the recorder boundary: the parts of an arbitrary object may raise anything
+            plain.append(None)
+            unreadable += 1
+    return plain, unreadable
+
+
+def _from_vector(values: Sequence[Any]) -> Any:  # noqa: ANN401 - an element of what a model returns
+    for _ in range(MAX_NESTING):
+        if len(values) != 1 or not isinstance(values[0], (list, tuple)):
+            break
+        values = values[0]
+    if len(values) == 0:
+        return None
+    if len(values) == 1:
+        return values[0]
+    return values[1] if len(values) == 2 else str(max(range(len(values)), key=values.__getitem__))
+
+
+def class_of(value: Any, task: str | None) -> str | None:  # noqa: ANN401 - a plain prediction
+    """Return the predicted class as a label; None if the prediction is a score or a quantity."""
+    if isinstance(value, (str, bool)):
+        return label_text(value)
+    if isinstance(value, int) and task in ("binary", "multiclass"):
+        return label_text(value)
+    if task == "multiclass" and value is not None:
+        integral = isinstance(value, float) and value.is_integer()
+        return label_text(int(value) if integral else value)
+    return None
+
+
+def finite(value: Any) -> float | None:  # noqa: ANN401 - anything
+    """Return a finite number as a float; None for anything else, bools and text included."""
+    if type(value) is float:
+        return value if math.isfinite(value) else None
+    if isinstance(value, (bool, str, bytes, type(None))):
+        return None
+    try:
+        number = float(value)
+    except Exception:  # noqa: BLE001 - the recorder boundary: the __float__ of an arbitrary object may raise anything
+        return None
+    return number if math.isfinite(number) else None
+
+
+def seconds_of(latencies_ms: Sequence[Any]) -> tuple[FloatArray, int]:
+    """Return the given latencies in seconds, None left out, and how many were neither None nor finite and >= 0."""
+    given = [value for value in latencies_ms if value is not None]
+    numbers = [finite(value) for value in given]
+    good = [number for number in numbers if number is not None and number >= 0]
+    return np.array(good, np.float64) / 1000.0, len(given) - len(good)
+
+
+def epoch_seconds(value: Any, now: float) -> float | None:  # noqa: ANN401 - a time as the caller has it
+    """
+    Return a time as seconds since 1970; None if it is not one, or lies more than a day ahead of `now`.
+
+    Numbers are seconds; a naive datetime is local time; text is ISO 8601.
+    """
+    try:
+        if isinstance(value, str):
+            value = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        if isinstance(value, np.datetime64):
+            number = float(value.astype("datetime64[us]").astype(np.int64)) / 1e6
+        elif isinstance(value, datetime):
+            number = value.timestamp()
+        else:
+            number = float(value)
+    except Exception:  # noqa: BLE001 - the recorder boundary: a time may be any object
+        return None
+    return number if 0 <= number <= now + MAX_FUTURE_SECONDS else None

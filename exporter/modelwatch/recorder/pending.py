@@ -1,0 +1,147 @@
+"""What waits for the store: written in one transaction, kept over failures within bounds, counted if dropped."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import Protocol
+
+from modelwatch.recorder.rows import rough_bytes
+from modelwatch.records import ActualChunk, FlushBatch, IntervalCounts, IntervalTotals, MetricPoint, RowChunk
+
+MAX_ROW_BYTES = 64 * 2**20
+MAX_CHUNKS = 4096
+MAX_INTERVALS = 4096
+MAX_POINTS = 65536
+_DATA_FAULTS = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RecursionError)
+"""What a sink raises over a value that it can't write, whenever it tries."""
+
+
+class Sink(Protocol):
+    """Where flushes go: the store's writer, later also a queue."""
+
+    def commit(self, batch: FlushBatch) -> None:
+        """Store a batch whole; raising anything means that it isn't stored and will come again."""
+
+
+class Pending:
+    """
+    Everything that a sink has not acknowledged.
+
+    Interval values are absolute, so only the latest of each is kept; however long the store is away, that loses
+    nothing as long as there are at most `MAX_INTERVALS`. Rows, ground truth and metrics are bounded, oldest go first.
+
+    Parameters
+    ----------
+    max_row_bytes
+        About how much memory the waiting rows may hold.
+    """
+
+    def __init__(self, max_row_bytes: int = MAX_ROW_BYTES) -> None:
+        self._max_row_bytes = max_row_bytes
+        self._totals: dict[tuple[object, ...], IntervalTotals] = {}
+        self._counts: dict[tuple[object, ...], IntervalCounts] = {}
+        self._rows: deque[tuple[RowChunk, int]] = deque()
+        self._row_bytes = 0
+        self._actuals: deque[ActualChunk] = deque()
+        self._metrics: deque[MetricPoint] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._totals or self._counts or self._rows or self._actuals or self._metrics)
+
+    def add(self, batch: FlushBatch) -> Counter[tuple[str, str]]:
+        """Take over a batch; return how many rows were dropped to make room, by model and version."""
+        for t in batch.totals:
+            self._totals[t.model_id, t.model_version, t.start, t.part] = t
+        for c in batch.counts:
+            self._counts[c.model_id, c.model_version, c.segment, c.profile_id, c.start, c.part] = c
+        for chunk in batch.rows:
+            size = rough_bytes(chunk)
+            self._rows.append((chunk, size))
+            self._row_bytes += size
+        self._actuals.extend(batch.actuals)
+        self._metrics.extend(batch.metrics)
+        return self._trim()
+
+    def _trim(self) -> Counter[tuple[str, str]]:
+        dropped: Counter[tuple[str, str]] = Counter()
+        while len(self._rows) > MAX_CHUNKS or (self._row_bytes > self._max_row_bytes and len(self._rows) > 1):
+            chunk, size = self._rows.popleft()
+            self._row_bytes -= size
+            dropped[chunk.model_id, chunk.model_version] += len(chunk.ids)
+        while len(self._totals) > MAX_INTERVALS:
+            del self._totals[next(iter(self._totals))]
+        while len(self._counts) > MAX_INTERVALS:
+            del self._counts[next(iter(self._counts))]
+        while len(self._actuals) > MAX_CHUNKS:
+            self._actuals.popleft()
+        while len(self._metrics) > MAX_POINTS:
+            self._metrics.popleft()
+        return dropped
+
+    def commit(self, sink: Sink, worker: str) -> Counter[tuple[str, str]]:
+        """
+        Hand everything to `sink`.
+
+        If a value in it can't be written (rather than the store failing), the parts are handed over one by one, so
+        that one bad row chunk doesn't hold up all others for ever; those that can't be written are dropped.
+
+        Returns
+        -------
+        Counter
+            Rows that were dropped, by model and version.
+
+        Raises
+        ------
+        Exception
+            Whatever the sink raises; what it has not acknowledged is kept.
+        """
+        whole = FlushBatch(
+            worker,
+            list(self._totals.values()),
+            list(self._counts.values()),
+            [chunk for chunk, _ in self._rows],
+            list(self._actuals),
+            list(self._metrics),
+        )
+        try:
+            sink.commit(whole)
+        except _DATA_FAULTS:
+            if not (self._rows or self._actuals or self._metrics):
+                raise
+            return self._commit_apart(sink, whole)
+        self.clear()
+        return Counter()
+
+    def _commit_apart(self, sink: Sink, whole: FlushBatch) -> Counter[tuple[str, str]]:
+        if whole.totals or whole.counts:
+            sink.commit(FlushBatch(whole.worker, whole.totals, whole.counts))
+        self._totals.clear()
+        self._counts.clear()
+        dropped: Counter[tuple[str, str]] = Counter()
+        while self._rows:
+            chunk, size = self._rows[0]
+            if not _accepts(sink, FlushBatch(whole.worker, rows=[chunk])):
+                dropped[chunk.model_id, chunk.model_version] += len(chunk.ids)
+            self._rows.popleft()
+            self._row_bytes -= size
+        while self._actuals:
+            _accepts(sink, FlushBatch(whole.worker, actuals=[self._actuals[0]]))
+            self._actuals.popleft()
+        while self._metrics:
+            _accepts(sink, FlushBatch(whole.worker, metrics=[self._metrics[0]]))
+            self._metrics.popleft()
+        return dropped
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for held in (self._totals, self._counts, self._rows, self._actuals, self._metrics):
+            held.clear()
+        self._row_bytes = 0
+
+
+def _accepts(sink: Sink, batch: FlushBatch) -> bool:
+    try:
+        sink.commit(batch)
+    except _DATA_FAULTS:
+        return False
+    return True

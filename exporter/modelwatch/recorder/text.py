@@ -1,0 +1,35 @@
+"""Label text from anything: bounded, printable, never raising."""
+
+from __future__ import annotations
+
+MAX_LENGTH = 200
+
+
+def label_text(value: object) -> str:
+    r"""
+    Return `value` as a label value: at most 200 characters, all printable (so neither control nor lone surrogate).
+
+    >>> label_text("a\x00b"), label_text(True), label_text(1)
+    ('a\ufffdb', 'True', '1')
+    """
+    try:
+        text = value if type(value) is str else str(value)
+    except Exception:  # noqa: BLE001 - the recorder boundary: the __str__ of an arbitrary object may raise anything
+        return "__unprintable__"
+    if len(text) > MAX_LENGTH:
+        text = text[:MAX_LENGTH]
+    return text if text.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
+def id_text(value: object) -> str:
+    r"""
+    Return a caller's prediction id as text that can be stored; empty if it can't be one.
+
+    >>> id_text(7), id_text("a\ud800")
+    ('7', 'a?')
+    """
+    try:
+        text = value if type(value) is str else str(value)
+    except Exception:  # noqa: BLE001 - the recorder boundary: the __str__ of an arbitrary object may raise anything
+        return ""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

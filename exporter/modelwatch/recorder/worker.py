@@ -1,0 +1,182 @@
+"""The background half of a recorder: drains the queue, counts, writes the slot, then hands the rest to the store."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from modelwatch.recorder.aggregate import SLICE, STORE, Aggregator
+from modelwatch.recorder.blocks import Encoder, SlotTotals, decode
+from modelwatch.recorder.inputs import Actual, Attempt, Barrier, Fault, MetricUpdate
+from modelwatch.recorder.journal import Journal
+from modelwatch.recorder.models import VersionEntry
+from modelwatch.recorder.pending import Pending, Sink
+from modelwatch.recorder.slotfile import SlotFile
+from modelwatch.recorder.slots import SlotDirectory, SlotsUnusableError
+
+logger = logging.getLogger("modelwatch")
+
+YIELD_SECONDS = 20e-6
+"""Sleep between slices, so that a predict that waits for the interpreter gets it (performance.md, B.5)."""
+NO_MODEL = ("", "")
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Worker:
+    """
+    One worker's counters, slot and unsent rows. Used by one thread at a time; :meth:`read` by any.
+
+    Parameters
+    ----------
+    storage
+        The storage folder; slots are in its subfolder ``slots``.
+    sink
+        Who stores flushes; None for nobody.
+    name
+        The worker's random name, under which it stores absolute values.
+    clock
+        Seconds since 1970.
+    """
+
+    def __init__(self, storage: Path, sink: Sink | None, name: str, clock: Callable[[], float]) -> None:
+        self.name = name
+        self.alone = False
+        self._clock = clock
+        self._sink = sink
+        self._slots = SlotDirectory(storage / "slots")
+        self._slot: SlotFile | None = None
+        self._aggregator = Aggregator(for_store=sink is not None)
+        self._pending = Pending()
+        self._encoder = Encoder()
+        self._journal = Journal()
+        self._published = b""
+
+    # --- draining ----------------------------------------------------------------------------------------------
+
+    def drain(self, queue: deque[Any], entries: Iterable[VersionEntry]) -> list[Barrier]:
+        """Count all that is in the queue now; return the barriers that were met."""
+        groups: dict[VersionEntry, list[Attempt]] = {}
+        others: list[Any] = []
+        for _ in range(len(queue)):
+            item = queue.popleft()
+            if type(item) is tuple:
+                groups.setdefault(item[0], []).append(item)
+            else:
+                others.append(item)
+        now = self._clock()
+        for entry, rows in groups.items():
+            for first in range(0, len(rows), SLICE):
+                self._guarded_add(entry, rows[first : first + SLICE], now)
+                time.sleep(YIELD_SECONDS)
+        for entry in entries:
+            self._aggregator.add_overflow(entry, now)
+        return self._take_others(others, now)
+
+    def _guarded_add(self, entry: VersionEntry, rows: Sequence[Attempt], now: float) -> None:
+        try:
+            self._aggregator.add(entry, rows, now)
+        except Exception as error:  # noqa: BLE001 - the recorder boundary: the thread must outlive whatever was handed in
+            self._fault(entry.labels, "internal", f"a slice of {len(rows)} predictions was lost: {error!r}")
+
+    def _take_others(self, others: list[Any], now: float) -> list[Barrier]:
+        barriers = []
+        for item in others:
+            if isinstance(item, Barrier):
+                barriers.append(item)
+            elif isinstance(item, Fault):
+                self._aggregator.fault(item.labels, item.reason, now)
+            elif isinstance(item, Actual):
+                self._aggregator.add_actual(item)
+            elif isinstance(item, MetricUpdate):
+                self._aggregator.add_metric(item, now)
+        return barriers
+
+    # --- flushing ----------------------------------------------------------------------------------------------
+
+    def flush(self) -> bool:
+        """Put all that was drained into slot and sink; whether both have everything now."""
+        in_slot = self._write_slot()
+        return self._commit() and in_slot
+
+    def _write_slot(self) -> bool:
+        if not self._aggregator.dirty:
+            return True
+        try:
+            if not self.alone and (self._slot is None or self._slot.lost()):
+                self._claim()
+            payload = self._encoder.encode(self._aggregator.totals)
+            if self._slot is not None:
+                self._slots.write(self._slot, payload)
+        except OSError as error:
+            reason = "disk_full" if error.errno in _FULL else "slot_write"
+            self._fault(NO_MODEL, reason, f"counters are not written, they are kept and tried again: {error}")
+            return False
+        self._published = payload
+        self._aggregator.dirty = False
+        for kind in ("disk_full", "slot_write"):
+            self._journal.passed(kind, "counters are written again")
+        return True
+
+    def _claim(self) -> None:
+        if self._slot is not None:
+            self._slot.close()
+            self._slot = None
+        try:
+            self._slot, found = self._slots.claim()
+        except SlotsUnusableError as error:
+            self.alone = True
+            self._fault(NO_MODEL, "slots_unusable", f"{error}; this process counts alone until it is restarted")
+            return
+        found.add(self._aggregator.totals)
+        self._aggregator.totals = found
+
+    def _commit(self) -> bool:
+        now = self._clock()
+        dropped = self._pending.add(self._aggregator.take(self.name))
+        ok = True
+        if self._sink is None:
+            self._pending.clear()
+        elif self._pending:
+            try:
+                dropped += self._pending.commit(self._sink, self.name)
+            except Exception as error:  # noqa: BLE001 - the recorder boundary: a sink may fail in any way
+                self._fault(NO_MODEL, "store", f"the store failed, rows wait in memory: {error!r}")
+                ok = False
+            else:
+                self._journal.passed("store", "the store works again")
+        for labels, rows in dropped.items():
+            self._aggregator.dropped(labels, STORE, rows, now)
+        return ok
+
+    def _fault(self, labels: tuple[str, str], reason: str, text: str) -> None:
+        self._aggregator.fault(labels, reason, self._clock())
+        self._journal.trouble(reason, text)
+
+    # --- reading -----------------------------------------------------------------------------------------------
+
+    def read(self) -> SlotTotals:
+        """Return the sum over all workers of the folder, or, if this one counts alone, its own as last flushed."""
+        if not self.alone:
+            try:
+                totals, problems = self._slots.read()
+            except OSError as error:
+                self._journal.trouble("slots_read", f"slots can't be read, own counters are shown: {error}")
+            else:
+                for problem in problems:
+                    self._journal.trouble(problem, problem)
+                return totals
+        published = self._published
+        return decode(published) if published else SlotTotals()
+
+    # --- ending ------------------------------------------------------------------------------------------------
+
+    def release(self) -> None:
+        """Give up the slot; its content stays and counts. In the child of a fork this leaves the slot to the parent."""
+        slot, self._slot = self._slot, None
+        if slot is not None:
+            slot.close()
