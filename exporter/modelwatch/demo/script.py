@@ -13,7 +13,8 @@ __all__ = ["CHANNELS", "PROFILES", "Arrival", "Script", "Step", "Timetable"]
 
 Channel = Literal["log", "email", "slack"]
 CHANNELS: tuple[Channel, ...] = ("log", "email", "slack")
-SLOWEST, FASTEST = 0.1, 10.0
+SLOWEST, FASTEST = 0.25, 4.0
+_SHORTEST_INTERVAL = 1.0  # seconds; a configuration accepts no less
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Timetable:
         Raises
         ------
         InputError
-            `speed` is outside 0.1 to 10: windows of less than a second hold nothing that has been stored yet.
+            `speed` is outside 0.25 to 4: what is recorded is stored once a second, and windows can't be much shorter.
 
         Examples
         --------
@@ -62,7 +63,7 @@ class Timetable:
             self,
             rate=self.rate * speed,
             windows=(self.windows[0] / speed, self.windows[1] / speed),
-            interval=self.interval / speed,
+            interval=max(_SHORTEST_INTERVAL, self.interval / speed),
             fault_at=self.fault_at / speed,
             fault_longest=self.fault_longest / speed,
             fault_goes_on=self.fault_goes_on / speed,

@@ -1,0 +1,68 @@
+"""``modelwatch demo``: real flights, a fault, an alert."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+__all__ = ["add_parser"]
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "demo",
+        help="real flights, a fault, an alert",
+        description="Serve real flights through a monitored model; an upstream fault begins, and the alert about it "
+        "arrives in the log, by email and on Slack (servers on this machine). It takes about two minutes.",
+        epilog="Exit codes: 0 ok, 1 the alert did not come or came without a fault, 2 usage.",
+    )
+    parser.add_argument("--duration", type=_positive, metavar="S", help="stop after S seconds, whatever has happened")
+    parser.add_argument("--exit-on-alert", action="store_true", help="stop once the alert has arrived on all channels")
+    parser.add_argument(
+        "--speed", type=float, default=1.0, metavar="X", help="everything X times as fast (0.25 to 4; default 1)"
+    )
+    parser.add_argument("--no-fault", action="store_true", help="plain traffic: exit code 1 if there is any alert")
+    parser.add_argument(
+        "--profile", choices=("default", "ci"), default="default", help="ci: the fault begins after 15 s, not 40 s"
+    )
+    parser.add_argument(
+        "--port", type=_port, default=9100, help="port of the metrics (default 9100; the next free one if it is taken)"
+    )
+    parser.add_argument("--folder", type=Path, help="where to keep its files (default .demo)")
+    parser.set_defaults(func=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from modelwatch.demo.flights import require_packages
+
+    require_packages()
+    from modelwatch.demo.app import DemoOptions, run_demo
+
+    return run_demo(
+        DemoOptions(
+            duration=args.duration,
+            exit_on_alert=args.exit_on_alert,
+            speed=args.speed,
+            with_fault=not args.no_fault,
+            profile=args.profile,
+            port=args.port,
+            folder=args.folder,
+        )
+    )
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        msg = f"must be more than 0 seconds, not {text}"
+        raise argparse.ArgumentTypeError(msg)
+    return value
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 65535:
+        msg = f"must be a port, 0 to 65535, not {text}"
+        raise argparse.ArgumentTypeError(msg)
+    return value
