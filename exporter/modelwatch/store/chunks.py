@@ -2,7 +2,7 @@
 
 ::
 
-    blob    = "MWC1" | codec, 1 byte (0 raw, 1 zstd) | CRC-32 of the rest, 4 | length of the content, 8 | content
+    blob    = "MWC1" | codec, 1 byte (0 raw, 1 zstd) | CRC-32 of all else, 4 | length of the content, 8 | content
     content = length of the header, 4 | header, JSON | buffers, one after another
 
 All numbers are little-endian. The header says what the chunk is, and each column's name, code and buffer lengths
@@ -125,7 +125,11 @@ def _pack(
     codec = _zstd() if compress and len(content) >= _SMALL else None
     body = content if codec is None else codec.compress(content)
     kind = _RAW if codec is None else _ZSTD
-    return _HEAD.pack(_MAGIC, kind, zlib.crc32(body), len(content)) + body
+    return _HEAD.pack(_MAGIC, kind, _checksum(kind, len(content), body), len(content)) + body
+
+
+def _checksum(kind: int, length: int, body: bytes) -> int:
+    return zlib.crc32(body, zlib.crc32(f"{kind} {length}".encode()))
 
 
 def _unpack(data: bytes, name: str, kind: str) -> tuple[dict[str, Any], list[tuple[str, Column]]]:
@@ -154,7 +158,7 @@ def _content(data: bytes, name: str) -> bytes:
     body = data[_HEAD.size :]
     if magic != _MAGIC or kind not in (_RAW, _ZSTD):
         raise ValueError("it does not begin as a chunk does")
-    if zlib.crc32(body) != checksum:
+    if _checksum(kind, length, body) != checksum:
         raise ValueError("its checksum is wrong")
     if kind == _ZSTD:
         codec = _zstd()

@@ -84,19 +84,25 @@ def delete_before(database: Database, model_id: str, kind: str, cutoff: float, l
 
     rows, freed = database.run(remove)
     if rows:
-        database.run(_give_back)
+        database.run(_give_back, write=False)
         database.run(_checkpoint, write=False)
     return rows, freed
 
 
 def _give_back(connection: sqlite3.Connection) -> None:
-    # The statement frees a page each time it is stepped, so all its (empty) rows must be fetched.
-    connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
+    # It frees one page a step, and of a statement without columns execute() makes one step only; a script is run to
+    # its end, in a transaction of its own.
+    connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
 
 
 def _checkpoint(connection: sqlite3.Connection) -> None:
-    """Let the file shrink; gives way to readers and writers."""
-    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    """Let the file and its log shrink, without waiting: where others are at work, the next step will do it."""
+    patience = _pragma(connection, "busy_timeout")
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {patience}")
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -152,5 +153,5 @@ def _points(
     return [
         (float(start), float(top / bottom), int(count))
         for start, top, bottom, count in zip(starts, numerator, denominator, behind, strict=True)
-        if bottom > 0 and count > 0
+        if bottom > 0 and count > 0 and math.isfinite(top)
     ]

@@ -6,7 +6,10 @@ import sqlite3
 from pathlib import Path
 from types import TracebackType
 
-from modelwatch.records import FlushBatch, IntervalCounts, IntervalTotals, MetricPoint
+import numpy as np
+
+from modelwatch.exceptions import InputError
+from modelwatch.records import FlushBatch, IntArray, IntervalCounts, IntervalTotals, MetricPoint
 from modelwatch.store import chunks, files
 from modelwatch.store.alerts import AlertStore
 from modelwatch.store.cells import pack_counts, pack_floats
@@ -185,13 +188,21 @@ def _total_row(worker: str, totals: IntervalTotals) -> Row:
         int(totals.errors),
         int(totals.sampled),
         pack_floats(totals.latency_bounds),
-        pack_counts(totals.latency_cells),
+        pack_counts(_latency_cells(totals)),
         float(totals.latency_sum),
         float(totals.first_at),
         float(totals.last_at),
         int(totals.prediction_count),
         float(totals.prediction_sum),
     )
+
+
+def _latency_cells(totals: IntervalTotals) -> IntArray:
+    """Return one cell per bound and one for what lies above them all, which may have been left out."""
+    missing = len(totals.latency_bounds) + 1 - len(totals.latency_cells)
+    if missing not in (0, 1):
+        raise InputError(f"{len(totals.latency_cells)} latency cells do not fit {len(totals.latency_bounds)} bounds")
+    return np.pad(totals.latency_cells, (0, missing))
 
 
 def _metric_row(point: MetricPoint) -> Row:

@@ -1,0 +1,82 @@
+"""What is old goes, in steps, and its room is given back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from modelwatch.exceptions import InputError
+from modelwatch.policy import Severity
+from modelwatch.records import ActualChunk, Alert, FlushBatch, IntervalCounts, IntervalTotals, MetricPoint, RowChunk
+from modelwatch.store import StoreWriter
+from modelwatch.store.queries import StoreQueries
+from modelwatch.store.retention import KINDS
+
+OLD, NEW, CUTOFF = 60.0, 1e6, 1e5
+
+
+@pytest.fixture
+def filled(
+    writer: StoreWriter,
+    counts: Callable[..., IntervalCounts],
+    totals: Callable[..., IntervalTotals],
+    rows: Callable[..., RowChunk],
+) -> StoreWriter:
+    for model_id in ("m", "other"):
+        for at, stamp in ((OLD, "1970-01-01T00:01:00Z"), (NEW, "2024-01-01T00:00:00Z")):
+            batch = FlushBatch(
+                "w",
+                totals=[totals(at, model_id=model_id)],
+                counts=[counts(at, model_id=model_id)],
+                rows=[rows([at, at + 1], model_id=model_id)],
+                actuals=[ActualChunk(model_id, np.array([at, at]), ["a", "b"], [0, 1])],
+                metrics=[MetricPoint(model_id, "1", "auc", at, 0.5)],
+            )
+            writer.commit(batch)
+            writer.save_result(model_id, "1", at, True, 0.1, None, {})
+            alert = Alert("a" + stamp + model_id, stamp, "info", "t", "", {}, model_id, "firing", "f", stamp)
+            writer.save_alert(alert, {})
+    return writer
+
+
+@pytest.mark.parametrize(("kind", "gone"), [(k, 2 if k in ("rows", "actuals") else 1) for k in KINDS])
+def test_only_what_is_old_and_of_that_model_and_kind_goes(filled: StoreWriter, kind: str, gone: int) -> None:
+    def entries() -> dict[str, int]:
+        return filled._database.run(
+            lambda c: {k: c.execute(f"SELECT count(*) FROM {about.table}").fetchone()[0] for k, about in KINDS.items()}
+        )
+
+    before = entries()
+    assert filled.delete_before("m", kind, CUTOFF)[0] == gone
+    assert filled.delete_before("m", kind, CUTOFF) == (0, 0)
+    assert entries() == before | {kind: before[kind] - 1}
+
+
+def test_old_rows_go_in_bounded_steps_and_the_file_shrinks(
+    writer: StoreWriter, queries: StoreQueries, rows: Callable[..., RowChunk]
+) -> None:
+    noise = np.random.default_rng(0).random(20_000)
+    for at in range(40):
+        chunk = RowChunk("m", "1", np.full(20_000, float(at)), ["i"] * 20_000, {"x": noise})
+        writer.commit(FlushBatch("w", rows=[chunk]))
+    writer.commit(FlushBatch("w", rows=[rows([100.0])]))
+    writer._database.close_idle()
+    full = writer.size_bytes()
+    steps = [writer.delete_before("m", "rows", 99.0, limit=16) for _ in range(4)]
+    assert [gone for gone, _ in steps] == [16 * 20_000, 16 * 20_000, 8 * 20_000, 0]
+    assert sum(freed for _, freed in steps) > 0.9 * full
+    assert writer.size_bytes() < 0.1 * full
+    assert [c.times.tolist() for c in queries.row_chunks("m", 0, 999)] == [[100.0]]
+    assert queries.delete_before("m", "rows", 999.0)[0] == 1
+    assert queries.integrity() == "ok"
+
+
+def test_an_unknown_kind_is_refused(writer: StoreWriter) -> None:
+    with pytest.raises(InputError, match=r"kind 'row' is not one of rows, .*did you mean 'rows'"):
+        writer.delete_before("m", "row", 0.0)
+
+
+def test_severity_survives_in_the_history(filled: StoreWriter, queries: StoreQueries) -> None:
+    assert {r.severity for r in queries.drift_history("m")} == {Severity.NONE}
