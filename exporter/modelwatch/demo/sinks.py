@@ -200,7 +200,8 @@ class SmtpSink:
         given: Any,  # noqa: ANN401
     ) -> Any:  # noqa: ANN401
         login = getattr(given, "login", b"").decode(), getattr(given, "password", b"").decode()
-        return self._auth_result(success=login == self._credentials)
+        # "handled" would mean that this method has answered the client itself.
+        return self._auth_result(success=login == self._credentials, handled=False)
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()

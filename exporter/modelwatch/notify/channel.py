@@ -87,14 +87,14 @@ class Channel:
 
     # ── the caller's side ────────────────────────────────────────────────────────────────────────────────────────
 
-    def put(self, delivery: Delivery) -> None:
-        """Queue one delivery; starts the thread if none runs."""
+    def put(self, delivery: Delivery) -> str:
+        """Queue one delivery and return ``"queued"``, or why not; starts the thread if none runs."""
         lost: Delivery | None = None
         with self._changed:
             if self._closing:
                 delivery.outcome = "failed: closed"
                 delivery.tried.set()
-                return
+                return delivery.outcome
             if len(self._pending) >= self._capacity:
                 lost = next((d for d in self._pending if d is not self._busy), None)
                 if lost is not None:
@@ -107,6 +107,7 @@ class Channel:
             self._changed.notify_all()
         if lost is not None:
             self._finish(lost, ok=False, outcome="failed: dropped, the queue was full")
+        return "queued"
 
     def deliver_here(self, delivery: Delivery) -> None:
         """Deliver in the caller's thread, once: for handlers that neither wait nor fail, as the log's."""
@@ -144,10 +145,11 @@ class Channel:
 
     def _run(self) -> None:
         while (delivery := self._take()) is not None:
+            is_last = self._closing  # an attempt that was under way when closing began gets one more
             error = self._call(delivery)
             if self._abandoned:
                 return
-            self._settle(delivery, error)
+            self._settle(delivery, error, is_last=is_last)
 
     def _take(self) -> Delivery | None:
         """Wait for the next delivery that is due; None once closing and empty."""
@@ -188,7 +190,7 @@ class Channel:
         self._said.clear()
         return None
 
-    def _settle(self, delivery: Delivery, error: BaseException | None) -> None:
+    def _settle(self, delivery: Delivery, error: BaseException | None, *, is_last: bool) -> None:
         """Record an attempt: done, given up, or due again later."""
         if error is None:
             self._finish(delivery, ok=True, outcome="sent")
@@ -199,7 +201,7 @@ class Channel:
         asked = error.retry_after if isinstance(error, NotifyError) and error.retry_after is not None else 0.0
         hopeless = isinstance(error, NotifyError) and error.permanent
         too_old = now + max(pause, asked) - delivery.born > self._policy.max_age
-        if hopeless or too_old or self._closing:
+        if hopeless or too_old or is_last:
             logger.error("channel %r: alert given up after %d attempts: %s", self.name, delivery.attempts, reason)
             self._finish(delivery, ok=False, outcome=f"failed: {reason}")
             return

@@ -119,7 +119,7 @@ class Outbox:
         dict
             By channel: ``"queued"``, ``"sent"`` (synchronous handlers) or ``"failed: why"``.
         """
-        return {name: delivery.outcome for name, delivery in self._start(alert, channels, done).items()}
+        return {name: first for name, (_, first) in self._start(alert, channels, done).items()}
 
     def deliver_now(
         self, alert: Mapping[str, Any], channels: Iterable[str], timeout: float = SEND_WAIT
@@ -134,9 +134,9 @@ class Outbox:
         """
         deadline = time.monotonic() + timeout
         started = self._start(alert, channels, None)
-        for delivery in started.values():
+        for delivery, _ in started.values():
             delivery.tried.wait(max(deadline - time.monotonic(), 0.0))
-        return {name: delivery.outcome for name, delivery in started.items()}
+        return {name: delivery.outcome for name, (delivery, _) in started.items()}
 
     def flush(self, timeout: float = CLOSE_WAIT) -> bool:
         """Wait until everything was delivered or given up; False if `timeout` seconds were too short."""
@@ -161,22 +161,29 @@ class Outbox:
             channel.begin_close()
         return all([channel.finish_close(deadline) for channel in self._channels.values()])
 
-    def _start(self, alert: Mapping[str, Any], channels: Iterable[str], done: Done | None) -> dict[str, Delivery]:
+    def _start(
+        self, alert: Mapping[str, Any], channels: Iterable[str], done: Done | None
+    ) -> dict[str, tuple[Delivery, str]]:
+        """Start the deliveries; return each with its outcome at this moment, which its thread may change at once."""
         self._after_fork()
-        started: dict[str, Delivery] = {}
+        started: dict[str, tuple[Delivery, str]] = {}
         for name in dict.fromkeys(channels):
-            delivery = started[name] = Delivery(dict(alert), born=self._clock(), done=done)
-            channel = self._channels.get(name)
-            if channel is None or self._closed:
-                why = "closed" if self._closed else f"no handler is registered for channel {name!r}"
-                delivery.outcome = f"failed: {why}"
-                delivery.tried.set()
-            elif getattr(channel.handler, "synchronous", False):
-                delivery.done = None
-                channel.deliver_here(delivery)
-            else:
-                channel.put(delivery)
+            delivery = Delivery(dict(alert), born=self._clock(), done=done)
+            started[name] = delivery, self._hand_over(name, delivery)
         return started
+
+    def _hand_over(self, name: str, delivery: Delivery) -> str:
+        channel = self._channels.get(name)
+        if channel is None or self._closed:
+            why = "closed" if self._closed else f"no handler is registered for channel {name!r}"
+            delivery.outcome = f"failed: {why}"
+            delivery.tried.set()
+            return delivery.outcome
+        if getattr(channel.handler, "synchronous", False):
+            delivery.done = None
+            channel.deliver_here(delivery)
+            return delivery.outcome
+        return channel.put(delivery)
 
     def _after_fork(self) -> None:
         """Threads do not survive a fork, and a lock may have been held while it happened: begin anew in the child."""

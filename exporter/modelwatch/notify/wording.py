@@ -107,10 +107,10 @@ def number(value: float) -> str:
         return "unknown" if math.isnan(value) else ("∞" if value > 0 else "-∞")
     if value == 0:
         return "0"
+    if abs(value) >= 1e15 or abs(value) < 1e-6:
+        return f"{value:.2e}"
     places = 2 - math.floor(math.log10(abs(value)))
     rounded = round(value, places)
-    if abs(rounded) >= 1e15 or abs(rounded) < 1e-6:
-        return f"{rounded:.2e}"
     text = f"{rounded:,.{max(places, 0)}f}".replace(",", " ")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
@@ -151,7 +151,7 @@ def duration(seconds: float) -> str:
     >>> duration(42), duration(3 * 3600 + 300), duration(7200), duration(90000), duration(0.25)
     ('42 s', '3 h 5 min', '2 h', '1 day 1 h', '0.25 s')
     """
-    if seconds < 1:
+    if seconds < 10:
         return f"{number(max(seconds, 0.0))} s"
     total = round(seconds)
     if total < 60:
