@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic import ValidationInfo as Info
 from typing_extensions import Self
 
-from modelwatch.config.problems import explain, mistake, not_available, raise_problems
+from modelwatch.config.problems import error_of, explain, mistake, not_available
 from modelwatch.config.values import parse_duration, plain_number, show, validate_name
 from modelwatch.exceptions import ConfigError, InputError
 
@@ -68,7 +68,7 @@ class ConfigModel(BaseModel):
         try:
             super().__init__(**data)
         except ValidationError as error:
-            raise_problems(explain(error, type(self)), type(self).__name__)
+            raise error_of(explain(error, type(self)), type(self).__name__) from None
 
     # Tells pydantic that this __init__ only validates, so that an object inside another one is built without it
     # and keeps its place in the list of errors.
@@ -86,7 +86,7 @@ class ConfigModel(BaseModel):
         try:
             return super().model_validate(obj, **options)
         except ValidationError as error:
-            raise_problems(explain(error, cls), cls.__name__)
+            raise error_of(explain(error, cls), cls.__name__) from None
 
 
 def drop_defaulted(data: object) -> object:

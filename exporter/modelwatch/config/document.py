@@ -19,7 +19,7 @@ __all__ = ["SUFFIXES", "Document", "read_document"]
 
 SUFFIXES = (".yaml", ".yml", ".json")
 MAX_BYTES = 16 * 1024 * 1024
-MAX_NODES = 1_000_000
+MAX_NODES = 250_000
 """Keys and values with every alias followed: a small file can stand for a huge one, by accident or not."""
 
 MERGE = "tag:yaml.org,2002:merge"
@@ -125,6 +125,8 @@ def _read_yaml(text: str, path: FilePath) -> Document:
         value = None if node is None else loader.construct_document(node)
     except yaml.YAMLError as error:
         _raise_yaml(error, path)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
     except (ValueError, OverflowError):
         raise ConfigError(f"{path}: not valid YAML: a number or date cannot be read; put it in quotes") from None
     finally:

@@ -10,8 +10,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from modelwatch.config.base import FOLDER
 from modelwatch.config.document import Document, read_document
+from modelwatch.config.model import ModelMonitoringConfig
 from modelwatch.config.monitoring import MonitoringConfig
-from modelwatch.config.problems import Problem, explain, raise_problems
+from modelwatch.config.problems import Problem, error_of, explain
 from modelwatch.config.values import show
 from modelwatch.exceptions import ConfigError, NotAvailableError
 
@@ -48,9 +49,9 @@ def load_config(path: str | Path) -> MonitoringConfig:
         config = _ADAPTER.validate_python(document.value, context={FOLDER: str(file.absolute().parent)})
     except ValidationError as error:
         found = [_with_model(problem, document) for problem in explain(error, MonitoringConfig)]
-        raise_problems([*document.problems, *_not_yet_said(found, document)], str(file), document.lines)
+        raise error_of([*document.problems, *_not_yet_said(found, document)], str(file), document.lines) from None
     if document.problems:
-        raise_problems(document.problems, str(file), document.lines)
+        raise error_of(document.problems, str(file), document.lines)
     config._source = file.absolute()
     return config
 
@@ -74,12 +75,7 @@ def _with_model(problem: Problem, document: Document) -> Problem:
 
 def config_error(error: ValidationError, source: str) -> ConfigError:
     """Return the readable error for one of pydantic's about a model's configuration."""
-    from modelwatch.config.model import ModelMonitoringConfig
-
-    try:
-        raise_problems(explain(error, ModelMonitoringConfig), source)
-    except ConfigError as readable:
-        return readable
+    return error_of(explain(error, ModelMonitoringConfig), source)
 
 
 def find_config(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Path | None:

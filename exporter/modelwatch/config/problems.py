@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from modelwatch.config.values import show
 from modelwatch.exceptions import ConfigError, NotAvailableError, did_you_mean
 
-__all__ = ["EACH", "Path", "Problem", "explain", "mistake", "mistakes", "not_available", "raise_problems"]
+__all__ = ["EACH", "Path", "Problem", "error_of", "explain", "mistake", "mistakes", "not_available"]
 
 Path = tuple[str | int, ...]
 
@@ -80,22 +80,18 @@ def path_text(path: Path) -> str:
     return text
 
 
-def raise_problems(problems: Iterable[Problem], source: str, lines: Mapping[Path, int] | None = None) -> NoReturn:
-    """Raise one error that lists all problems, one per line, in the order of the file.
+def error_of(problems: Iterable[Problem], source: str, lines: Mapping[Path, int] | None = None) -> ConfigError:
+    """Return one error that lists all problems, one per line, in the order of the file.
 
-    Raises
-    ------
-    NotAvailableError
-        If nothing is wrong but that all of it comes later.
-    ConfigError
-        Otherwise.
+    It is a :class:`~modelwatch.exceptions.NotAvailableError` if nothing is wrong but that all of it comes later.
+    Raise it ``from None``: what stands behind it may hold the secrets that its text leaves out.
     """
     numbers = lines or {}
     listed = sorted(((_line_number(p.path, numbers), p) for p in problems), key=lambda pair: pair[0] or 0)
     text = "\n".join(dict.fromkeys(problem.line(source, number) for number, problem in listed))
     if all(problem.later for _, problem in listed):
-        raise NotAvailableError(text)
-    raise ConfigError(text)
+        return NotAvailableError(text)
+    return ConfigError(text)
 
 
 def _line_number(path: Path, lines: Mapping[Path, int]) -> int | None:

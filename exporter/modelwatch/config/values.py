@@ -150,7 +150,7 @@ def validate_name(text: object, what: str) -> str:
     return text
 
 
-def plain_number(value: Any) -> Any:
+def plain_number(value: Any) -> Any:  # noqa: ANN401 - whatever comes, goes
     """Turn a numpy scalar into the Python value it holds, and leave everything else alone.
 
     >>> import numpy as np
