@@ -140,6 +140,18 @@ def _whole(number: int) -> str:
     return str(number) if number.bit_length() < 1024 else "∞"
 
 
+def is_missing(value: object) -> bool:
+    """Return whether a value is None, NaN, NaT, pandas.NA or masked.
+
+    >>> is_missing(float("nan")), is_missing("")
+    (True, False)
+    """
+    try:
+        return _is_missing(value)
+    except Exception:  # noqa: BLE001 - part of the recorder boundary: a customer's object may raise anything
+        return False
+
+
 def _is_missing(value: Any) -> bool:  # noqa: ANN401
     if value is None or type(value).__name__ in _MISSING_TYPES:
         return True

@@ -1,0 +1,187 @@
+"""Building a reference profile: columns to cells, cells to counts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from modelwatch.exceptions import ProfileError
+from modelwatch.profile.cells import CellAssigner
+from modelwatch.profile.kinds import LeftOut, Reading, Task, read_feature, read_prediction
+from modelwatch.profile.moments import moments_of
+from modelwatch.profile.reference import ADVISED_ROWS, AMPLE_ROWS, MIN_ROWS, ReferenceProfile
+from modelwatch.profile.tables import Column, Table, read_table, read_values
+from modelwatch.profile.times import count_days, epoch_seconds, read_zone
+from modelwatch.profile.values import MAX_TEXT, read_category
+from modelwatch.records import CellLayout
+
+MIN_BINS, MAX_BINS = 10, 64
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """The arguments of `ReferenceProfile.build` that are not data."""
+
+    decision_threshold: float
+    importance: Mapping[str, float] | Sequence[float] | None
+    timezone: str | None
+    bins: int
+    categorical: tuple[str, ...]
+    exclude: tuple[str, ...]
+    feature_names: Sequence[str] | None
+    model_id: str
+    model_version: str
+    task: str | None
+    created: datetime
+
+
+def build_profile(
+    data: Any,  # noqa: ANN401
+    predictions: Any,  # noqa: ANN401
+    actuals: Any,  # noqa: ANN401
+    timestamps: Any,  # noqa: ANN401
+    options: BuildOptions,
+) -> ReferenceProfile:
+    """Build a profile; see `ReferenceProfile.build`."""
+    _check_options(options)
+    table = read_table(data, options.feature_names)
+    _check_table(table, options)
+    warnings = list(_row_warnings(table.rows))
+    features = _read_features(table, options, warnings)
+    prediction, column, task = _read_predictions(predictions, table.rows, options, warnings)
+    if not features and prediction is None:
+        raise ProfileError("X has no column that can be watched: " + "; ".join(warnings))
+    layout = CellLayout(tuple(r.cells for r in features), prediction.cells if prediction else None)
+    counts = CellAssigner(layout).bin(table.columns, table.rows, column).cells
+    readings = [*features, prediction] if prediction else features
+    days, time_range = _read_times(timestamps, table.rows, options.timezone, warnings)
+    return ReferenceProfile(
+        layout=layout,
+        counts=counts,
+        rows=table.rows,
+        moments={r.cells.name: moments_of(r.values) for r in readings if r.values is not None},
+        created=options.created,
+        task=task,
+        model_id=options.model_id,
+        model_version=options.model_version,
+        decision_threshold=float(options.decision_threshold),
+        timezone=options.timezone,
+        days=days,
+        time_range=time_range,
+        labelled_rows=_count_actuals(actuals, table.rows, warnings),
+        importance=_read_importance(options.importance, table, {r.cells.name for r in features}),
+        options={"bins": options.bins, "categorical": list(options.categorical), "exclude": list(options.exclude)},
+        warnings=tuple(warnings),
+    )
+
+
+def _check_options(options: BuildOptions) -> None:
+    bins = options.bins
+    if isinstance(bins, bool) or not isinstance(bins, int) or not MIN_BINS <= bins <= MAX_BINS:
+        raise ProfileError(f"bins is {bins!r}; it must be a whole number from {MIN_BINS} to {MAX_BINS}")
+    threshold = options.decision_threshold
+    if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not math.isfinite(threshold):
+        raise ProfileError(f"decision_threshold is {threshold!r}; it must be a finite number")
+    for what, text in (("model_id", options.model_id), ("model_version", options.model_version)):
+        if not text.isprintable() or len(text) > MAX_TEXT:
+            raise ProfileError(f"{what} is {text[:40]!r}; it must be at most {MAX_TEXT} printable characters")
+    read_zone(options.timezone)
+
+
+def _check_table(table: Table, options: BuildOptions) -> None:
+    table.check_known(options.exclude, "exclude")
+    table.check_known(options.categorical, "categorical")
+    if table.rows < MIN_ROWS:
+        raise ProfileError(
+            f"X has {table.rows} rows; a reference needs at least {MIN_ROWS}, and {ADVISED_ROWS} to be of use"
+        )
+
+
+def _row_warnings(rows: int) -> Iterable[str]:
+    if rows < ADVISED_ROWS:
+        yield f"the reference has only {rows} rows: gross changes only can be seen; {ADVISED_ROWS} are advised"
+    elif rows < AMPLE_ROWS:
+        yield f"the reference has {rows} rows: small changes stay below its own noise; {AMPLE_ROWS} or more are better"
+
+
+def _read_features(table: Table, options: BuildOptions, warnings: list[str]) -> list[Reading]:
+    asked = set(options.categorical)
+    readings = []
+    for name, column in table.columns.items():
+        if name in options.exclude:
+            continue
+        categorical = name in asked or name in table.categorical
+        reading = read_feature(name, column, options.bins, categorical=categorical, asked=name in asked)
+        if isinstance(reading, LeftOut):
+            warnings.append(reading.why)
+            continue
+        warnings.extend(reading.warnings)
+        readings.append(reading)
+    return readings
+
+
+def _read_predictions(
+    predictions: Any,  # noqa: ANN401
+    rows: int,
+    options: BuildOptions,
+    warnings: list[str],
+) -> tuple[Reading | None, Column | None, Task | None]:
+    if predictions is None:
+        return None, None, None
+    column = read_values(predictions, "predictions", rows)
+    reading, task = read_prediction(column, options.task, options.bins, options.decision_threshold)
+    warnings.extend(reading.warnings)
+    return reading, column, task
+
+
+def _read_times(
+    timestamps: Any,  # noqa: ANN401
+    rows: int,
+    timezone: str | None,
+    warnings: list[str],
+) -> tuple[int, tuple[float, float] | None]:
+    if timestamps is None:
+        return 0, None
+    zone = read_zone(timezone)
+    seconds = epoch_seconds(read_values(timestamps, "timestamps", rows), zone)
+    present = seconds[~np.isnan(seconds)]
+    if not len(present):
+        raise ProfileError("timestamps hold no time")
+    if len(present) < rows:
+        warnings.append(f"{rows - len(present)} rows have no timestamp")
+    return count_days(present, zone), (float(present.min()), float(present.max()))
+
+
+def _count_actuals(actuals: Any, rows: int, warnings: list[str]) -> int:  # noqa: ANN401
+    if actuals is None:
+        return 0
+    column = read_values(actuals, "actuals", rows)
+    present = sum(read_category(value)[0] is not None for value in column)
+    warnings.append(f"{present} actuals were counted; performance baselines are not learnt from them yet")
+    return present
+
+
+def _read_importance(
+    importance: Mapping[str, float] | Sequence[float] | None, table: Table, kept: set[str]
+) -> dict[str, float]:
+    if importance is None:
+        return {}
+    if not isinstance(importance, Mapping):
+        names = list(table.columns)
+        if len(importance) != len(names):
+            raise ProfileError(f"importance has {len(importance)} weights, X has {len(names)} columns")
+        importance = dict(zip(names, importance, strict=True))
+    table.check_known(importance, "importance")
+    out = {}
+    for name, weight in importance.items():
+        number = float(weight)
+        if not math.isfinite(number) or number < 0:
+            raise ProfileError(f"importance of {name!r} is {weight!r}; it must be a finite number of at least 0")
+        if name in kept:
+            out[name] = number
+    return out

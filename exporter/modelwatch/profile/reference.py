@@ -1,0 +1,298 @@
+"""The reference profile: what a model's data looked like when it was known to be good."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelwatch.exceptions import NotAvailableError, ProfileError, did_you_mean
+from modelwatch.profile.kinds import Task
+from modelwatch.profile.moments import Moments
+from modelwatch.records import CellLayout, FeatureCells, IntArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MIN_ROWS = 100
+ADVISED_ROWS = 1_000
+AMPLE_ROWS = 5_000
+_REMOTE = ("http://", "https://", "s3://", "gs://", "models:")
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceProfile:
+    """Cells, counts and moments of a reference. Holds no rows; made by :meth:`build`, :meth:`load`.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> X = {"age": rng.normal(40, 10, 6000), "city": rng.choice(["Rome", "Oslo"], 6000)}
+    >>> profile = ReferenceProfile.build(X, predictions=rng.random(6000))
+    >>> profile.feature_names, profile.task, profile.rows
+    (('age', 'city'), 'binary', 6000)
+    >>> print(profile.verdict)
+    LIMITED: no timestamps; 24 h window only, nothing above warning but a gross change; pass timestamps
+    >>> ReferenceProfile.from_json(profile.to_json()) == profile
+    True
+    """
+
+    layout: CellLayout
+    counts: IntArray
+    """Shape (layout.size,), read-only."""
+    rows: int
+    moments: Mapping[str, Moments]
+    """By name, of numeric members; the prediction's under ""."""
+    created: datetime
+    task: Task | None = None
+    model_id: str = ""
+    model_version: str = ""
+    decision_threshold: float = 0.5
+    timezone: str | None = None
+    days: int = 0
+    """Calendar days with at least one row; 0 without timestamps."""
+    time_range: tuple[float, float] | None = None
+    """Unix seconds of the first and the last row."""
+    labelled_rows: int = 0
+    importance: Mapping[str, float] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    calibrated: bool = False
+    """Whether tolerances are learnt from timestamps, which comes with a later release."""
+    revision: int = 1
+
+    def __post_init__(self) -> None:
+        self.counts.setflags(write=False)
+
+    @classmethod
+    def build(
+        cls,
+        X: pd.DataFrame | Mapping[str, Any] | Sequence[Any] | Any,  # noqa: ANN401, N803 - the field's name for it
+        predictions: Any = None,  # noqa: ANN401
+        actuals: Any = None,  # noqa: ANN401
+        timestamps: Any = None,  # noqa: ANN401
+        decision_threshold: float = 0.5,
+        importance: Mapping[str, float] | Sequence[float] | None = None,
+        timezone: str | None = None,
+        inherit: ReferenceProfile | None = None,
+        *,
+        bins: int = 20,
+        categorical: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        feature_names: Sequence[str] | None = None,
+        model_id: str = "",
+        model_version: str = "",
+        task: str | None = None,
+        created: datetime | None = None,
+    ) -> ReferenceProfile:
+        """Build a profile from data on which the model was known to work: held-out data, best from production.
+
+        Parameters
+        ----------
+        X : DataFrame, dict of columns, 2-D array, list of dicts or pyarrow Table
+            The features, at least 100 rows (1 000 advised, 5 000 ample).
+        predictions : array-like, shape (rows,), optional
+            What the model returns for them: scores, labels or numbers.
+        actuals : array-like, shape (rows,), optional
+            Ground truth; counted now, used for performance baselines by a later release.
+        timestamps : array-like, shape (rows,), optional
+            datetimes, ISO-8601 texts or Unix seconds; naive ones are in `timezone`.
+        decision_threshold : float, default 0.5
+            The score from which on the model says yes; it becomes an edge between cells.
+        importance : mapping of feature to weight, or a sequence in column order, optional
+            Weights features by when drift is attributed.
+        timezone : str, default UTC
+            IANA name of the time zone that the business runs in.
+        inherit : ReferenceProfile, optional
+            Not available yet.
+        bins : int, default 20
+            Cells of a numeric feature, 10 to 64.
+        categorical, exclude : sequence of str, optional
+            Features to read as categories; columns to leave out.
+        feature_names : sequence of str, optional
+            Names for the columns of a 2-D array.
+        model_id, model_version : str, optional
+            Stored for whoever reads the file.
+        task : {"binary", "multiclass", "regression", "score"}, optional
+            Inferred from the predictions if not given.
+        created : datetime, optional
+            Stored time of creation; now if not given.
+
+        Returns
+        -------
+        ReferenceProfile
+
+        Raises
+        ------
+        ProfileError
+            If no profile can be built from the data; the message says what to change.
+        NotAvailableError
+            If `inherit` is given.
+        """
+        from modelwatch.profile.build import BuildOptions, build_profile
+
+        if inherit is not None:
+            raise NotAvailableError("inherit: carrying learnt tolerances over from another profile: not available yet")
+        options = BuildOptions(
+            decision_threshold=decision_threshold,
+            importance=importance,
+            timezone=timezone,
+            bins=bins,
+            categorical=tuple(categorical),
+            exclude=tuple(exclude),
+            feature_names=feature_names,
+            model_id=model_id,
+            model_version=model_version,
+            task=task,
+            created=created if created is not None else _now(),
+        )
+        return build_profile(X, predictions, actuals, timestamps, options)
+
+    @property
+    def id(self) -> str:
+        """Sha-256, in hex, of what defines the cells; equal exactly when counts may be added or compared."""
+        return self.layout.id
+
+    @property
+    def label(self) -> str:
+        """The first 8 characters of the id, as metrics carry them."""
+        return self.id[:8]
+
+    @cached_property
+    def feature_names(self) -> tuple[str, ...]:
+        """The features in order."""
+        return tuple(member.name for member in self.layout.features)
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[FeatureCells, int]]:
+        pairs = zip(self.layout.members, self.layout.offsets, strict=True)
+        return {member.name: (member, offset) for member, offset in pairs}
+
+    def member(self, name: str) -> FeatureCells:
+        """Return the cells of a feature, or of the prediction (name "")."""
+        return self._place(name)[0]
+
+    def counts_of(self, name: str) -> IntArray:
+        """Return the counts of one member: shape (member.size,), in the order of its cells."""
+        member, offset = self._place(name)
+        return self.counts[offset : offset + member.size]
+
+    def _place(self, name: str) -> tuple[FeatureCells, int]:
+        try:
+            return self._places[name]
+        except KeyError:
+            hint = did_you_mean(name, self.feature_names)
+            raise ProfileError(f"the profile has no feature {name!r}{hint}") from None
+
+    @property
+    def verdict(self) -> str:
+        """What can be found with this profile and what can't, in a line."""
+        rows = f"{self.rows:,}".replace(",", " ")
+        if self.calibrated:
+            return f"FULL: {self.days} days, {rows} rows"
+        limits = "24 h window only, nothing above warning but a gross change"
+        if self.days:
+            return f"LIMITED: {self.days} days, {rows} rows; seasonality is not learnt from timestamps yet; {limits}"
+        return f"LIMITED: no timestamps; {limits}; pass timestamps"
+
+    def summary(self) -> str:
+        """Return one line per feature, warnings, and the verdict, for a terminal."""
+        from modelwatch.profile.summary import summarize
+
+        return summarize(self)
+
+    def to_json(self) -> str:
+        """Return the profile as JSON: the same text for the same profile."""
+        from modelwatch.profile.serial import dump
+
+        return dump(self)
+
+    @classmethod
+    def from_json(cls, text: str, *, source: str = "profile") -> ReferenceProfile:
+        """Rebuild a profile from :meth:`to_json`; `source` names it in messages.
+
+        Raises
+        ------
+        ProfileError
+            If the text is no profile, or its counts do not belong to its cells.
+        """
+        from modelwatch.profile.serial import parse
+
+        return parse(text, source)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> ReferenceProfile:
+        """Read a profile from a file.
+
+        Raises
+        ------
+        ProfileError
+            If the file can't be read or holds no valid profile.
+        NotAvailableError
+            For addresses on the network.
+        """
+        name = os.fspath(path)
+        if name.startswith(_REMOTE):
+            raise NotAvailableError(f"reference {name!r}: profiles from the network: not available yet; give a path")
+        try:
+            text = Path(name).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise ProfileError(f"{name}: can't be read: {_reason(error)}") from error
+        return cls.from_json(text, source=name)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the profile to a file, which at every moment is the old one or the new one, never half of it.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        ProfileError
+            If it can't be written.
+        """
+        target = Path(path)
+        try:
+            _write_atomically(target, self.to_json().encode())
+        except OSError as error:
+            raise ProfileError(f"{target}: can't be written: {_reason(error)}") from error
+        return target
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ReferenceProfile) and self.to_json() == other.to_json()
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"ReferenceProfile({self.label}: {self.rows} rows, {len(self.layout.features)} features)"
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc).replace(microsecond=0)
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else f"it is no text in UTF-8 ({error})"
+
+
+def _write_atomically(target: Path, data: bytes) -> None:
+    # Not by tempfile, which lets nobody else read: whoever may read the model beside it needs the profile as well.
+    temporary = target.with_name(f".{target.name[:40]}.{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise

@@ -1,0 +1,280 @@
+"""A reference profile as JSON, and back. Reading trusts nothing: a profile may come from anywhere."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from itertools import pairwise
+from typing import Any, NoReturn, TypeVar
+
+import numpy as np
+
+from modelwatch.exceptions import ProfileError
+from modelwatch.profile.kinds import TASKS
+from modelwatch.profile.moments import QUANTILES, Moments
+from modelwatch.profile.reference import ReferenceProfile
+from modelwatch.profile.values import MAX_TEXT, can_be_category
+from modelwatch.records import PREDICTION, CellLayout, FeatureCells, IntArray
+
+SCHEMA_VERSION = 1
+_MAX_COUNT = 2**53
+
+T = TypeVar("T")
+
+
+def dump(profile: ReferenceProfile) -> str:
+    """Return a profile as JSON, one line per feature, keys in a fixed order."""
+    head = {
+        "schema_version": SCHEMA_VERSION,
+        "id": profile.id,
+        "revision": profile.revision,
+        "created": profile.created.isoformat(),
+        "model_id": profile.model_id,
+        "model_version": profile.model_version,
+        "task": profile.task,
+        "rows": profile.rows,
+        "labelled_rows": profile.labelled_rows,
+        "days": profile.days,
+        "time_range": list(profile.time_range) if profile.time_range else None,
+        "timezone": profile.timezone,
+        "decision_threshold": profile.decision_threshold,
+        "calibrated": profile.calibrated,
+        "options": dict(profile.options),
+        "warnings": list(profile.warnings),
+    }
+    lines = [f" {_text(key)}: {_text(value)}" for key, value in head.items()]
+    features = ",\n  ".join(_text(_member_json(profile, member)) for member in profile.layout.features)
+    lines.append(f' "features": [\n  {features}\n ]')
+    prediction = profile.layout.prediction
+    lines.append(f' "prediction": {_text(_member_json(profile, prediction) if prediction else None)}')
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _member_json(profile: ReferenceProfile, member: FeatureCells) -> dict[str, Any]:
+    out = member.as_json()
+    out["counts"] = profile.counts_of(member.name).tolist()
+    moments = profile.moments.get(member.name)
+    if moments is not None:
+        out["moments"] = {
+            "mean": moments.mean,
+            "sd": moments.sd,
+            "min": moments.minimum,
+            "max": moments.maximum,
+            **moments.quantiles,
+        }
+    if member.name in profile.importance:
+        out["importance"] = profile.importance[member.name]
+    return out
+
+
+def parse(text: str, source: str) -> ReferenceProfile:
+    """Rebuild a profile; raise ProfileError naming `source`, the place in it, and what is wrong."""
+    try:
+        document = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise ProfileError(f"{source}: this is no JSON that a profile could be read from ({error})") from error
+    if not isinstance(document, dict):
+        raise ProfileError(f"{source}: a profile is a JSON object, this is a {type(document).__name__}")
+    return _Reader(source).read(document)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no finite number")
+
+
+class _Reader:
+    """Reads one document; every message begins with where it came from."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+
+    def read(self, doc: Mapping[str, Any]) -> ReferenceProfile:
+        self._check_version(doc)
+        rows = self._whole(doc, "rows")
+        members = [self._member(m, f"features[{i}]") for i, m in enumerate(self._get(doc, "features", list))]
+        prediction = None
+        if doc.get("prediction") is not None:
+            prediction = self._member(self._get(doc, "prediction", dict), "prediction")
+        layout = CellLayout(tuple(m for m, *_ in members), prediction[0] if prediction else None)
+        everything = [*members, prediction] if prediction else members
+        self._check_members(doc, layout, everything, rows)
+        return ReferenceProfile(
+            layout=layout,
+            counts=np.concatenate([counts for _, counts, _, _ in everything]),
+            rows=rows,
+            moments={m.name: moments for m, _, moments, _ in everything if moments is not None},
+            created=self._time(doc),
+            task=self._one_of(doc, "task", (None, *TASKS)),
+            model_id=self._printable(doc, "model_id"),
+            model_version=self._printable(doc, "model_version"),
+            decision_threshold=self._number(doc, "decision_threshold"),
+            timezone=self._printable(doc, "timezone") if doc.get("timezone") is not None else None,
+            days=self._whole(doc, "days"),
+            time_range=self._range(doc),
+            labelled_rows=self._whole(doc, "labelled_rows"),
+            importance={m.name: weight for m, _, _, weight in everything if weight is not None},
+            options=self._get(doc, "options", dict),
+            warnings=tuple(self._warnings(doc)),
+            calibrated=self._get(doc, "calibrated", bool),
+            revision=self._whole(doc, "revision"),
+        )
+
+    def _fail(self, what: str) -> NoReturn:
+        raise ProfileError(f"{self._source}: {what}")
+
+    def _check_version(self, doc: Mapping[str, Any]) -> None:
+        version = doc.get("schema_version")
+        if version is None:
+            self._fail("this is no reference profile: it has no schema_version")
+        if version != SCHEMA_VERSION or isinstance(version, bool):
+            self._fail(
+                f"schema_version is {version!r}, this release reads {SCHEMA_VERSION}; build the profile again, "
+                "or use the release of modelwatch that wrote it"
+            )
+
+    def _check_members(
+        self, doc: Mapping[str, Any], layout: CellLayout, members: list[tuple[Any, ...]], rows: int
+    ) -> None:
+        if not members:
+            self._fail("it has neither features nor a prediction")
+        names = [member.name for member in layout.members]
+        if not all(len(name) <= MAX_TEXT and name.isprintable() for name in names):
+            self._fail(f"a feature has a name that is not at most {MAX_TEXT} printable characters")
+        if len(set(names)) != len(names):
+            self._fail("two features have the same name")
+        if PREDICTION in names[: len(layout.features)] or (layout.prediction and names[-1] != PREDICTION):
+            self._fail('only the prediction, and no feature, may have the name ""')
+        for member, counts, _, _ in members:
+            if counts.sum() != rows:
+                self._fail(f"the counts of {member.name!r} add up to {counts.sum()}, not to the {rows} rows")
+        if self._get(doc, "id", str) != layout.id:
+            self._fail("the id does not belong to the cells: the file was changed after it was built")
+
+    def _member(self, value: object, where: str) -> tuple[FeatureCells, IntArray, Moments | None, float | None]:
+        if not isinstance(value, dict):
+            self._fail(f"{where} is no object")
+        kind = self._one_of(value, "kind", ("numeric", "categorical"), where)
+        name = self._get(value, "name", str, where)
+        if kind == "numeric":
+            cells = FeatureCells(name, "numeric", self._number(value, "minimum", where), self._edges(value, where))
+            if cells.edges[0] < cells.minimum:
+                self._fail(f"{where}.edges begin below the minimum")
+        else:
+            cells = FeatureCells(
+                name,
+                "categorical",
+                categories=tuple(self._texts(value, "categories", where)),
+                known=frozenset(self._texts(value, "known", where)),
+                vocabulary_complete=self._get(value, "vocabulary_complete", bool, where),
+            )
+        counts = self._counts(value, cells.size, where)
+        moments = self._moments(value, where) if kind == "numeric" else None
+        weight = self._number(value, "importance", where) if "importance" in value else None
+        return cells, counts, moments, weight
+
+    def _edges(self, value: Mapping[str, Any], where: str) -> tuple[float, ...]:
+        edges = [self._as_number(e, f"{where}.edges") for e in self._get(value, "edges", list, where)]
+        if not edges or any(low >= high for low, high in pairwise(edges)):
+            self._fail(f"{where}.edges must be at least one number, ascending")
+        return tuple(edges)
+
+    def _counts(self, value: Mapping[str, Any], size: int, where: str) -> IntArray:
+        counts = self._get(value, "counts", list, where)
+        if len(counts) != size:
+            self._fail(f"{where}.counts has {len(counts)} entries, its cells are {size}")
+        if not all(type(c) is int and 0 <= c <= _MAX_COUNT for c in counts):
+            self._fail(f"{where}.counts must be whole numbers of at least 0")
+        return np.array(counts, dtype=np.int64)
+
+    def _moments(self, value: Mapping[str, Any], where: str) -> Moments:
+        given = self._get(value, "moments", dict, where)
+        where = f"{where}.moments"
+        return Moments(
+            mean=self._number(given, "mean", where),
+            sd=self._number(given, "sd", where),
+            minimum=self._number(given, "min", where),
+            maximum=self._number(given, "max", where),
+            quantiles={name: self._number(given, name, where) for name in QUANTILES},
+        )
+
+    def _texts(self, value: Mapping[str, Any], key: str, where: str) -> list[str]:
+        texts = self._get(value, key, list, where)
+        if not all(isinstance(text, str) and can_be_category(text) for text in texts):
+            self._fail(f"{where}.{key} must be texts of at most {MAX_TEXT} printable characters")
+        if len(set(texts)) != len(texts):
+            self._fail(f"{where}.{key} holds a category twice")
+        return texts
+
+    def _printable(self, doc: Mapping[str, Any], key: str) -> str:
+        # What is shown in a terminal must not be able to steer it.
+        text = self._get(doc, key, str)
+        if len(text) > MAX_TEXT or not text.isprintable():
+            self._fail(f"{key} must be at most {MAX_TEXT} printable characters")
+        return text
+
+    def _warnings(self, doc: Mapping[str, Any]) -> list[str]:
+        warnings = self._get(doc, "warnings", list)
+        if not all(isinstance(text, str) and text.isprintable() for text in warnings):
+            self._fail("warnings must be printable texts")
+        return warnings
+
+    def _range(self, doc: Mapping[str, Any]) -> tuple[float, float] | None:
+        if doc.get("time_range") is None:
+            return None
+        ends = [self._as_number(end, "time_range") for end in self._get(doc, "time_range", list)]
+        if len(ends) != 2 or ends[0] > ends[1]:
+            self._fail("time_range must be two ascending numbers")
+        return ends[0], ends[1]
+
+    def _time(self, doc: Mapping[str, Any]) -> datetime:
+        text = self._get(doc, "created", str)
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            self._fail(f"created is {text[:40]!r}, which is no ISO-8601 time")
+
+    def _one_of(self, value: Mapping[str, Any], key: str, allowed: tuple[T, ...], where: str = "") -> T:
+        given = value.get(key)
+        for option in allowed:
+            if given == option:
+                return option
+        self._fail(f"{_place(where, key)} is {given!r}; it must be one of {', '.join(map(str, allowed))}")
+
+    def _get(self, value: Mapping[str, Any], key: str, type_: type[T], where: str = "") -> T:
+        given = value.get(key)
+        if not isinstance(given, type_):
+            problem = "is missing" if key not in value else f"is {given!r:.40}, not of type {type_.__name__}"
+            self._fail(f"{_place(where, key)} {problem}")
+        return given
+
+    def _whole(self, value: Mapping[str, Any], key: str) -> int:
+        number = self._get(value, key, int)
+        if isinstance(number, bool) or not 0 <= number <= _MAX_COUNT:
+            self._fail(f"{key} is {number!r}; it must be a whole number of at least 0")
+        return number
+
+    def _number(self, value: Mapping[str, Any], key: str, where: str = "") -> float:
+        if key not in value:
+            self._fail(f"{_place(where, key)} is missing")
+        return self._as_number(value[key], _place(where, key))
+
+    def _as_number(self, given: object, where: str) -> float:
+        if isinstance(given, bool) or not isinstance(given, (int, float)):
+            self._fail(f"{where} holds {given!r:.40}, which is no number")
+        try:
+            number = float(given)
+        except OverflowError:
+            number = math.inf
+        if not math.isfinite(number):
+            self._fail(f"{where} holds a number that is not finite")
+        return number
+
+
+def _place(where: str, key: str) -> str:
+    return f"{where}.{key}" if where else key

@@ -1,0 +1,91 @@
+"""A reference profile in the terminal: one line per feature."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from modelwatch.records import HIGH, INVALID_TYPE, LOW, MISSING, PREDICTION, FeatureCells, IntArray
+
+if TYPE_CHECKING:
+    from modelwatch.profile.reference import ReferenceProfile
+
+_BARS = "▁▂▃▄▅▆▇█"
+_WIDTH = 12
+_SHOWN_CATEGORIES = 3
+_NAME_WIDTH = 28
+
+
+def summarize(profile: ReferenceProfile) -> str:
+    """Return the text of `ReferenceProfile.summary`."""
+    lines = [_title(profile), ""]
+    width = min(_NAME_WIDTH, max((len(_name(m)) for m in profile.layout.members), default=0))
+    lines += [_line(profile, member, width) for member in profile.layout.members]
+    lines += ["", *(f"! {warning}" for warning in profile.warnings), profile.verdict]
+    return "\n".join(lines)
+
+
+def _title(profile: ReferenceProfile) -> str:
+    model = f" of {profile.model_id} {profile.model_version}".rstrip() if profile.model_id else ""
+    features = len(profile.layout.features)
+    task = f", {profile.task}" if profile.task else ""
+    rows = f"{profile.rows:,}".replace(",", " ")
+    return f"Reference profile {profile.label}{model}: {rows} rows, {features} feature{'s' * (features != 1)}{task}"
+
+
+def _name(member: FeatureCells) -> str:
+    return member.name if member.name != PREDICTION else "(prediction)"
+
+
+def _line(profile: ReferenceProfile, member: FeatureCells, width: int) -> str:
+    counts = profile.counts_of(member.name)
+    tail = counts[member.shape_size :]
+    name = _name(member)
+    name = name if len(name) <= width else name[: width - 1] + "…"
+    if member.kind == "numeric":
+        bars, words = _numeric(profile, member, counts)
+    else:
+        bars, words = sparkline(counts[: member.shape_size][:_WIDTH]), _categories(member, counts)
+    gaps = ((tail[MISSING], "missing"), (tail[INVALID_TYPE:].sum(), "invalid"), (tail[LOW] + tail[HIGH], "unseen"))
+    notes = "".join(f", {_share(int(count), profile.rows)} {what}" for count, what in gaps if count)
+    return f"  {name:<{width}}  {member.kind:<11}  {bars:<{_WIDTH}}  {words}{notes}"
+
+
+def _numeric(profile: ReferenceProfile, member: FeatureCells, counts: IntArray) -> tuple[str, str]:
+    moments = profile.moments[member.name]
+    q = moments.quantiles
+    words = f"{q['q01']:.4g} … {q['q50']:.4g} … {q['q99']:.4g}"
+    if member.minimum == member.edges[-1]:
+        return "█", f"always {member.minimum:.6g}"
+    low, high = (q["q01"], q["q99"]) if q["q01"] < q["q99"] else (moments.minimum, moments.maximum)
+    # Cells hold about equal counts; what is shown is how many rows fall into equal steps of the range.
+    edges = [np.nextafter(member.minimum, -np.inf), *member.edges]
+    cumulative = np.concatenate([[0], np.cumsum(counts[: member.shape_size])])
+    steps = low + (high / _WIDTH - low / _WIDTH) * np.arange(_WIDTH + 1)
+    return sparkline(np.diff(np.interp(steps, edges, cumulative)).tolist()), words
+
+
+def _categories(member: FeatureCells, counts: IntArray) -> str:
+    total = int(counts.sum())
+    shown = zip(member.categories[:_SHOWN_CATEGORIES], counts.tolist(), strict=False)
+    parts = [f"{text[:20] or '(empty)'} {_share(count, total)}" for text, count in shown]
+    more = len(member.categories) + len(member.known) - len(parts)
+    many = f"{more} more" if member.vocabulary_complete else "too many others to list"
+    return ", ".join([*parts, many] if more > 0 or not member.vocabulary_complete else parts)
+
+
+def _share(count: int, total: int) -> str:
+    percent = 100 * count / total
+    return f"{percent:.0f} %" if percent >= 10 else f"{percent:.1f} %" if percent >= 0.1 else "< 0.1 %"
+
+
+def sparkline(counts: Sequence[float] | IntArray) -> str:
+    """Return bars of a height in proportion to the counts.
+
+    >>> sparkline([0, 1, 2, 4])
+    '▁▃▅█'
+    """
+    top = max(max(counts, default=0), 1e-300)
+    return "".join(_BARS[round(float(count) / top * (len(_BARS) - 1))] for count in counts)
