@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import threading
 import time
 import uuid
@@ -31,6 +32,8 @@ Router = Callable[[Severity, str], Sequence[str]]
 
 LOG = "log"
 _HOUR = 3600.0
+AFTER_GIVING_UP = 900.0
+"""Seconds before an alert that a channel could not deliver, all retries included, is tried there again."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,9 @@ class AlertEngine:
         # arrive from the channels' threads. Nobody on a predict path waits for it.
         # Reentrant, as a queue that overflows while an alert is submitted reports the one it dropped at once.
         self._lock = threading.RLock()
+        # By (alert_id, channel): the severity that is on its way, when it was given up, what the cap held back.
         self._in_flight: dict[tuple[str, str], Severity] = {}
+        self._given_up: dict[tuple[str, str], float] = {}
         self._sent_at: dict[str, deque[float]] = {}
         self._held_back: set[tuple[str, str]] = set()
         self._suppressed: dict[str, int] = {}
@@ -205,21 +210,24 @@ class AlertEngine:
         return [channel for channel in served if self._is_due(state, channel, told.get(channel), now)]
 
     def _is_due(self, state: ActiveAlert, channel: str, told: _Told | None, now: float) -> bool:
-        waiting = self._in_flight.get((state.fingerprint, channel))
+        key = state.alert_id, channel
+        waiting = self._in_flight.get(key)
         if waiting is not None:
             return state.severity > waiting
+        if now - self._given_up.get(key, -math.inf) < AFTER_GIVING_UP:
+            return False
         if told is None or state.severity > told.severity:
             return True
         return state.severity >= Severity.WARNING and now - told.at >= self._repeat_interval
 
     def _deliver(self, alert: Alert, state: ActiveAlert, due: Sequence[str], now: float) -> None:
-        allowed = [channel for channel in due if self._allow(channel, state.fingerprint, now)]
+        allowed = [channel for channel in due if self._allow(channel, state.alert_id, now)]
         results = {channel: "suppressed" for channel in due if channel not in allowed}
-        self._in_flight |= {(state.fingerprint, channel): state.severity for channel in allowed}
+        self._in_flight |= {(alert.alert_id, channel): state.severity for channel in allowed}
         results |= self._outbox.submit(alert.as_dict(), allowed, done=self._listener(alert, state.severity, results))
         for channel, outcome in results.items():
             if outcome != "queued":
-                self._in_flight.pop((state.fingerprint, channel), None)
+                self._in_flight.pop((alert.alert_id, channel), None)
         at_once = {channel: _Told(state.severity, now) for channel, outcome in results.items() if outcome == "sent"}
         if at_once:
             self._store.set_active(_with_told(state, at_once, now))
@@ -230,37 +238,43 @@ class AlertEngine:
 
         def confirmed(channel: str, ok: bool) -> None:
             with self._lock:
-                if self._in_flight.get((alert.fingerprint, channel)) == severity:
-                    del self._in_flight[alert.fingerprint, channel]
                 results[channel] = "sent" if ok else "failed: given up"
                 self._store.save_alert(alert, results)
+                if alert.status == "resolved":
+                    return
+                key = alert.alert_id, channel
+                if self._in_flight.get(key) == severity:
+                    del self._in_flight[key]
                 if ok:
+                    self._given_up.pop(key, None)
                     self._remember(alert, channel, severity)
+                else:
+                    self._given_up[key] = self._clock()
 
         return confirmed
 
     def _remember(self, alert: Alert, channel: str, severity: Severity) -> None:
         """Note in the store that a channel was told, unless the alert was resolved meanwhile."""
         active = self._store.active_alerts(alert.model_id)
-        known = next((a for a in active if a.fingerprint == alert.fingerprint), None)
+        known = next((a for a in active if a.alert_id == alert.alert_id), None)
         if known is not None:
             now = self._clock()
             self._store.set_active(_with_told(known, {channel: _Told(severity, now)}, now))
 
-    def _allow(self, channel: str, fingerprint: str, now: float) -> bool:
+    def _allow(self, channel: str, alert_id: str, now: float) -> bool:
         """Count a message against the channel's hourly cap; False if it must wait."""
-        if channel == LOG:
+        if channel == LOG or channel not in self._outbox.channels:
             return True
         sent = self._sent_at.setdefault(channel, deque())
         while sent and now - sent[0] >= _HOUR:
             sent.popleft()
         if len(sent) < self._hourly_cap:
             sent.append(now)
-            self._held_back.discard((fingerprint, channel))
+            self._held_back.discard((alert_id, channel))
             return True
-        if (fingerprint, channel) not in self._held_back:
+        if (alert_id, channel) not in self._held_back:
             # Once per alert, not once per check.
-            self._held_back.add((fingerprint, channel))
+            self._held_back.add((alert_id, channel))
             self._suppressed[channel] = self._suppressed.get(channel, 0) + 1
             logger.warning("channel %r: suppressed, it had %d messages within an hour", channel, self._hourly_cap)
         return False
@@ -270,18 +284,25 @@ class AlertEngine:
     def _resolve(self, known: ActiveAlert, now: float) -> Alert | None:
         """Close one alert; those who were told that it fires, or are about to be, are told that it is over."""
         told = {channel for channel, what in _told(known).items() if what.severity >= Severity.WARNING}
-        told |= {channel for fingerprint, channel in self._in_flight if fingerprint == known.fingerprint}
-        self._in_flight = {pair: s for pair, s in self._in_flight.items() if pair[0] != known.fingerprint}
-        self._held_back = {pair for pair in self._held_back if pair[0] != known.fingerprint}
+        told |= {channel for alert_id, channel in self._in_flight if alert_id == known.alert_id}
+        self._forget(known)
         alert: Alert | None = None
         if told:
             headline = str(known.data.get("headline") or known.message.partition("\n")[0])
             text = resolved_text(known.model_id, headline, max(now - known.starts_at, 0.0))
             data = {"model_id": known.model_id, "duration_seconds": max(now - known.starts_at, 0.0)}
             alert = _alert(known, text, data, "resolved", now)
-            self._store.save_alert(alert, self._outbox.submit(alert.as_dict(), sorted(told)))
+            results: dict[str, str] = {}
+            done = self._listener(alert, known.severity, results)
+            results |= self._outbox.submit(alert.as_dict(), sorted(told), done=done)
+            self._store.save_alert(alert, results)
         self._store.clear_active(known.fingerprint)
         return alert
+
+    def _forget(self, known: ActiveAlert) -> None:
+        self._in_flight = {key: sent for key, sent in self._in_flight.items() if key[0] != known.alert_id}
+        self._given_up = {key: at for key, at in self._given_up.items() if key[0] != known.alert_id}
+        self._held_back = {key for key in self._held_back if key[0] != known.alert_id}
 
 
 def _state(fingerprint: str, condition: Condition, known: ActiveAlert | None, now: float) -> ActiveAlert:
