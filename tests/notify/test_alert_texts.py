@@ -89,7 +89,7 @@ def test_drift_message_has_the_facts_of_three_in_the_morning() -> None:
     message = text(family()).message
     for fact in (
         "Version: 2026-11-20",
-        "Window: 1 h window",
+        "Window: 1 h\n",
         "bid_floor: mean +3.1 sd, 61 % above the reference range (was 0 %). JS 0.64, tolerance 0.10",
         "placement: 12 % unseen values (was 0 %). JS 0.25, tolerance 0.10",
         "n = 41 200 in the last 1 h against 20 000 in the reference",

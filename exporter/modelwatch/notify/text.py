@@ -162,7 +162,7 @@ def render(draft: Draft) -> AlertText:
 
 def _all_facts(draft: Draft) -> list[Fact]:
     before = [Fact("Version", draft.facts.model_version)] if draft.facts.model_version else []
-    window = [Fact("Window", draft.scope)] if draft.scope else []
+    window = [Fact("Window", draft.scope.removesuffix(" window"))] if draft.scope else []
     owner = [Fact("Owner", draft.facts.owner)] if draft.facts.owner else []
     return [*before, *window, *draft.details, *owner]
 
