@@ -1,0 +1,246 @@
+"""What the background thread does: score every model version, tell the alert engine, check operations."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from modelwatch.conventions import ALERT_CHECK_FAILING, DRIFT_ALERTS
+from modelwatch.exceptions import MissingPackageError, ModelwatchError
+from modelwatch.notify import messages
+from modelwatch.notify.engine import AlertEngine, Condition
+from modelwatch.policy import Severity
+from modelwatch.profile import ReferenceProfile
+from modelwatch.records import CheckResult, FamilyResult
+from modelwatch.service import operational
+from modelwatch.store import check_result_to_json
+
+if TYPE_CHECKING:
+    from modelwatch.service.models import ModelBook, RegisteredModel
+    from modelwatch.store import StoreWriter
+    from modelwatch.store.queries import StoreQueries
+
+logger = logging.getLogger("modelwatch")
+
+CHECK_ALERTNAMES = (*DRIFT_ALERTS.values(), ALERT_CHECK_FAILING)
+FAILURES_BEFORE_ALERT = 3
+
+
+class Jobs:
+    """Scheduled work over one store; used by one thread at a time."""
+
+    def __init__(
+        self,
+        book: ModelBook,
+        store: StoreWriter,
+        engine: AlertEngine,
+        *,
+        open_queries: Callable[[], StoreQueries],
+        timezone: str | None,
+        started_at: float,
+    ) -> None:
+        self._book = book
+        self._store = store
+        self._engine = engine
+        self._open_queries = open_queries
+        self._timezone = timezone
+        self._started_at = started_at
+        self._queries: StoreQueries | None = None
+        self._queries_pid = 0
+        self._profiles: dict[str, ReferenceProfile] = {}
+        self._failures: dict[str, int] = {}
+        self._holder = ""
+        self._lock = threading.Lock()
+
+    # ── the lease ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def acquire_lease(self, now: float, ttl: float) -> bool:
+        """Take or renew the right to run the checks of this storage."""
+        if not self._holder.startswith(f"{os.getpid()}-"):
+            self._holder = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        return self._store.acquire_lease("checks", self._holder, ttl, now)
+
+    def release_lease(self) -> None:
+        """Let another process run the checks at once."""
+        self._store.release_lease("checks", self._holder)
+
+    def intervals(self) -> dict[str, float]:
+        """Return how often each model is checked, in seconds, by model_id."""
+        return {m.config.model_id: m.config.interval_seconds for m in self._book.all()}
+
+    # ── checks ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def check(self, model_id: str, now: float) -> list[CheckResult]:
+        """Score every live version of a model, store the results and tell the alert engine."""
+        model = self._book.get(model_id)
+        try:
+            results = self._score(model, now)
+        except MissingPackageError:
+            raise
+        except Exception as error:
+            self._count_failure(model, error, now)
+            raise
+        self._failures.pop(model_id, None)
+        conditions = [c for result in results for c in self._drift_conditions(model, result, now)]
+        self._engine.update(model_id, conditions, now, alertnames=CHECK_ALERTNAMES)
+        return results
+
+    def _score(self, model: RegisteredModel, now: float) -> list[CheckResult]:
+        config = model.config
+        results = []
+        for result, state in self._checked(model, now):
+            self._store.save_result(
+                result.model_id,
+                result.model_version,
+                now,
+                True,
+                result.duration,
+                check_result_to_json(result),
+                state,
+                config.interval_seconds,
+            )
+            results.append(result)
+        return results
+
+    def _checked(self, model: RegisteredModel, now: float) -> list[tuple[CheckResult, dict[str, Any]]]:
+        """Score every live version; return each result with what the next check needs to know."""
+        from modelwatch import checks
+
+        config = model.config
+        earlier = {s.model_version: s.state for s in self._store.latest_results() if s.model_id == config.model_id}
+        return [
+            checks.scheduled_check(
+                self.queries(), config, version, profile, earlier.get(version) or {}, now, started_at=self._started_at
+            )
+            for version, profile in self._live_versions(model, now).items()
+        ]
+
+    def _live_versions(self, model: RegisteredModel, now: float) -> dict[str, ReferenceProfile | None]:
+        """Return the versions seen in the longest window, each with the profile that its latest counts belong to."""
+        config = model.config
+        since = now - max(config.drift.window_seconds.values())
+        latest: dict[str, tuple[float, str]] = {}
+        for version, profile_id, _, last in self.queries().subjects(config.model_id, since):
+            latest[version] = max(latest.get(version, (0.0, "")), (last, profile_id))
+        if not latest:
+            return {config.model_version: model.profile}
+        return {version: self.profile(profile_id) for version, (_, profile_id) in latest.items()}
+
+    def look(self, model: RegisteredModel, now: float) -> CheckResult:
+        """Score a model's recorded windows for somebody who asks; nothing is stored and nobody is told."""
+        results = [result for result, _ in self._checked(model, now)]
+        mine = [r for r in results if r.model_version == model.config.model_version]
+        return (mine or results)[0]
+
+    def _drift_conditions(self, model: RegisteredModel, result: CheckResult, now: float) -> list[Condition]:
+        found = []
+        for drift_type, family in result.families.items():
+            alertname = DRIFT_ALERTS.get(drift_type)
+            if alertname is None or family.severity < Severity.INFO:
+                continue
+            found.append(self._drift_condition(model, alertname, result, family, now))
+        return found
+
+    def _drift_condition(
+        self, model: RegisteredModel, alertname: str, result: CheckResult, family: FamilyResult, now: float
+    ) -> Condition:
+        from modelwatch.checks import family_report
+
+        config = model.config
+        since = self._engine.active_since(alertname, config.model_id, result.model_version) or now
+        text = messages.drift_text(
+            result,
+            family,
+            facts=messages.ModelFacts.of(config),
+            since=since,
+            now=now,
+            timezone=self._timezone,
+            budget=config.drift.false_alarms_per_30d,
+        )
+        data: dict[str, Any] = {"model_id": config.model_id, "drift_type": family.drift_type, **family_report(family)}
+        return Condition(
+            alertname=alertname,
+            model_id=config.model_id,
+            model_version=result.model_version,
+            type=f"{family.drift_type}_drift",
+            severity=family.severity,
+            text=text,
+            data=data,
+            since=since,
+        )
+
+    def _count_failure(self, model: RegisteredModel, error: Exception, now: float) -> None:
+        """Count a failed check; from the third in a row on it is an alert of its own."""
+        config = model.config
+        state = next((s.state for s in self._store.latest_results() if s.model_id == config.model_id), {})
+        self._store.save_result(
+            config.model_id, config.model_version, now, False, 0.0, None, state, config.interval_seconds
+        )
+        failures = self._failures[config.model_id] = self._failures.get(config.model_id, 0) + 1
+        if failures < FAILURES_BEFORE_ALERT:
+            return
+        text = messages.check_failing_text(
+            messages.ModelFacts.of(config), severity=Severity.WARNING, failures=failures, error=str(error), now=now,
+            timezone=self._timezone,
+        )  # fmt: skip
+        condition = Condition(
+            alertname=ALERT_CHECK_FAILING,
+            model_id=config.model_id,
+            model_version=config.model_version,
+            type="monitoring",
+            severity=Severity.WARNING,
+            text=text,
+            data={"model_id": config.model_id, "failures": failures},
+            since=now,
+        )
+        self._engine.update(config.model_id, [condition], now, alertnames=(ALERT_CHECK_FAILING,))
+
+    # ── operations ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def operational(self, now: float) -> None:
+        """Look at latency, errors and silence of every model."""
+        queries = self.queries()
+        for model in self._book.all():
+            config = model.config
+            series = queries.totals(config.model_id, now - operational.GAP_HISTORY, now)
+            found = operational.conditions(
+                config,
+                series,
+                now,
+                self._timezone,
+                lambda name, config=config: self._engine.active_since(name, config.model_id, config.model_version),  # type: ignore[misc]
+            )
+            self._engine.update(config.model_id, found, now, alertnames=operational.ALERTNAMES)
+
+    # ── shared ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def queries(self) -> StoreQueries:
+        """Return the reading side of the store, opened on first use and again after a fork."""
+        with self._lock:
+            if self._queries is None or self._queries_pid != os.getpid():
+                self._queries, self._queries_pid = self._open_queries(), os.getpid()
+            return self._queries
+
+    def profile(self, profile_id: str) -> ReferenceProfile | None:
+        """Return the profile whose id stands with the counts, so that counts and profile can't disagree."""
+        if profile_id not in self._profiles:
+            text = self._store.load_profile(profile_id)
+            if text is None:
+                return None
+            try:
+                self._profiles[profile_id] = ReferenceProfile.from_json(text)
+            except ModelwatchError as error:
+                logger.warning("profile %s in the store can't be used: %s", profile_id[:8], error)
+                return None
+        return self._profiles[profile_id]
+
+    def close(self) -> None:
+        """Close the reading side of the store."""
+        with self._lock:
+            if self._queries is not None and self._queries_pid == os.getpid():
+                self._queries.close()
+            self._queries = None

@@ -1,0 +1,103 @@
+"""The background thread that runs scheduled checks where no sidecar does.
+
+One process per storage does it, by a lease in the store; the others stand by and take over when it stops renewing.
+Nothing here runs on a predict path. A fault in one model's check is counted, logged once, and stops no other.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from modelwatch.exceptions import MissingPackageError
+
+if TYPE_CHECKING:
+    from modelwatch.service.jobs import Jobs
+
+logger = logging.getLogger("modelwatch")
+
+LEASE = "checks"
+LEASE_SECONDS = 30.0
+OPERATIONAL_INTERVAL = 60.0
+START_DELAY = 60.0
+"""Model servers have better things to do while they start."""
+
+
+class CheckLoop:
+    """Runs what is due, under the store's lease; started lazily, and again in a forked child."""
+
+    def __init__(self, jobs: Jobs, *, clock: Callable[[], float] = time.time) -> None:
+        self._jobs = jobs
+        self._clock = clock
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+        self._started_at = clock()
+        self._due: dict[str, float] = {}
+        self._operational_due = 0.0
+        self._said: set[str] = set()
+        self.owner = False
+        self.closed = False
+
+    def ensure_running(self) -> None:
+        """Start the thread if this process has none yet; cheap enough to call once a second."""
+        if self.closed or (self._pid == os.getpid() and self._thread is not None and self._thread.is_alive()):
+            return
+        self._pid = os.getpid()
+        self._stop = threading.Event()
+        self._started_at = self._clock()
+        self._thread = threading.Thread(target=self._run, name="modelwatch-checks", daemon=True)
+        self._thread.start()
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Stop the thread and give the lease back; idempotent."""
+        self.closed = True
+        self._stop.set()
+        thread = self._thread
+        if thread is not None and self._pid == os.getpid() and thread is not threading.current_thread():
+            thread.join(timeout)
+        if self.owner and self._pid == os.getpid():
+            self._guarded("lease", self._jobs.release_lease)
+            self.owner = False
+
+    def _run(self) -> None:
+        stop = self._stop
+        while not stop.is_set():
+            wait = self.tick(self._clock())
+            stop.wait(wait)
+
+    def tick(self, now: float) -> float:
+        """Run what is due at `now`; return in how many seconds to look again."""
+        acquired: list[bool] = []
+        self._guarded("lease", lambda: acquired.append(self._jobs.acquire_lease(now, LEASE_SECONDS)))
+        self.owner = bool(acquired and acquired[0])
+        if not self.owner:
+            return LEASE_SECONDS / 3
+        for model_id, interval in self._jobs.intervals().items():
+            due = self._due.setdefault(model_id, self._started_at + min(START_DELAY, interval))
+            if now >= due:
+                self._guarded(f"check of {model_id!r}", lambda m=model_id: self._jobs.check(m, now))  # type: ignore[misc]
+                self._due[model_id] = max(due + interval, now + min(1.0, interval / 2))
+        if now >= self._operational_due:
+            self._guarded("operational checks", lambda: self._jobs.operational(now))
+            self._operational_due = now + OPERATIONAL_INTERVAL
+        soonest = min([*self._due.values(), self._operational_due, now + LEASE_SECONDS / 3])
+        return max(0.05, soonest - self._clock())
+
+    def _guarded(self, what: str, job: Callable[[], object]) -> None:
+        """Run a job; count nothing here (jobs count their own failures), log each kind of fault once."""
+        try:
+            job()
+        except MissingPackageError as error:
+            self._say_once(what, f"this process only records: {error}")
+        except Exception as error:  # noqa: BLE001 - the background-job boundary: one fault stops no other job
+            self._say_once(f"{what}{type(error).__name__}", f"{what} failed: {error}", exc_info=True)
+
+    def _say_once(self, key: str, text: str, *, exc_info: bool = False) -> None:
+        if key not in self._said:
+            self._said.add(key)
+            logger.warning("%s (said once)", text, exc_info=exc_info)

@@ -1,0 +1,119 @@
+"""The models that one service knows: configurations from file and code merged, with their reference profiles."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from modelwatch.config import ModelMonitoringConfig
+from modelwatch.exceptions import ModelwatchError, UnknownModelError, did_you_mean
+from modelwatch.profile import ReferenceProfile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+logger = logging.getLogger("modelwatch")
+
+_NOT_MERGED = {"model_id", "model_version"}
+
+
+@dataclass(frozen=True)
+class RegisteredModel:
+    """One registered model version."""
+
+    config: ModelMonitoringConfig
+    registered_at: float
+    profile: ReferenceProfile | None = None
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def reference_state(self) -> str:
+        """What the model is compared with, in words."""
+        if self.profile is not None:
+            return f"profile {self.profile.id[:8]}"
+        return "none" if self.config.reference == "auto" else f"not loaded: {self.config.reference}"
+
+
+class ModelBook:
+    """Registered models by (model_id, model_version); safe to use from many threads."""
+
+    def __init__(self, from_file: Mapping[tuple[str, str], ModelMonitoringConfig]) -> None:
+        self._from_file = dict(from_file)
+        self._models: dict[tuple[str, str], RegisteredModel] = {}
+        self._lock = threading.Lock()
+
+    def file_config(self, model_id: str) -> ModelMonitoringConfig | None:
+        """Return what the configuration file says of a model, if it lists it."""
+        return next((c for (listed, _), c in self._from_file.items() if listed == model_id), None)
+
+    def register(self, config: ModelMonitoringConfig, now: float) -> RegisteredModel:
+        """Add or update a model; where file and code disagree the file wins, and a warning says so."""
+        merged, warnings = self._merged(config)
+        profile, problem = load_profile(merged)
+        model = RegisteredModel(merged, now, profile, (*merged.warnings, *warnings, *problem))
+        with self._lock:
+            self._models[(merged.model_id, merged.model_version)] = model
+        return model
+
+    def attach_profile(self, model_id: str, profile: ReferenceProfile) -> None:
+        """Give every version of a model that has no profile of its own this one."""
+        with self._lock:
+            for key, model in self._models.items():
+                if key[0] == model_id and model.profile is None:
+                    self._models[key] = RegisteredModel(model.config, model.registered_at, profile, model.warnings)
+
+    def get(self, model_id: object, model_version: str | None = None) -> RegisteredModel:
+        """
+        Return a model: that version, else any version of the id.
+
+        Raises
+        ------
+        UnknownModelError
+            If no model of that id is registered; the message lists close matches.
+        """
+        with self._lock:
+            candidates = {version: m for (known, version), m in self._models.items() if known == model_id}
+            known_ids = sorted({known for known, _ in self._models})
+        if not candidates:
+            listed = ", ".join(repr(k) for k in known_ids[:10]) or "none"
+            hint = did_you_mean(str(model_id), known_ids)
+            msg = f"no model {str(model_id)[:200]!r} is registered{hint}; registered: {listed}"
+            raise UnknownModelError(msg)
+        return candidates[model_version] if model_version in candidates else next(iter(candidates.values()))
+
+    def all(self) -> list[RegisteredModel]:
+        """Return every registered model, in order of registration."""
+        with self._lock:
+            return list(self._models.values())
+
+    def __contains__(self, model_id: object) -> bool:
+        with self._lock:
+            return any(known == model_id for known, _ in self._models)
+
+    def _merged(self, config: ModelMonitoringConfig) -> tuple[ModelMonitoringConfig, list[str]]:
+        listed = self._from_file.get((config.model_id, config.model_version)) or self.file_config(config.model_id)
+        if listed is None or listed is config:
+            return config, []
+        ours: dict[str, Any] = config.model_dump(exclude_unset=True, mode="json")
+        theirs: dict[str, Any] = listed.model_dump(exclude_unset=True, mode="json")
+        differing = [key for key in theirs if key in ours and ours[key] != theirs[key] and key not in _NOT_MERGED]
+        warnings = [
+            f"{key} is {ours[key]!r} in code and {theirs[key]!r} in the configuration file; the file wins"
+            for key in differing
+        ]
+        merged = {**ours, **{k: v for k, v in theirs.items() if k not in _NOT_MERGED}}
+        return ModelMonitoringConfig.model_validate(merged), warnings
+
+
+def load_profile(config: ModelMonitoringConfig) -> tuple[ReferenceProfile | None, tuple[str, ...]]:
+    """Return the model's reference profile, or None with the reason; a missing profile never stops the model."""
+    if config.reference == "auto":
+        return None, ("no reference profile: drift is not scored (learning one comes with a later release)",)
+    try:
+        return ReferenceProfile.load(config.reference), ()
+    except (ModelwatchError, OSError) as error:
+        problem = f"reference profile not loaded, drift is not scored: {error}"
+        logger.warning("%s: %s", config.model_id, problem)
+        return None, (problem,)
