@@ -307,9 +307,7 @@ def _plogr(p: FloatArray, half: FloatArray) -> FloatArray:
     return np.asarray(p * np.log(np.where(p > 0, p / half, 1.0)))
 
 
-def _real(
-    o: FloatArray, r: FloatArray, n: FloatArray, m: FloatArray, s: FloatArray, scored: FloatArray
-) -> FloatArray:
+def _real(o: FloatArray, r: FloatArray, n: FloatArray, m: FloatArray, s: FloatArray, scored: FloatArray) -> FloatArray:
     both = np.where(scored, n + m, 1.0)
     pool = (o + r) / both[..., None]
     common = n[..., None] * pool >= RARE_EXPECTATION

@@ -1,0 +1,170 @@
+"""A check's result as plain dicts and a sentence: what ``monitor_model_drift`` returns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from modelwatch.drift.words import count_words, shift_words
+from modelwatch.policy import Severity
+from modelwatch.records import PREDICTION, CheckResult, FamilyResult, FeatureShift, TestResult
+
+__all__ = ["drift_report", "family_report"]
+
+TOP_FEATURES = 5
+PREDICTION_NAME = "prediction"
+"""How the prediction is called where a name is needed."""
+
+
+def drift_report(result: CheckResult) -> dict[str, Any]:
+    """Return a check as the public API tells it.
+
+    Parameters
+    ----------
+    result : CheckResult
+        Of a scheduled check or one that was asked for.
+
+    Returns
+    -------
+    dict
+        ``drift_detected`` (something is at warning or above), ``drift_types``, ``severity`` ("none" to "critical"),
+        ``summary`` (a sentence), ``details`` (by kind of drift, see :func:`family_report`), ``top_features`` (at most
+        five, worst first), ``performance`` (empty in this release). Plain JSON, without NaN.
+    """
+    drifted = [kind for kind, family in result.families.items() if family.severity >= Severity.WARNING]
+    severity = max((family.severity for family in result.families.values()), default=Severity.NONE)
+    return {
+        "drift_detected": bool(drifted),
+        "drift_types": drifted,
+        "severity": severity.label,
+        "summary": summary(result),
+        "details": {kind: family_report(family) for kind, family in result.families.items()},
+        "top_features": _top_features(result),
+        "performance": {},
+    }
+
+
+def family_report(family: FamilyResult) -> dict[str, Any]:
+    """Return one kind of drift as a plain dict.
+
+    Parameters
+    ----------
+    family : FamilyResult
+        The outcome.
+
+    Returns
+    -------
+    dict
+        ``state``, ``severity``, ``reason``, and ``features``: by name, worst first, each with severity, state, and of
+        its worst test score, threshold, n, window, test; ``change`` says in words how it moved, if it did.
+    """
+    names = _worst_first(family)
+    return {
+        "state": family.state,
+        "severity": family.severity.label,
+        "reason": family.reason,
+        "features": {name or PREDICTION_NAME: _feature_report(family, name) for name in names},
+    }
+
+
+def _worst_first(family: FamilyResult) -> list[str]:
+    place = {shift.feature: i for i, shift in enumerate(family.shifts)}
+    severity = family.feature_severity
+    names = dict.fromkeys([*severity, *(test.feature for test in family.tests)])
+    return sorted(names, key=lambda name: (-severity.get(name, Severity.NONE), place.get(name, len(place))))
+
+
+def _feature_report(family: FamilyResult, name: str) -> dict[str, Any]:
+    severity = family.feature_severity.get(name, Severity.NONE)
+    out: dict[str, Any] = {"severity": severity.label, "state": "ok" if severity < Severity.WARNING else "drift"}
+    test = _worst_test(family, name)
+    if test is None:
+        return out | {"state": "held" if severity >= Severity.WARNING else family.state}
+    out |= {
+        "score": test.score,
+        "threshold": test.threshold,
+        "n": test.n,
+        "window": test.window,
+        "test": test.test,
+        "p_value": test.p_value,
+        "score_low": test.score_low,
+        "score_high": test.score_high,
+    }
+    shift = next((shift for shift in family.shifts if shift.feature == name), None)
+    if shift is not None:
+        out |= {"change": _change(family, shift), "attribution": shift.attribution}
+    return out
+
+
+def _worst_test(family: FamilyResult, name: str) -> TestResult | None:
+    own = [test for test in family.tests if test.feature == name]
+    return min(own, key=lambda test: (-test.severity, test.p_value, -test.score), default=None)
+
+
+def _change(family: FamilyResult, shift: FeatureShift) -> str:
+    test = _worst_test(family, shift.feature)
+    # Below a range exists only for numbers; a categorical feature has no mean either.
+    numeric = shift.shift_sd is not None or shift.below_ratio > 0.0 or shift.above_ratio > 0.0
+    return shift_words(shift, numeric, test.test if test is not None else "")
+
+
+def _top_features(result: CheckResult) -> list[str]:
+    family = result.families.get("data")
+    if family is None:
+        return []
+    drifted = [name for name in _worst_first(family) if family.feature_severity.get(name, 0) >= Severity.WARNING]
+    return drifted[:TOP_FEATURES]
+
+
+def summary(result: CheckResult) -> str:
+    """Return a check in a sentence, with names and numbers.
+
+    Parameters
+    ----------
+    result : CheckResult
+        Of a scheduled check or one that was asked for.
+
+    Returns
+    -------
+    str
+        For example ``2 of 6 inputs drifted: distance (mean +0.9 sd, 31 % above the reference range), carrier (18 %
+        unseen values)``; without drift, what was scored, or why nothing could be.
+    """
+    parts = [
+        _family_summary(family) for family in result.families.values() if family.severity >= Severity.WARNING
+    ]  # fmt: skip
+    if parts:
+        return "; ".join(parts)
+    scored = [family for family in result.families.values() if family.tests]
+    if scored:
+        return f"no drift: {_scored_words(scored)}"
+    reasons = dict.fromkeys(family.reason for family in result.families.values() if family.reason)
+    return f"not scored: {'; '.join(reasons)}" if reasons else "not scored"
+
+
+def _family_summary(family: FamilyResult) -> str:
+    names = [n for n in _worst_first(family) if family.feature_severity.get(n, Severity.NONE) >= Severity.WARNING]
+    held = f" (held: {family.reason})" if family.state == "held" else ""
+    if family.drift_type != "data":
+        words = _moved(family, names[0]) if names else ""
+        return f"{family.drift_type}s drifted{f': {words}' if words else ''}{held}"
+    total = len(family.feature_severity)
+    told = [f"{name} ({words})" if (words := _moved(family, name)) else name for name in names[:TOP_FEATURES]]
+    more = f" and {len(names) - TOP_FEATURES} more" if len(names) > TOP_FEATURES else ""
+    return f"{len(names)} of {count_words(total, 'input')} drifted: {', '.join(told)}{more}{held}"
+
+
+def _moved(family: FamilyResult, name: str) -> str:
+    shift = next((shift for shift in family.shifts if shift.feature == name), None)
+    return _change(family, shift) if shift is not None else ""
+
+
+def _scored_words(families: Sequence[FamilyResult]) -> str:
+    told = []
+    for family in families:
+        features = {test.feature for test in family.tests}
+        told.append("predictions" if features == {PREDICTION} else count_words(len(features), "input"))
+    rows = {test.window: max(t.n for f in families for t in f.tests if t.window == test.window)
+            for family in families for test in family.tests}  # fmt: skip
+    windows = ", ".join(f"{window}: {n:.0f} rows" for window, n in rows.items())
+    return f"{' and '.join(told)} within tolerance ({windows})"

@@ -1,0 +1,277 @@
+"""The memory between checks: a severity rises at once, falls when the data show that it should, and doesn't flap.
+
+It falls tier by tier, when in three checks in a row the upper 95 % bound of the distance lies below the tier's
+tolerance in the window that can tell: the shortest one that would show this with probability 0.9 if nothing were
+wrong, else the longest. Longer windows, which still hold the bad rows, have no say; after the fall they are heard
+again only on rows that came later. Where there are no rows a severity is held for a day, so that a quiet night
+doesn't say "resolved".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import chdtrc
+
+from modelwatch.drift.decision import TIERS
+from modelwatch.drift.family import ScoredFamily
+from modelwatch.drift.statistics import js_to_d, no_change_probability, within_tolerance
+from modelwatch.drift.table import TESTS, BoolArray, TestTable
+from modelwatch.policy import Severity
+
+__all__ = ["Verdict", "clear_tiers", "cleared_times", "track", "verdict_of"]
+
+CHECKS_TO_CLEAR = 3
+CHECKS_TO_CONFIRM_GROSS = 2
+SURE = 0.9
+HOLD_SECONDS = 86400.0
+_REFERENCE_SURE = 0.99
+_TIER_PLACES = range(len(TIERS))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check says once earlier checks are taken into account.
+
+    Attributes
+    ----------
+    feature_severity : dict of str to Severity
+        Features that were scored, or whose severity is held.
+    held : frozenset of str
+        Features whose severity stems from earlier checks, as there is nothing to score now.
+    last_scored : float or None
+        When a held feature was scored last, seconds since the epoch.
+    severity : ndarray of int, shape (windows, features, tests)
+        Of this check alone, with gross changes.
+    """
+
+    feature_severity: dict[str, Severity]
+    held: frozenset[str]
+    last_scored: float | None
+    severity: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What is remembered of one test: its severity, and for each tier how many checks in a row found it clear."""
+
+    severity: int
+    clean: tuple[int, ...]
+    scored_at: float
+    lowered_at: float | None = None
+
+    def heard(self, fresh: NDArray[np.int64], starts: NDArray[np.float64]) -> int:
+        """Return the worst fresh severity; after a fall, rows from before it can't raise again what fell."""
+        if self.lowered_at is None:
+            return int(fresh.max())
+        return int(np.where(starts >= self.lowered_at, fresh, np.minimum(fresh, self.severity)).max())
+
+    def next(self, fresh: int, clear: Sequence[bool], now: float) -> _Record:
+        """Return the record after a check that scored the test."""
+        if fresh > self.severity:
+            return _Record(fresh, (0,) * len(TIERS), now)
+        clean = tuple(count + 1 if ok else 0 for count, ok in zip(self.clean, clear, strict=True))
+        standing = [
+            int(TIERS[i]) for i in _TIER_PLACES if TIERS[i] <= self.severity and clean[i] < CHECKS_TO_CLEAR
+        ]  # fmt: skip
+        severity = max(standing, default=int(Severity.NONE))
+        fell = severity < self.severity
+        return _Record(severity, clean, now, now if fell else self.lowered_at)
+
+    def as_json(self) -> dict[str, Any]:
+        out: dict[str, Any] = {"severity": self.severity, "clean": list(self.clean), "scored_at": self.scored_at}
+        return out if self.lowered_at is None else out | {"lowered_at": self.lowered_at}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> _Record:
+        return cls(
+            int(value["severity"]), tuple(int(v) for v in value["clean"]), float(value["scored_at"]),
+            None if value.get("lowered_at") is None else float(value["lowered_at"]),
+        )  # fmt: skip
+
+
+_Records = dict[str, dict[int, _Record]]
+
+
+def verdict_of(scored: ScoredFamily) -> Verdict:
+    """Return what a check says that stands alone: one that somebody asked for."""
+    return Verdict(_fresh_severities(scored, scored.severity), frozenset(), None, scored.severity)
+
+
+def track(
+    previous: Mapping[str, Any] | None,
+    scored: ScoredFamily,
+    now: float,
+    levels: Sequence[float],
+    *,
+    forget_after: float = 7 * 86400.0,
+) -> tuple[Verdict, dict[str, Any]]:
+    """Take the earlier checks of a family into account.
+
+    Parameters
+    ----------
+    previous : mapping or None
+        The state that the check before this returned; None or empty for the first.
+    scored : ScoredFamily
+        What this check found.
+    now : float
+        Seconds since the epoch.
+    levels : sequence of float
+        Tolerances of the tiers, Jensen–Shannon distances, ascending.
+    forget_after : float
+        Length of the longest window in seconds: for so long it matters when a feature was cleared.
+
+    Returns
+    -------
+    Verdict, dict
+        The verdict, and the new state, which is plain JSON: ``tests`` (by feature and test), ``gross`` (checks in a
+        row that found a gross change), ``cleared_at`` (windows of a feature begin there; see :func:`cleared_times`).
+    """
+    previous = previous or {}
+    severity, gross = _confirm_gross(previous.get("gross", {}), scored)
+    before = _read_records(previous.get("tests", {}), scored.features)
+    after = _step(before, scored, severity, now, levels)
+    cleared = {name: at for name, at in cleared_times(previous, now).items() if now - at < forget_after}
+    cleared |= {name: now for name in before if not any(r.severity for r in after.get(name, {}).values())}
+    after = {name: records for name, records in after.items() if any(r.severity for r in records.values())}
+    verdict = _verdict(scored, severity, before, after)
+    state = {
+        "tests": {n: {TESTS[t]: r.as_json() for t, r in records.items()} for n, records in after.items()},
+        "gross": gross,
+        "cleared_at": cleared,
+    }
+    return verdict, state
+
+
+def cleared_times(state: Mapping[str, Any] | None, now: float) -> dict[str, float]:
+    """Return, by feature, when it was cleared last: only rows since then count.
+
+    Times ahead of `now`, as a clock that went back leaves them, become `now`: else the feature would not be looked at.
+    """
+    return {str(name): min(float(at), now) for name, at in ((state or {}).get("cleared_at") or {}).items()}
+
+
+def clear_tiers(table: TestTable, severity: NDArray[np.int64], levels: Sequence[float]) -> BoolArray:
+    """Return which tests are clear of which tier in this check.
+
+    Parameters
+    ----------
+    table : TestTable
+        What was measured.
+    severity : ndarray of int, shape (windows, features, tests)
+        Of this check: a window no longer than the deciding one that raises the tier contradicts.
+    levels : sequence of float
+        Tolerances of the tiers, Jensen–Shannon distances.
+
+    Returns
+    -------
+    ndarray of bool, shape (features, tests, tiers)
+    """
+    d, k, s = table.d[..., None], table.k[..., None], table.sampling[..., None]
+    usable = table.usable[..., None]
+    tau = js_to_d(levels)
+    sure = usable & (no_change_probability(k, s, tau) >= SURE)
+    last = len(table.windows) - 1 - np.argmax(usable[::-1], axis=0)
+    deciding = np.where(sure.any(axis=0), np.argmax(sure, axis=0), last)[None]
+
+    # Against a small reference even endless clean data would not come within the tolerance, because the reference
+    # itself is off by chance. There, data that can't be told from the reference are clear; else they never would be.
+    reference_s = 1.0 / np.where(table.m > 0, table.m, 1.0)[..., None]
+    too_small = no_change_probability(k, reference_s, tau) < _REFERENCE_SURE
+    alike = chdtrc(k, d / s) > 1.0 - _REFERENCE_SURE
+    clean = usable & (within_tolerance(d, k, s, tau) | (too_small & alike))
+
+    raised = severity[..., None] >= np.array([int(tier) for tier in TIERS])
+    raised = np.logical_or.accumulate(raised, axis=0)
+    clear = np.take_along_axis(clean & ~raised, deciding, axis=0)[0]
+    return np.asarray(clear)
+
+
+def _confirm_gross(
+    before: Mapping[str, Mapping[str, int]], scored: ScoredFamily
+) -> tuple[NDArray[np.int64], dict[str, dict[str, int]]]:
+    """Raise to error what two checks in a row found gross; return severities and the counts of checks."""
+    counts: dict[str, dict[str, int]] = {}
+    confirmed = np.zeros(scored.gross.shape[1:], dtype=np.bool_)
+    for f, t in np.argwhere(np.any(scored.gross, axis=0)):
+        name, test = scored.features[f], TESTS[t]
+        count = min(int(before.get(name, {}).get(test, 0)) + 1, CHECKS_TO_CONFIRM_GROSS)
+        counts.setdefault(name, {})[test] = count
+        confirmed[f, t] = count >= CHECKS_TO_CONFIRM_GROSS
+    raised = np.where(scored.gross & confirmed, int(Severity.ERROR), 0)
+    return np.maximum(scored.severity, raised), counts
+
+
+def _read_records(stored: Mapping[str, Mapping[str, Any]], features: Sequence[str]) -> _Records:
+    known = set(features)
+    return {
+        name: {TESTS.index(test): _Record.from_json(value) for test, value in tests.items() if test in TESTS}
+        for name, tests in stored.items()
+        if name in known
+    }
+
+
+def _step(
+    before: _Records, scored: ScoredFamily, severity: NDArray[np.int64], now: float, levels: Sequence[float]
+) -> _Records:
+    """Return every record after this check: those that were there, and those of tests that now raise a severity."""
+    places = {name: f for f, name in enumerate(scored.features)}
+    after: _Records = {name: dict(records) for name, records in before.items()}
+    if scored.table is None:
+        return {n: {t: _hold(r, now) for t, r in records.items()} for n, records in after.items()}
+    new = _Record(int(Severity.NONE), (0,) * len(TIERS), now)
+    for f, t in np.argwhere((severity >= Severity.WARNING).any(axis=0)):
+        after.setdefault(scored.features[f], {}).setdefault(int(t), new)
+    if not after:
+        return after
+    clear = clear_tiers(scored.table, severity, levels)
+    usable = np.asarray(scored.table.usable.any(axis=0))
+    starts = np.array([window.start for window in scored.table.windows])
+    for name, records in after.items():
+        f = places[name]
+        for t, record in records.items():
+            if usable[f, t]:
+                records[t] = record.next(record.heard(severity[:, f, t], starts), clear[f, t].tolist(), now)
+            else:
+                records[t] = _hold(record, now)
+    return after
+
+
+def _hold(record: _Record, now: float) -> _Record:
+    if now - record.scored_at <= HOLD_SECONDS:
+        return record
+    return replace(record, severity=int(Severity.NONE))
+
+
+def _fresh_severities(scored: ScoredFamily, severity: NDArray[np.int64]) -> dict[str, Severity]:
+    if scored.table is None:
+        return {}
+    worst = severity.max(axis=(0, 2), initial=0)
+    made = np.asarray(scored.table.usable[scored.table.watched :].any(axis=(0, 2)))
+    return {
+        name: Severity(int(worst[f])) for f, name in enumerate(scored.features) if made[f] or worst[f] > Severity.NONE
+    }
+
+
+def _verdict(scored: ScoredFamily, severity: NDArray[np.int64], before: _Records, after: _Records) -> Verdict:
+    """Join what is remembered from warning up with the info of this check, which is not held.
+
+    A feature that was just cleared says nothing: its longer windows still hold the bad rows, until the next check.
+    """
+    fresh = _fresh_severities(scored, severity)
+    found = {n: Severity.NONE if n in before else min(s, Severity.INFO) for n, s in fresh.items()}
+    usable = None if scored.table is None else np.asarray(scored.table.usable.any(axis=0))
+    held, scored_at = set(), []
+    for name, records in after.items():
+        worst = max(record.severity for record in records.values())
+        found[name] = Severity(worst)
+        f = scored.features.index(name)
+        bad = [t for t, record in records.items() if record.severity == worst]
+        if usable is None or not usable[f, bad].any():
+            held.add(name)
+            scored_at += [records[t].scored_at for t in bad]
+    return Verdict(found, frozenset(held), max(scored_at, default=None), severity)

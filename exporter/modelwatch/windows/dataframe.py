@@ -1,0 +1,151 @@
+"""A batch that somebody hands over, counted over the cells of a reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modelwatch.exceptions import InputError, ProfileError
+from modelwatch.profile.cells import CellAssigner
+from modelwatch.profile.tables import read_table
+from modelwatch.records import PREDICTION, FloatArray, WindowCounts
+
+if TYPE_CHECKING:
+    from modelwatch.profile import ReferenceProfile
+
+__all__ = ["BATCH_WINDOW", "Batch", "count_batch", "counts_of"]
+
+BATCH_WINDOW = "batch"
+"""The window label of a batch."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A counted batch.
+
+    Attributes
+    ----------
+    counts : WindowCounts
+        Cells of features that the batch lacks, and of the prediction if none were given, are all 0.
+    absent : tuple of str
+        Features of the reference that the batch has no column for.
+    unknown : tuple of str
+        Columns that the reference has no feature for.
+    """
+
+    counts: WindowCounts
+    absent: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+def counts_of(
+    profile: ReferenceProfile,
+    data: Any,  # noqa: ANN401 - any table
+    predictions: Any = None,  # noqa: ANN401 - any column
+    now: float = 0.0,
+) -> WindowCounts:
+    """Return the counts of a batch; see :func:`count_batch`."""
+    return count_batch(profile, data, predictions, now).counts
+
+
+def count_batch(
+    profile: ReferenceProfile,
+    data: Any,  # noqa: ANN401 - any table
+    predictions: Any = None,  # noqa: ANN401 - any column
+    now: float = 0.0,
+) -> Batch:
+    """Count a batch over the cells of a reference.
+
+    Parameters
+    ----------
+    profile : ReferenceProfile
+        The reference.
+    data : DataFrame, dict of columns, list of dicts, 2-D array or None
+        The features; columns of an array without names are those of the reference, in order.
+    predictions : array-like, shape (rows,) or None
+        What the model returned. Of two columns of class probabilities the second is taken.
+    now : float
+        Seconds since the epoch: when the batch is looked at.
+
+    Returns
+    -------
+    Batch
+        A feature without a column is told, and is no error.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to score: no rows, no known column, columns of different lengths, no table at all.
+
+    Examples
+    --------
+    >>> from modelwatch.profile import ReferenceProfile
+    >>> profile = ReferenceProfile.build({"age": np.arange(500.0), "height": np.arange(500.0)})
+    >>> batch = count_batch(profile, {"age": [1.0, 2.0, 900.0]})
+    >>> batch.counts.rows, batch.absent
+    (3.0, ('height',))
+    """
+    if data is None and predictions is None:
+        raise InputError("nothing to score: pass current_data, current_predictions or both")
+    column = None if predictions is None else _prediction_column(predictions)
+    columns, rows = ({}, len(column or ())) if data is None else _columns(profile, data)
+    if rows == 0:
+        what = "current_predictions is empty" if data is None else "current_data has no rows"
+        raise InputError(f"{what}: there is nothing to score")
+    if column is not None and len(column) != rows:
+        raise InputError(f"current_predictions has {len(column)} values, current_data has {rows} rows")
+    absent = tuple(name for name in profile.feature_names if name not in columns)
+    known = set(profile.feature_names)
+    unknown = tuple(name for name in columns if name not in known)
+    if data is not None and len(absent) == len(known):
+        raise InputError(
+            f"current_data has none of the reference's features: it has {_some(unknown)}, "
+            f"the reference has {_some(profile.feature_names)}"
+        )
+    binned = CellAssigner(profile.layout).bin(columns, rows, column)
+    cells = _without(profile, binned.cells.astype(np.float64), {*absent, *([] if column else [PREDICTION])})
+    counts = WindowCounts(BATCH_WINDOW, now, now, float(rows), cells, sums=binned.sums)
+    return Batch(counts, absent, unknown)
+
+
+def _columns(profile: ReferenceProfile, data: Any) -> tuple[dict[str, Any], int]:  # noqa: ANN401
+    names = profile.feature_names
+    if isinstance(data, np.ndarray) and data.dtype.names is None:
+        if data.ndim != 2 or data.shape[1] != len(names):
+            raise InputError(
+                f"current_data is an array of shape {data.shape}; without column names it must have the "
+                f"{len(names)} columns of the reference, in order: {_some(names)}"
+            )
+    elif isinstance(data, (list, tuple)) and not data:
+        return {}, 0
+    try:
+        table = read_table(data, names if isinstance(data, np.ndarray) else None)
+    except ProfileError as error:
+        raise InputError(f"current_data can't be read: {error}") from error
+    return dict(table.columns), table.rows
+
+
+def _prediction_column(predictions: Any) -> list[Any]:  # noqa: ANN401
+    values = np.asarray(predictions.to_numpy() if hasattr(predictions, "to_numpy") else predictions)
+    if values.ndim == 2 and values.shape[1] in (1, 2):
+        values = values[:, -1]
+    if values.ndim != 1:
+        raise InputError(
+            f"current_predictions must be one value a row, got {type(predictions).__name__} of shape {values.shape}"
+        )
+    return list(values.tolist())
+
+
+def _without(profile: ReferenceProfile, cells: FloatArray, names: set[str]) -> FloatArray:
+    """Set the cells of some members to 0: nothing is known about them, which is not the same as missing."""
+    for member, offset in zip(profile.layout.members, profile.layout.offsets, strict=True):
+        if member.name in names:
+            cells[offset : offset + member.size] = 0.0
+    return cells
+
+
+def _some(names: tuple[str, ...]) -> str:
+    shown = ", ".join(names[:5])
+    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown or "no columns"
