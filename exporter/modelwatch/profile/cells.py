@@ -6,6 +6,7 @@ fast as looking up every value in the edges (measured at 256 rows and above; bel
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -163,7 +164,7 @@ class _NumericMembers:
 
 
 def _cuts(member: FeatureCells) -> FloatArray:
-    below = np.nextafter(member.minimum, -np.inf) if member.edges else -np.inf
+    below = math.nextafter(member.minimum, -math.inf) if member.edges else -math.inf
     return np.array([below, *member.edges, np.inf])
 
 

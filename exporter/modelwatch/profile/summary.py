@@ -47,7 +47,8 @@ def _line(profile: ReferenceProfile, member: FeatureCells, width: int) -> str:
     if member.kind == "numeric":
         bars, words = _numeric(profile, member, counts)
     else:
-        bars, words = sparkline(counts[: member.shape_size][:_WIDTH]), _categories(member, counts)
+        shown = member.shape_size if member.known or not member.vocabulary_complete else len(member.categories)
+        bars, words = sparkline(counts[:shown][:_WIDTH]), _categories(member, counts)
     gaps = ((tail[MISSING], "missing"), (tail[INVALID_TYPE:].sum(), "invalid"), (tail[LOW] + tail[HIGH], "unseen"))
     notes = "".join(f", {_share(int(count), profile.rows)} {what}" for count, what in gaps if count)
     return f"  {name:<{width}}  {member.kind:<11}  {bars:<{_WIDTH}}  {words}{notes}"
@@ -61,9 +62,10 @@ def _numeric(profile: ReferenceProfile, member: FeatureCells, counts: IntArray) 
         return "█", f"always {member.minimum:.6g}"
     low, high = (q["q01"], q["q99"]) if q["q01"] < q["q99"] else (moments.minimum, moments.maximum)
     # Cells hold about equal counts; what is shown is how many rows fall into equal steps of the range.
-    edges = [np.nextafter(member.minimum, -np.inf), *member.edges]
+    scale = max(abs(member.minimum), abs(member.edges[-1]))
+    edges = np.array([member.minimum, *member.edges]) / scale
     cumulative = np.concatenate([[0], np.cumsum(counts[: member.shape_size])])
-    steps = low + (high / _WIDTH - low / _WIDTH) * np.arange(_WIDTH + 1)
+    steps = np.linspace(low / scale, high / scale, _WIDTH + 1)
     return sparkline(np.diff(np.interp(steps, edges, cumulative)).tolist()), words
 
 
