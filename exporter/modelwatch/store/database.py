@@ -54,6 +54,7 @@ class _Pool:
 class _Open:
     connection: sqlite3.Connection
     identity: files.FileIdentity | None
+    storage_id: str
 
 
 class _MovedError(Exception):
@@ -88,7 +89,7 @@ class Database:
         self._busy_seconds = busy_seconds
         self._pools: dict[int, _Pool] = {}
         self._closed = False
-        self._known: files.FileIdentity | None = None
+        self._known: str | None = None  # an inode number may be used again, an id is not
         GATE.add(self)
 
     def run(self, work: Callable[[sqlite3.Connection], T], *, write: bool = True) -> T:
@@ -151,7 +152,7 @@ class Database:
         connection = opened.connection
         connection.execute("BEGIN IMMEDIATE")
         try:
-            if self.seed is not None and self._known not in (None, opened.identity):
+            if self.seed is not None and self._known not in (None, opened.storage_id):
                 self.seed(connection)
             result = work(connection)
             connection.execute("COMMIT")
@@ -159,7 +160,7 @@ class Database:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-        self._known = opened.identity
+        self._known = opened.storage_id
         return result
 
     def _pool(self) -> _Pool:
@@ -199,6 +200,7 @@ class Database:
             if not self._is_ready(connection):
                 with files.folder_lock(self.folder, exclusive=True):
                     self._prepare(connection)
+            storage_id = connection.execute("SELECT value FROM meta WHERE key = 'storage_id'").fetchone()[0]
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
         except sqlite3.Error as error:
@@ -207,7 +209,7 @@ class Database:
         except BaseException:
             connection.close()
             raise
-        return _Open(connection, before)
+        return _Open(connection, before, storage_id)
 
     def _is_ready(self, connection: sqlite3.Connection) -> bool:
         version = connection.execute("PRAGMA user_version").fetchone()[0]

@@ -42,6 +42,7 @@ class ForkGate:
         self._active = 0
         self._members: weakref.WeakSet[_Closable] = weakref.WeakSet()
         self._locked = False
+        self._forking = False
 
     def add(self, member: _Closable) -> None:
         """Have ``member.close_idle()`` called before every fork, for as long as it lives."""
@@ -52,6 +53,8 @@ class ForkGate:
     def held(self) -> Iterator[None]:
         """Mark this thread as working on a database."""
         with self._condition:
+            # Else threads that always have work would keep a fork waiting until it gives up.
+            self._condition.wait_for(lambda: not self._forking, 2 * self._patience)
             self._active += 1
         try:
             yield
@@ -63,19 +66,25 @@ class ForkGate:
     def before_fork(self) -> None:
         """Wait for work in progress, close idle connections, and let no new work begin until the fork is done."""
         self._locked = self._condition.acquire(timeout=self._patience)
-        if self._locked and self._condition.wait_for(lambda: self._active == 0, self._patience):
+        if not self._locked:
+            return
+        self._forking = True
+        if self._condition.wait_for(lambda: self._active == 0, self._patience):
             for member in list(self._members):
                 member.close_idle()
 
     def after_fork_in_parent(self) -> None:
         """Let work go on."""
         if self._locked:
+            self._forking = False
+            self._condition.notify_all()
             self._condition.release()
 
     def after_fork_in_child(self) -> None:
         """Start afresh: the threads that were at work do not exist here."""
         self._condition = threading.Condition(threading.Lock())
         self._active = 0
+        self._forking = False
 
 
 GATE = ForkGate()
