@@ -22,6 +22,13 @@ def sample(rng: np.random.Generator, n: int, **shift: float) -> dict[str, Any]:
     return columns
 
 
+@pytest.fixture
+def rows() -> Callable[..., dict[str, Any]]:
+    """Draw new rows: ``rows(1000, b=0.5)``."""
+    rng = np.random.default_rng(11)
+    return lambda n, **shift: sample(rng, n, **shift)
+
+
 @pytest.fixture(scope="session")
 def profile() -> ReferenceProfile:
     rng = np.random.default_rng(1)

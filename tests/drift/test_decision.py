@@ -56,11 +56,13 @@ def test_kinds_of_drift_share_the_budget_and_windows_split_their_share() -> None
 
 def test_severity_is_the_highest_tier_whose_tolerance_is_exceeded() -> None:
     p_real = np.array([1e-9, 1e-9, 1e-9, 1e-9, 0.7, np.nan])
-    p_large = np.array([
-        [1e-9, 1e-9, 1e-9, 0.9, 1e-9, 1.0],
-        [1e-9, 1e-9, 0.9, 0.9, 1e-9, 1.0],
-        [1e-9, 0.9, 1.0, 0.9, 1e-9, 1.0],
-    ])
+    p_large = np.array(
+        [
+            [1e-9, 1e-9, 1e-9, 0.9, 1e-9, 1.0],
+            [1e-9, 1e-9, 0.9, 0.9, 1e-9, 1.0],
+            [1e-9, 0.9, 1.0, 0.9, 1e-9, 1.0],
+        ]
+    )
     assert severities(p_real, p_large, 1e-3).tolist() == [4, 3, 2, 1, 0, 0]
 
 
