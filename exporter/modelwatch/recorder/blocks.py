@@ -14,6 +14,7 @@ the blocks in order; the numbers follow in that order.
 from __future__ import annotations
 
 import json
+import math
 import struct
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -68,7 +69,8 @@ class SlotTotals:
         """Return the vector block of `key`; a new one, all zero, if there is none or its layout differs."""
         block = self.vectors.get(key)
         if block is None or block.layout != layout:
-            block = VectorBlock(layout, now, np.zeros(n_ints, np.int64), np.zeros(n_floats, np.float64))
+            born = now if block is None else _after(block.born, now)
+            block = VectorBlock(layout, born, np.zeros(n_ints, np.int64), np.zeros(n_floats, np.float64))
             self.vectors[key] = block
         return block
 
@@ -102,9 +104,17 @@ class SlotTotals:
             for name, (at, value) in gauges.values.items():
                 self.set_gauge(key, name, value, at, limit=2**31)
 
+    def count_on(self, fresh: SlotTotals) -> None:
+        """Add what a worker counted before it took over these blocks; where layouts differ, its own stand."""
+        for key, block in fresh.vectors.items():
+            old = self.vectors.get(key)
+            if old is not None and old.layout != block.layout:
+                block.born = _after(old.born, block.born)
+        self.add(fresh)
+
     def _add_vector(self, key: Key, block: VectorBlock) -> None:
         mine = self.vectors.get(key)
-        if mine is None or (mine.layout != block.layout and block.born > mine.born):
+        if mine is None or (mine.layout != block.layout and (block.born, block.layout) > (mine.born, mine.layout)):
             self.vectors[key] = VectorBlock(
                 block.layout, block.born, block.ints.copy(), block.floats.copy(), block.touched
             )
@@ -113,6 +123,11 @@ class SlotTotals:
             mine.floats += block.floats
             mine.born = max(mine.born, block.born)
             mine.touched = max(mine.touched, block.touched)
+
+
+def _after(old: float, now: float) -> float:
+    """Return `now`, or a little more than `old` where the clock went back: the newer layout has to be the younger."""
+    return max(now, math.nextafter(old, math.inf))
 
 
 class Encoder:

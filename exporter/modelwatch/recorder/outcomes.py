@@ -105,6 +105,8 @@ def epoch_seconds(value: Any, now: float) -> float | None:  # noqa: ANN401 - a t
     try:
         if isinstance(value, str):
             value = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        if isinstance(value, (bool, np.bool_)):
+            return None
         if isinstance(value, np.datetime64):
             number = float(value.astype("datetime64[us]").astype(np.int64)) / 1e6
         elif isinstance(value, datetime):

@@ -173,11 +173,9 @@ class Recorder:
             if model_version is not None:
                 entry = self._models[model_id].version(model_version)
             engine = self._engine
-            prediction_id = (
-                engine.prefix + str(engine.next_id())
-                if prediction_id is None
-                else id_text(prediction_id) or engine.new_id()
-            )
+            if prediction_id is not None:
+                prediction_id = id_text(prediction_id)
+            prediction_id = prediction_id or engine.prefix + str(engine.next_id())
             when = self._clock() if timestamp is None else timestamp
             queue = engine.queue
             full = len(queue) >= engine.attention and engine.attend()

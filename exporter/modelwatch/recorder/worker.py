@@ -132,7 +132,7 @@ class Worker:
             self.alone = True
             self._fault(NO_MODEL, "slots_unusable", f"{error}; this process counts alone until it is restarted")
             return
-        found.add(self._aggregator.totals)
+        found.count_on(self._aggregator.totals)
         self._aggregator.totals = found
 
     def _commit(self) -> bool:

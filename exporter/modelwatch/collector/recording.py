@@ -1,0 +1,159 @@
+"""Exposes what was recorded, by all workers of a storage (contract 2.1)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from modelwatch import __version__
+from modelwatch import conventions as c
+from modelwatch.collector.families import Families
+from modelwatch.records import HIGH, INVALID_TYPE, LOW, MISSING, PREDICTION, FeatureCells, IntArray
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric as Family
+
+    from modelwatch.recorder import Recorder, SlotTotals
+    from modelwatch.recorder.models import VersionEntry
+
+logger = logging.getLogger("modelwatch")
+
+FAULTS_OF_A_MODEL = ("features", "internal", "latency", "prediction", "record", "snapshot", "timestamp")
+FAULTS_OF_A_PROCESS = ("disk_full", "slot_write", "slots_unusable", "store")
+DROP_REASONS = ("queue_full", "store")
+
+
+class RecordingCollector:
+    """
+    A `prometheus_client` collector over one recorder's storage.
+
+    Parameters
+    ----------
+    recorder
+        Any worker's recorder: each exposes the sum over all.
+    storage_id
+        Returns the random id of the storage, for ``modelwatch_storage_info``; without it that has no sample.
+    """
+
+    def __init__(self, recorder: Recorder, storage_id: Callable[[], str] | None = None) -> None:
+        self._recorder = recorder
+        self._storage_id = storage_id
+        self._complained = False
+
+    def describe(self) -> list[Family]:
+        """Return nothing, so that registering does not read the storage."""
+        return []
+
+    def collect(self) -> Iterable[Family]:
+        """Return all families; a fault of ours is logged once and shown as a recorder error, the scrape goes on."""
+        try:
+            return self._families()
+        except Exception:  # the recorder boundary: a scrape serves others too
+            if not self._complained:
+                self._complained = True
+                logger.exception("modelwatch could not collect what was recorded")
+            families = Families([c.RECORDER_ERRORS])
+            families.add(c.RECORDER_ERRORS, ("", "", "collector"), 1)
+            return families.all()
+
+    def _families(self) -> list[Family]:
+        out = Families(c.RECORDING_METRICS)
+        totals = self._recorder.snapshot()
+        entries = self._recorder.entries()
+        for entry in entries:
+            _start_at_zero(totals, entry)
+        _add_process(out, self._recorder)
+        if self._storage_id is not None:
+            out.add(c.STORAGE_INFO, (self._storage_id(),), 1)
+        for entry in entries:
+            profile = "" if entry.binning is None else entry.binning.profile.id[:8]
+            out.add(c.MODEL_INFO, (*entry.labels, entry.config.task or "", profile), 1)
+        _add_totals(out, totals)
+        _add_names(out, totals)
+        self._add_profiles(out, totals)
+        return out.all()
+
+    def _add_profiles(self, out: Families, totals: SlotTotals) -> None:
+        for (family, *labels), block in totals.vectors.items():
+            if family != "profile":
+                continue
+            model_id, version, profile_id, segment = labels
+            layout = self._recorder.layout(profile_id)
+            if layout is None or layout.id != block.layout or layout.size + 1 != len(block.ints):
+                continue  # another worker's profile that is not in the storage: its counts stay in the slot
+            shown = (model_id, version, profile_id[:8], segment)
+            for member, offset, total in zip(layout.members, layout.offsets, block.floats.tolist(), strict=True):
+                _add_member(out, shown, member, block.ints[offset : offset + member.size], total)
+
+
+def _start_at_zero(totals: SlotTotals, entry: VersionEntry) -> None:
+    """Add the blocks of a model that has not been recorded yet, so that its first prediction is a rise."""
+    bounds = entry.bounds
+    latency = ("latency", *entry.labels)
+    if latency not in totals.vectors:
+        totals.vector(latency, ",".join(map(repr, bounds)), len(bounds) + 1, 1, 0.0)
+    if ("totals", *entry.labels) not in totals.vectors:
+        totals.vector(("totals", *entry.labels), "", 3, 0, 0.0)
+    for family, reasons in (("dropped", DROP_REASONS), ("faults", FAULTS_OF_A_MODEL)):
+        for reason in reasons:
+            totals.count((family, *entry.labels), reason, 0, 0.0, limit=2**31, overflow=c.OTHER)
+    if entry.binning is not None:
+        profile = entry.binning.profile
+        key = ("profile", *entry.labels, profile.id, "")
+        if key not in totals.vectors:
+            totals.vector(key, profile.layout.id, profile.layout.size + 1, len(profile.layout.members), 0.0)
+        for name in entry.binning.classes:
+            totals.count(("classes", *entry.labels, ""), name, 0, 0.0, limit=2**31, overflow=c.OTHER)
+
+
+def _add_process(out: Families, recorder: Recorder) -> None:
+    out.add(c.BUFFERED_RECORDS, (), recorder.buffered)
+    out.add(c.SHARED_COUNTERS, (), float(recorder.shared))
+    out.add(c.BUILD_INFO, (__version__,), 1)
+
+
+def _add_totals(out: Families, totals: SlotTotals) -> None:
+    for (family, *labels), block in totals.vectors.items():
+        if family == "totals":
+            attempts, errors, looked_at = block.ints.tolist()
+            out.add(c.PREDICTIONS, labels, attempts)
+            out.add(c.PREDICTION_ERRORS, labels, errors)
+            out.add(c.SAMPLED_PREDICTIONS, labels, looked_at)
+        elif family == "latency":
+            bounds = [float(text) for text in block.layout.split(",")]
+            out.add_histogram(c.PREDICTION_LATENCY, labels, bounds, block.ints, float(block.floats[0]))
+    for (_, *labels), gauges in totals.gauges.items():
+        for name, (_, value) in gauges.values.items():
+            out.add(c.METRIC_VALUE, (*labels, name), value)
+
+
+def _add_names(out: Families, totals: SlotTotals) -> None:
+    for reason in FAULTS_OF_A_PROCESS:
+        totals.count(("faults", "", ""), reason, 0, 0.0, limit=2**31, overflow=c.OTHER)
+    metrics = {"classes": c.PREDICTION_CLASS, "dropped": c.DROPPED_RECORDS, "faults": c.RECORDER_ERRORS}
+    for (family, *labels), block in totals.names.items():
+        for name, count in block.counts.items():
+            out.add(metrics[family], (*labels, name), count)
+
+
+def _add_member(
+    out: Families, shown: tuple[str, str, str, str], member: FeatureCells, cells: IntArray, total: float
+) -> None:
+    """Add one feature, or the prediction, which has the name "" and histograms of its own."""
+    labels = (*shown, member.name)
+    shape, tail = cells[: member.shape_size], cells[member.shape_size :].tolist()
+    if member.kind == "numeric":
+        if member.name == PREDICTION:
+            out.add_histogram(c.PREDICTION_VALUE, shown, member.edges, shape, total)
+        else:
+            out.add_histogram(c.FEATURE_VALUE, labels, member.edges, shape, total)
+        for side, place in zip(c.SIDES, (LOW, HIGH), strict=True):
+            out.add(c.FEATURE_OUT_OF_RANGE, (*labels, side), tail[place])
+    else:
+        names = (*member.categories, c.OTHER, c.UNSEEN)
+        for name, count in zip(names, [*shape.tolist(), tail[LOW]], strict=True):
+            out.add(c.FEATURE_CATEGORY, (*labels, name), count)
+    out.add(c.FEATURE_MISSING, labels, tail[MISSING])
+    for reason, count in zip(c.INVALID_REASONS, tail[INVALID_TYPE:], strict=True):
+        out.add(c.FEATURE_INVALID, (*labels, reason), count)

@@ -1,0 +1,215 @@
+"""Exposes the results of scheduled checks, as they stand in the store (contract 2.2)."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from modelwatch import conventions as c
+from modelwatch.collector.families import Families
+from modelwatch.policy import Severity
+from modelwatch.profile import ReferenceProfile
+from modelwatch.records import PREDICTION, FeatureCells
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from prometheus_client.metrics_core import Metric as Family
+
+logger = logging.getLogger("modelwatch")
+
+SEGMENT_ALL = ""
+MAX_ATTRIBUTED = 5
+MAX_PROFILES = 64
+
+
+class CheckedModel(Protocol):
+    """What is read of the latest check of one model version."""
+
+    @property
+    def model_id(self) -> str: ...  # noqa: D102 - the name says it
+    @property
+    def model_version(self) -> str: ...  # noqa: D102
+    @property
+    def last_success_at(self) -> float | None: ...  # noqa: D102
+    @property
+    def checks(self) -> int: ...  # noqa: D102
+    @property
+    def failures(self) -> int: ...  # noqa: D102
+    @property
+    def duration(self) -> float: ...  # noqa: D102
+    @property
+    def interval(self) -> float: ...  # noqa: D102
+    @property
+    def result(self) -> dict[str, Any] | None: ...  # noqa: D102
+
+
+class ResultsStore(Protocol):
+    """What is read of the store."""
+
+    def latest_results(self) -> Sequence[CheckedModel]:
+        """Return the latest check of every model version."""
+
+    def notification_counts(self) -> Mapping[str, tuple[int, int]]:
+        """Return ``{channel: (delivered, given up)}``."""
+
+    def load_profile(self, profile_id: str) -> str | None:
+        """Return a saved profile as JSON."""
+
+    def size_bytes(self) -> int:
+        """Return the size of the storage."""
+
+
+class ResultsCollector:
+    """
+    A `prometheus_client` collector over the results in a store.
+
+    Parameters
+    ----------
+    store
+        The store that the checks write to.
+    clock
+        Seconds since 1970.
+    """
+
+    def __init__(self, store: ResultsStore, clock: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._clock = clock
+        self._last_scrape = 0.0
+        self._complained = False
+        self._profiles: dict[str, ReferenceProfile | None] = {}
+
+    def describe(self) -> list[Family]:
+        """Return nothing, so that registering does not read the store."""
+        return []
+
+    def collect(self) -> Iterable[Family]:
+        """Return all families; none if the store can't be read, which is logged once and shows by their absence."""
+        try:
+            families = self._families()
+        except Exception:  # the recorder boundary: a scrape serves others too
+            if not self._complained:
+                self._complained = True
+                logger.exception("modelwatch could not collect the results of checks")
+            return []
+        self._complained = False
+        return families
+
+    def _families(self) -> list[Family]:
+        out = Families(c.RESULT_METRICS)
+        out.add(c.LAST_SCRAPE, (), self._last_scrape)
+        self._last_scrape = self._clock()
+        out.add(c.STORE_SIZE, (), self._store.size_bytes())
+        for channel, (delivered, given_up) in sorted(self._store.notification_counts().items()):
+            out.add(c.NOTIFICATIONS, (channel,), delivered)
+            out.add(c.NOTIFICATION_FAILURES, (channel,), given_up)
+        for checked in self._store.latest_results():
+            labels = (checked.model_id, checked.model_version)
+            _add_checks(out, labels, checked)
+            if checked.result is not None:
+                _add_result(out, labels, checked.result)
+                self._add_reference(out, labels, str(checked.result.get("profile_id") or ""))
+        return out.all()
+
+    def _add_reference(self, out: Families, labels: tuple[str, str], profile_id: str) -> None:
+        profile = self._profile(profile_id)
+        if profile is None:
+            return
+        for member, offset in zip(profile.layout.members, profile.layout.offsets, strict=True):
+            shape = profile.counts[offset : offset + member.shape_size]
+            _add_reference_member(out, (*labels, profile_id[:8]), member, np.asarray(shape), profile)
+
+    def _profile(self, profile_id: str) -> ReferenceProfile | None:
+        if not profile_id:
+            return None
+        if profile_id not in self._profiles:
+            text = self._store.load_profile(profile_id)
+            if text is None:
+                return None
+            if len(self._profiles) >= MAX_PROFILES:
+                self._profiles.clear()
+            self._profiles[profile_id] = ReferenceProfile.from_json(text)
+        return self._profiles[profile_id]
+
+
+def _add_reference_member(
+    out: Families,
+    labels: tuple[str, str, str],
+    member: FeatureCells,
+    shape: np.ndarray[Any, np.dtype[np.int64]],
+    profile: ReferenceProfile,
+) -> None:
+    rows = int(shape.sum())
+    if member.kind == "numeric":
+        # Every finite value of the reference is in its range, so that mean times rows is their sum.
+        moments = profile.moments.get(member.name)
+        total = moments.mean * rows if moments is not None else 0.0
+        if member.name == PREDICTION:
+            out.add_histogram(c.PREDICTION_REFERENCE, labels, member.edges, shape, total)
+        else:
+            out.add_histogram(c.FEATURE_REFERENCE, (*labels, member.name), member.edges, shape, total)
+        return
+    for name, count in zip((*member.categories, c.OTHER), shape.tolist(), strict=True):
+        out.add(c.FEATURE_REFERENCE_CATEGORY, (*labels, member.name, name), count / rows if rows else 0.0)
+
+
+def _add_checks(out: Families, labels: tuple[str, str], checked: CheckedModel) -> None:
+    out.add(c.DRIFT_CHECKS, labels, checked.checks)
+    out.add(c.DRIFT_CHECK_FAILURES, labels, checked.failures)
+    out.add(c.DRIFT_CHECK_DURATION, labels, checked.duration)
+    out.add(c.DRIFT_CHECK_INTERVAL, labels, checked.interval)
+    if checked.last_success_at is not None:
+        out.add(c.DRIFT_LAST_SUCCESS, labels, checked.last_success_at)
+
+
+def _add_result(out: Families, labels: tuple[str, str], result: Mapping[str, Any]) -> None:
+    out.add(c.DRIFT_CALIBRATED, labels, float(bool(result.get("calibrated"))))
+    for window, rows in result.get("windows", {}).items():
+        out.add(c.WINDOW_ROWS, (*labels, window, "current"), rows)
+        out.add(c.WINDOW_ROWS, (*labels, window, "reference"), result.get("reference_rows") or 0.0)
+    families: Mapping[str, Mapping[str, Any]] = result.get("families", {})
+    for drift_type, family in families.items():
+        _add_family(out, labels, drift_type, family)
+    data = families.get("data", {})
+    severities = data.get("feature_severity", {})
+    scored = {t["feature"] for t in data.get("tests", ()) if t.get("score") is not None}
+    out.add(c.DRIFTED_FEATURES, labels, sum(s >= Severity.WARNING for s in severities.values()))
+    out.add(c.SCORED_FEATURES, labels, len(scored))
+    _add_shifts(out, labels, [shift for family in families.values() for shift in family.get("shifts", ())])
+
+
+def _add_family(out: Families, labels: tuple[str, str], drift_type: str, family: Mapping[str, Any]) -> None:
+    for state in c.DRIFT_STATES:
+        out.add(c.DRIFT_STATE, (*labels, drift_type, state), float(family.get("state") == state))
+    # Under the name "" stands the whole model, which for a prediction is the same thing.
+    severities = {**family.get("feature_severity", {}), "": family.get("severity", 0)}
+    for feature, severity in severities.items():
+        out.add(c.DRIFT_SEVERITY, (*labels, drift_type, feature, SEGMENT_ALL), severity)
+    for test in family.get("tests", ()):
+        where = (*labels, drift_type, test["feature"], test["window"], SEGMENT_ALL)
+        if test.get("score") is not None:
+            out.add(c.DRIFT_SCORE, where, test["score"])
+        if test.get("threshold") is not None:
+            out.add(c.DRIFT_THRESHOLD, where, test["threshold"])
+
+
+def _add_shifts(out: Families, labels: tuple[str, str], shifts: list[Mapping[str, Any]]) -> None:
+    gauges = (
+        (c.FEATURE_SHIFT_SD, "shift_sd"),
+        (c.FEATURE_MISSING_RATIO, "missing_ratio"),
+        (c.FEATURE_NOVEL_RATIO, "novel_ratio"),
+    )
+    once = {(shift["feature"], shift["window"]): shift for shift in reversed(shifts)}
+    for where, shift in once.items():
+        for metric, name in gauges:
+            if shift.get(name) is not None:
+                out.add(metric, (*labels, *where), shift[name])
+    attributed = [
+        (where, shift["attribution"]) for where, shift in once.items() if shift.get("attribution") is not None
+    ]
+    for where, share in sorted(attributed, key=lambda item: -item[1])[:MAX_ATTRIBUTED]:
+        out.add(c.DRIFT_ATTRIBUTION, (*labels, *where), share)

@@ -1,0 +1,206 @@
+"""What Prometheus reads of scheduled checks."""
+
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from modelwatch import conventions as c
+from modelwatch.collector import ResultsCollector
+from modelwatch.profile import ReferenceProfile
+
+
+class HeldStore:
+    """A store in memory."""
+
+    def __init__(self, *results: Any, profiles: dict[str, str] | None = None) -> None:
+        self.results = list(results)
+        self.profiles = profiles or {}
+        self.fail = False
+
+    def latest_results(self) -> list[Any]:
+        if self.fail:
+            raise OSError("disk gone")
+        return self.results
+
+    def notification_counts(self) -> dict[str, tuple[int, int]]:
+        return {"slack": (3, 1), "email": (2, 0)}
+
+    def load_profile(self, profile_id: str) -> str | None:
+        return self.profiles.get(profile_id)
+
+    def size_bytes(self) -> int:
+        return 4096
+
+
+def a_test(feature: str, window: str, score: float | None, **also: Any) -> dict[str, Any]:
+    return {"feature": feature, "window": window, "score": score, "threshold": 0.05, "test": "shape", **also}
+
+
+def a_shift(feature: str, share: float, **also: Any) -> dict[str, Any]:
+    ratios = {"shift_sd": 1.5, "missing_ratio": 0.1, "novel_ratio": 0.2}
+    return {"feature": feature, "window": "1h", "attribution": share, **ratios, **also}
+
+
+def checked(**result: Any) -> Any:
+    fields = {
+        "model_id": "m", "model_version": "1", "last_success_at": 90.0, "checks": 5, "failures": 1, "duration": 0.25,
+        "interval": 1800.0, "result": result or None,
+    }  # fmt: skip
+    return SimpleNamespace(**fields)
+
+
+RESULT: dict[str, Any] = {
+    "calibrated": False,
+    "profile_id": "",
+    "reference_rows": 600.0,
+    "windows": {"1h": 50.0, "24h": 900.0},
+    "families": {
+        "data": {
+            "state": "drift",
+            "severity": 3,
+            "feature_severity": {"age": 3, "city": 0, "fare": 2},
+            "tests": [
+                a_test("age", "1h", 0.3),
+                a_test("age", "24h", 0.1),
+                a_test("city", "1h", None),
+                a_test("fare", "1h", 0.2),
+            ],
+            "shifts": [a_shift("age", 0.7), a_shift("fare", 0.3, shift_sd=None)],
+        },
+        "prediction": {
+            "state": "ok",
+            "severity": 0,
+            "feature_severity": {"": 0},
+            "tests": [a_test("", "1h", 0.01)],
+            "shifts": [],
+        },
+    },
+}
+
+
+def expose(store: HeldStore, **options: Any) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(ResultsCollector(store, **options))
+    return registry
+
+
+def samples(registry: CollectorRegistry, metric: c.Metric) -> dict[tuple[str, ...], float]:
+    """Return a metric's samples by label values in the order of its definition."""
+    return {
+        tuple(sample.labels.values()): sample.value
+        for family in registry.collect()
+        for sample in family.samples
+        if sample.name == metric.name
+    }
+
+
+def test_scores_thresholds_and_severities_stand_by_feature_and_window() -> None:
+    registry = expose(HeldStore(checked(**RESULT)))
+    m = ("m", "1")
+    assert samples(registry, c.DRIFT_SCORE) == {
+        (*m, "data", "age", "1h", ""): 0.3,
+        (*m, "data", "age", "24h", ""): 0.1,
+        (*m, "data", "fare", "1h", ""): 0.2,
+        (*m, "prediction", "", "1h", ""): 0.01,
+    }
+    assert samples(registry, c.DRIFT_THRESHOLD)["m", "1", "data", "age", "1h", ""] == 0.05
+    assert samples(registry, c.DRIFT_SEVERITY) == {
+        (*m, "data", "age", ""): 3,
+        (*m, "data", "city", ""): 0,
+        (*m, "data", "fare", ""): 2,
+        (*m, "data", "", ""): 3,
+        (*m, "prediction", "", ""): 0,
+    }
+    assert samples(registry, c.DRIFTED_FEATURES) == {m: 2}
+    assert samples(registry, c.SCORED_FEATURES) == {m: 2}
+    assert samples(registry, c.DRIFT_CALIBRATED) == {m: 0}
+
+
+def test_exactly_one_state_of_each_kind_of_drift_is_one() -> None:
+    states = samples(expose(HeldStore(checked(**RESULT))), c.DRIFT_STATE)
+    assert {labels for labels, value in states.items() if value} == {
+        ("m", "1", "data", "drift"),
+        ("m", "1", "prediction", "ok"),
+    }
+    assert len(states) == 2 * len(c.DRIFT_STATES)
+
+
+def test_shifts_say_how_features_moved_and_a_number_that_is_not_known_has_no_sample() -> None:
+    registry = expose(HeldStore(checked(**RESULT)))
+    assert samples(registry, c.FEATURE_SHIFT_SD) == {("m", "1", "age", "1h"): 1.5}
+    assert samples(registry, c.FEATURE_MISSING_RATIO) == {("m", "1", "age", "1h"): 0.1, ("m", "1", "fare", "1h"): 0.1}
+    assert samples(registry, c.DRIFT_ATTRIBUTION) == {("m", "1", "age", "1h"): 0.7, ("m", "1", "fare", "1h"): 0.3}
+
+
+def test_only_the_five_largest_attributions_are_exposed() -> None:
+    shifts = [a_shift(f"f{i}", i / 100) for i in range(9)]
+    result = {**RESULT, "families": {"data": {**RESULT["families"]["data"], "shifts": shifts}}}
+    shown = samples(expose(HeldStore(checked(**result))), c.DRIFT_ATTRIBUTION)
+    assert sorted(labels[2] for labels in shown) == ["f4", "f5", "f6", "f7", "f8"]
+
+
+def test_rows_checks_notifications_and_size_are_exposed() -> None:
+    registry = expose(HeldStore(checked(**RESULT)))
+    assert samples(registry, c.WINDOW_ROWS)["m", "1", "24h", "current"] == 900
+    assert samples(registry, c.WINDOW_ROWS)["m", "1", "24h", "reference"] == 600
+    assert samples(registry, c.DRIFT_CHECKS) == {("m", "1"): 5}
+    assert samples(registry, c.DRIFT_CHECK_FAILURES) == {("m", "1"): 1}
+    assert samples(registry, c.DRIFT_CHECK_DURATION) == {("m", "1"): 0.25}
+    assert samples(registry, c.DRIFT_CHECK_INTERVAL) == {("m", "1"): 1800}
+    assert samples(registry, c.DRIFT_LAST_SUCCESS) == {("m", "1"): 90}
+    assert samples(registry, c.NOTIFICATIONS) == {("slack",): 3, ("email",): 2}
+    assert samples(registry, c.NOTIFICATION_FAILURES) == {("slack",): 1, ("email",): 0}
+    assert samples(registry, c.STORE_SIZE) == {(): 4096}
+
+
+def test_a_model_whose_checks_all_failed_has_no_scores_but_its_counts() -> None:
+    result = checked()
+    result.last_success_at = None
+    registry = expose(HeldStore(result))
+    assert samples(registry, c.DRIFT_CHECKS) == {("m", "1"): 5}
+    for metric in (c.DRIFT_LAST_SUCCESS, c.DRIFT_SCORE, c.DRIFT_SEVERITY, c.DRIFT_STATE):
+        assert samples(registry, metric) == {}
+
+
+def test_the_last_scrape_is_the_one_before_this_one() -> None:
+    registry = expose(HeldStore(), clock=iter([50.0, 60.0]).__next__)
+    assert [samples(registry, c.LAST_SCRAPE)[()] for _ in range(2)] == [0, 50]
+
+
+def test_the_reference_is_exposed_as_constant_histograms_and_shares() -> None:
+    ages = [float(i % 60) for i in range(600)]
+    profile = ReferenceProfile.build(
+        {"age": ages, "city": ["Oslo", "Rome", "Oslo"] * 200}, [i / 600 for i in range(600)]
+    )
+    store = HeldStore(checked(**{**RESULT, "profile_id": profile.id}), profiles={profile.id: profile.to_json()})
+    registry = expose(store)
+    label = profile.id[:8]
+    values = {s.name: s.value for f in registry.collect() for s in f.samples if s.labels.get("feature") == "age"}
+    assert values["modelwatch_feature_reference_count"] == 600
+    assert values["modelwatch_feature_reference_sum"] == pytest.approx(sum(ages))
+    shares = samples(registry, c.FEATURE_REFERENCE_CATEGORY)
+    assert shares["m", "1", label, "city", "Oslo"] == pytest.approx(2 / 3)
+    text = generate_latest(registry).decode()
+    assert f'modelwatch_prediction_reference_count{{model_id="m",model_version="1",profile="{label}"}} 600.0' in text
+
+
+def test_a_store_that_cannot_be_read_is_logged_once_and_the_scrape_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    store = HeldStore(checked(**RESULT))
+    store.fail = True
+    registry = expose(store)
+    for _ in range(3):
+        assert list(registry.collect()) == []
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    store.fail = False
+    assert samples(registry, c.DRIFT_CHECKS) == {("m", "1"): 5}
+
+
+def test_registering_reads_nothing() -> None:
+    store = HeldStore()
+    store.fail = True
+    assert ResultsCollector(store).describe() == []
