@@ -179,11 +179,12 @@ def clear_tiers(table: TestTable, severity: NDArray[np.int64], levels: Sequence[
     deciding = np.where(sure.any(axis=0), np.argmax(sure, axis=0), last)[None]
 
     # Against a small reference even endless clean data would not come within the tolerance, because the reference
-    # itself is off by chance. There, data that can't be told from the reference are clear; else they never would be.
+    # itself is off by chance. There it must do that the distance is within it at best guess, or can't be told from
+    # chance: else an alarm would never end.
     reference_s = 1.0 / np.where(table.m > 0, table.m, 1.0)[..., None]
     too_small = no_change_probability(k, reference_s, tau) < _REFERENCE_SURE
-    alike = chdtrc(k, d / s) > 1.0 - _REFERENCE_SURE
-    clean = usable & (within_tolerance(d, k, s, tau) | (too_small & alike))
+    good_enough = (d - k * s <= tau) | (chdtrc(k, d / s) > 1.0 - _REFERENCE_SURE)
+    clean = usable & (within_tolerance(d, k, s, tau) | (too_small & good_enough))
 
     raised = severity[..., None] >= np.array([int(tier) for tier in TIERS])
     raised = np.logical_or.accumulate(raised, axis=0)
