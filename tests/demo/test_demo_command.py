@@ -20,16 +20,16 @@ def parse(*argv: str) -> argparse.Namespace:
 def test_options_have_the_defaults_of_the_demo() -> None:
     args = parse()
     assert (args.duration, args.exit_on_alert, args.speed, args.no_fault) == (None, False, 1.0, False)
-    assert (args.profile, args.port, args.folder) == ("default", 9100, None)
+    assert (args.profile, args.port, args.folder, args.seed) == ("default", 9100, None, None)
 
 
 def test_options_are_read() -> None:
     args = parse(
         *("--duration", "30", "--exit-on-alert", "--speed", "2", "--no-fault"),
-        *("--profile", "ci", "--port", "0", "--folder", "x"),
+        *("--profile", "ci", "--port", "0", "--folder", "x", "--seed", "3"),
     )
     assert (args.duration, args.exit_on_alert, args.speed, args.no_fault) == (30.0, True, 2.0, True)
-    assert (args.profile, args.port, args.folder) == ("ci", 0, Path("x"))
+    assert (args.profile, args.port, args.folder, args.seed) == ("ci", 0, Path("x"), 3)
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,11 @@ def test_fault_alert_cure_resolved_and_nothing_left(start: Callable[..., Run]) -
     run.wait_for("FAULT", 30)
     text = read_metrics(metrics)
     assert re.search(r'modelwatch_predictions_total\{model_id="flight_delay",model_version=""\} [1-9]', text)
+    run.wait_for("ALERT", 45)
+    text = read_metrics(metrics)
+    assert re.search(r'modelwatch_drift_severity\{[^}]*drift_type="data",feature="distance"[^}]*\} [2-4]', text)
+    assert re.search(r"modelwatch_dropped_records_total\{[^}]*\} [1-9]", text) is None
+    assert re.search(r"modelwatch_recorder_errors_total\{[^}]*\} [1-9]", text) is None
     assert run.end(100) == 0, run.text
     for words in ("From the fault to the alert", "From the cure to 'resolved'"):
         (line,) = (line for line in run.lines if words in line)

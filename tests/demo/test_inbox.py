@@ -58,8 +58,9 @@ def test_each_message_is_seen_once_with_its_channel_and_text(inbox: Inbox, serve
         ("slack", 2.0, True),
     ]
     assert found[0].text == "WARNING modelwatch.alerts status=firing"
-    assert found[1].title == "Subject: [WARNING] flight_delay: 2 of 5 inputs drifted (distance, carrier)"
-    assert found[1].text == "flight_delay: 2 of 5 inputs drifted"
+    subject = "[WARNING] flight_delay: 2 of 5 inputs drifted (distance, carrier)"
+    assert found[1].headline == subject
+    assert found[1].text == f"Subject: {subject}\n\nflight_delay: 2 of 5 inputs drifted"
     assert found[2].text == "*WARNING* a < b"
     assert inbox.collect(3.0) == []
     assert inbox.arrivals == found

@@ -1,6 +1,7 @@
 """What the demo says, where a terminal and where a file listens."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -13,8 +14,9 @@ ALERT = Arrival(
     44.0,
     firing=True,
     subject="input",
-    title="Subject: [WARNING] flight_delay: 2 of 5 inputs drifted (distance, carrier) since 02:10 EST",
-    text="flight_delay: 2 of 5 inputs drifted\n\ndistance: mean +0.84 sd " + "[brackets] " * 20,
+    headline="[WARNING] flight_delay: 2 of 5 inputs drifted",
+    text="Subject: [WARNING] flight_delay: 2 of 5 inputs drifted (distance, carrier) since 02:10 EST\n\n"
+    "distance: mean +0.84 sd " + "[brackets] " * 20,
 )
 
 
@@ -29,8 +31,7 @@ def test_lines_are_left_whole_in_a_file() -> None:
     say.arrived(ALERT, since_fault=4.0, since_cure=None)
     assert out.getvalue().splitlines() == [
         " 44 s  ALERT by email, 4.0 s after the fault",
-        f"       │ {ALERT.title}",
-        "       │ flight_delay: 2 of 5 inputs drifted",
+        "       │ Subject: [WARNING] flight_delay: 2 of 5 inputs drifted (distance, carrier) since 02:10 EST",
         "       │",
         "       │ distance: mean +0.84 sd " + "[brackets] " * 19 + "[brackets]",
     ]
@@ -45,6 +46,16 @@ def test_lines_fit_the_terminal_and_stay_behind_their_bar() -> None:
     assert sum(line.count("[brackets]") for line in lines) == 20
 
 
+def test_an_alert_that_is_raised_is_told_in_one_line_until_it_is_over() -> None:
+    say, out = narrator(terminal=False)
+    say.arrived(ALERT, since_fault=4.0, since_cure=None)
+    say.arrived(replace(ALERT, headline="[ERROR] worse"), since_fault=8.0, since_cure=None)
+    assert out.getvalue().splitlines()[-1] == " 44 s  RAISED by email: [ERROR] worse"
+    say.arrived(replace(ALERT, firing=False), since_fault=40.0, since_cure=20.0)
+    say.arrived(ALERT, since_fault=50.0, since_cure=30.0)
+    assert out.getvalue().count("ALERT by email") == 2
+
+
 def test_there_is_no_time_before_the_first_flight() -> None:
     say, out = narrator(terminal=False, now=None)
     say.flights_read(327_346)
@@ -53,7 +64,7 @@ def test_there_is_no_time_before_the_first_flight() -> None:
 
 def test_resolved_and_false_alarms_have_their_own_words() -> None:
     say, out = narrator(terminal=False)
-    over = Arrival("slack", 70.0, firing=False, subject="input", title="", text="RESOLVED")
+    over = Arrival("slack", 70.0, firing=False, subject="input", headline="", text="RESOLVED")
     say.arrived(over, since_fault=30.0, since_cure=12.5)
     say.arrived(ALERT, since_fault=None, since_cure=None)
     assert "RESOLVED on Slack, 12.5 s after the fault ended" in out.getvalue()

@@ -119,3 +119,13 @@ def test_twice_the_speed_is_twice_the_rate_and_half_of_all_times_but_not_less_pa
 def test_an_impossible_speed_is_refused(speed: float) -> None:
     with pytest.raises(InputError, match="--speed must be"):
         TIMES.faster(speed)
+
+
+def test_it_knows_about_how_long_it_will_take() -> None:
+    lengths = [
+        Script(TIMES).expected_length,
+        Script(TIMES, exit_on_alert=True).expected_length,
+        Script(TIMES, with_fault=False).expected_length,
+        Script(TIMES, duration=7).expected_length,
+    ]
+    assert lengths == [84, 48, 90, 7]

@@ -30,6 +30,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--port", type=_port, default=9100, help="port of the metrics (default 9100; the next free one if it is taken)"
     )
     parser.add_argument("--folder", type=Path, help="where to keep its files (default .demo)")
+    parser.add_argument("--seed", type=int, help="other flights, in another order (by default always the same)")
     parser.set_defaults(func=_run)
 
 
@@ -48,6 +49,7 @@ def _run(args: argparse.Namespace) -> int:
             profile=args.profile,
             port=args.port,
             folder=args.folder,
+            seed=args.seed,
         )
     )
 

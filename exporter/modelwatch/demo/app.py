@@ -32,6 +32,7 @@ from modelwatch.service import ProductionMonitoringService
 __all__ = ["DemoOptions", "run_demo"]
 
 _TICK_SECONDS = 0.02
+_SETUP_SECONDS = 5.0
 _PORTS_TO_TRY = 50
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -47,6 +48,7 @@ class DemoOptions:
     profile: str = "default"
     port: int = 9100
     folder: Path | None = None
+    seed: int | None = None
 
 
 def run_demo(options: DemoOptions, console: Console | None = None) -> int:
@@ -151,7 +153,7 @@ class _Demo:
 
     def prepare(self, cleanup: ExitStack) -> None:
         """Read, train, build the reference; start the sinks and the service."""
-        self._say.welcome(self._times, with_fault=self._options.with_fault)
+        self._say.welcome(with_fault=self._options.with_fault, seconds=self._script.expected_length + _SETUP_SECONDS)
         model, split = self._learn()
         smtp = cleanup.enter_context(SmtpSink())
         slack = cleanup.enter_context(SlackSink())
@@ -173,7 +175,7 @@ class _Demo:
         files = self._workspace
         flights = load_flights(find_data(), files.flights)
         self._say.flights_read(len(flights))
-        split = split_flights(flights)
+        split = split_flights(flights) if self._options.seed is None else split_flights(flights, self._options.seed)
         model = train_model(split.train)
         scores = model.predict_many(split.reference.columns)
         accuracy = float(np.mean((scores > 0.5) == split.reference.late))
@@ -235,10 +237,11 @@ class _Demo:
             for step in steps:
                 if step in actions:
                     actions[step]()
+                    next_report = now + self._times.report_every
             if Step.END in steps:
                 return
             if now >= next_report:
-                next_report += self._times.report_every
+                next_report = now + self._times.report_every
                 self._report()
         self.stopped = True
 

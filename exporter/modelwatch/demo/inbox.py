@@ -90,8 +90,9 @@ class Inbox:
             line = f"{record.levelname} {record.name} {record.getMessage()}"
             alert = getattr(record, "alert", None)
             if isinstance(alert, dict) and alert.get("level") != "info":
-                about = _subject(str(alert.get("message", "")))
-                yield Arrival("log", now, alert.get("status") == "firing", about, "", line)
+                headline = str(alert.get("message", "")).partition("\n")[0]
+                told = f"[{record.levelname}] {headline}"
+                yield Arrival("log", now, alert.get("status") == "firing", _subject(headline), told, line)
             elif record.levelno >= logging.WARNING or alert is not None:
                 self._notes.append(line)
 
@@ -102,7 +103,8 @@ class Inbox:
             subject = str(mail["Subject"])
             body = mail.get_body(preferencelist=("plain",))
             text = "" if body is None else str(body.get_content()).strip()
-            yield Arrival("email", now, _is_firing(subject), _subject(subject), f"Subject: {subject}", text)
+            shown = f"Subject: {subject}\n\n{text}"
+            yield Arrival("email", now, _is_firing(subject), _subject(subject), subject, shown)
 
     def _from_slack(self, now: float) -> Iterator[Arrival]:
         new = self._slack.messages[self._posts_read :]
@@ -111,7 +113,7 @@ class Inbox:
             title = str(post.get("text", ""))
             blocks = [block.get("text", {}).get("text", "") for block in post.get("blocks", ())]
             text = html.unescape("\n".join(blocks) or title)
-            yield Arrival("slack", now, _is_firing(title), _subject(title), "", text)
+            yield Arrival("slack", now, _is_firing(title), _subject(title), title, text)
 
 
 class _LogTap(logging.Handler):

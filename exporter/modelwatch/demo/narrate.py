@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Callable, Sequence
 
@@ -31,13 +32,13 @@ class Narrator:
     def __init__(self, console: Console, clock: Callable[[], float | None]) -> None:
         self._console = console
         self._clock = clock
+        self._open: set[tuple[str, str]] = set()
 
     # ── before the first flight ──────────────────────────────────────────────────────────────────────────────────
 
-    def welcome(self, times: Timetable, *, with_fault: bool) -> None:
+    def welcome(self, *, with_fault: bool, seconds: float) -> None:
         """Say what is going to happen and how long it takes."""
         what = "an upstream fault, an alert" if with_fault else "and no fault: nobody should be told anything"
-        seconds = times.fault_at + times.fault_goes_on + 40 if with_fault else times.calm
         self._print(f"modelwatch demo: real flights, a model, {what}.", style="bold")
         self._print(f"It takes about {_length(seconds)}. Ctrl-C stops it, and all it started, at any time.")
         self._print("")
@@ -92,16 +93,22 @@ class Narrator:
         )
 
     def arrived(self, arrival: Arrival, since_fault: float | None, since_cure: float | None) -> None:
-        """Show a message as somebody gets it."""
+        """Show a message as somebody gets it; one that raises an alert already shown, in one line."""
         place = _PLACES[arrival.channel]
+        known = (arrival.channel, arrival.subject)
         if not arrival.firing:
             after = f", {since_cure:.1f} s after the fault ended" if since_cure is not None else ""
             self._line(f"RESOLVED {place}{after}", "bold green")
-        elif since_fault is None:
-            self._line(f"ALERT {place}, and nothing is wrong: a false alarm", "bold red")
+            self._quote(arrival.text)
+            self._open.discard(known)
+        elif known in self._open:
+            self._line(f"RAISED {place}: {arrival.headline}", "yellow")
         else:
-            self._line(f"ALERT {place}, {since_fault:.1f} s after the fault", "bold yellow")
-        self._quote(arrival)
+            why = ", and nothing is wrong: a false alarm"
+            after = why if since_fault is None else f", {since_fault:.1f} s after the fault"
+            self._line(f"ALERT {place}{after}", "bold yellow" if since_fault is not None else "bold red")
+            self._quote(arrival.text)
+            self._open.add(known)
 
     def alerted(self) -> None:
         """Say that all have been told."""
@@ -132,7 +139,7 @@ class Narrator:
             self._line(line, "bold")
         self._line(f"All that the demo wrote is in {folder}; delete it when you like.")
         if script.exit_code == 0 and script.resolved_at is not None:
-            self._line("Your own model next: README.md, or `modelwatch --help`.")
+            self._line("Your own model next: see the README, or `modelwatch --help`.")
 
     def stopped(self) -> None:
         """Say that it was asked to stop."""
@@ -145,8 +152,8 @@ class Narrator:
         stamp = "" if elapsed is None or elapsed < 0 else f"{elapsed:.0f} s"
         self._print(f"{stamp:>{_STAMP_WIDTH - 2}}  {text}", style, indent=_STAMP_WIDTH)
 
-    def _quote(self, arrival: Arrival) -> None:
-        lines = [arrival.title, *arrival.text.splitlines()] if arrival.title else arrival.text.splitlines()
+    def _quote(self, text: str) -> None:
+        lines = text.splitlines()
         for line in lines[:_MOST_LINES]:
             self._print(f"{'':{_STAMP_WIDTH}}│ {line}".rstrip(), indent=_STAMP_WIDTH, bar="│ ")
         if len(lines) > _MOST_LINES:
@@ -196,7 +203,7 @@ def first_seconds(arrivals: Sequence[Arrival], start: float, *, firing: bool) ->
 
 
 def _length(seconds: float) -> str:
-    return f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes"
+    return f"{math.ceil(seconds / 5) * 5} seconds" if seconds < 100 else f"{seconds / 60:.0f} minutes"
 
 
 def _number(count: int) -> str:

@@ -93,13 +93,17 @@ class Arrival:
         Whether it says that something is wrong; False: that it is over.
     subject : str
         What it is about, the same in the firing and in the resolved message.
+    headline : str
+        It in one line.
+    text : str
+        All of it, as it is shown on that channel.
     """
 
     channel: Channel
     at: float
     firing: bool
     subject: str
-    title: str
+    headline: str
     text: str
 
 
@@ -150,6 +154,18 @@ class Script:
         self.resolved_at: float | None = None
         self.overdue: Step | None = None
         self.false_alarms: tuple[Arrival, ...] = ()
+
+    @property
+    def expected_length(self) -> float:
+        """About how many seconds it will take, if all goes well."""
+        if self._duration is not None:
+            return self._duration
+        times = self._times
+        if not self._with_fault:
+            return times.calm
+        told = times.fault_at + 2 * times.interval
+        # A shortest window without the fault, and the checks that make certain of it.
+        return told if self._exit_on_alert else told + times.fault_goes_on + times.windows[0] + 4 * times.interval
 
     @property
     def exit_code(self) -> int:
