@@ -11,9 +11,14 @@ import os
 import select
 import threading
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 from modelwatch.recorder import RecordedModel, Recorder
-from modelwatch.records import FlushBatch
+from modelwatch.records import CellLayout, FeatureCells, FlushBatch
+
+# Large, so that a slot is written in many pages: a kill, or a reader, can then come between two of them.
+LAYOUT = CellLayout(tuple(FeatureCells(f"f{i}", "numeric", edges=tuple(map(float, range(60)))) for i in range(200)))
 
 
 def say(text: str) -> None:
@@ -40,11 +45,12 @@ def serve(storage: Path) -> None:
     """Record for ever in bursts, and say what is acknowledged."""
     pid = os.getpid()
     recorder = Recorder(storage, AppendingSink(storage / f"sink-{pid}"), flush_interval=0.001)
-    recorder.add_model(RecordedModel("m", "1"))
+    profile: Any = SimpleNamespace(id=LAYOUT.id, layout=LAYOUT, feature_names=())
+    recorder.add_model(RecordedModel("m", "1", profile=profile, log_predictions=False))
     total = 0
     while True:
         for _ in range(1 + total % 7):
-            recorder.record("m", 0.5, {"a": total}, latency_ms=1.0, model_version=f"v{total % 3}")
+            recorder.record("m", 0.5, {"f1": 5.0}, latency_ms=1.0, model_version=f"v{total % 3}")
             total += 1
         if recorder.flush():
             say(f"ack {pid} {total}")
