@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,10 +20,15 @@ def test_nothing_acknowledged_is_lost(folder: Path, case: str) -> None:
     script = Path(__file__).with_name("process_rounds.py")
     # Forking with threads running is deprecated, and just what a model server may do.
     options = ["-W", "error", "-W", "ignore:This process:DeprecationWarning"]
-    run = subprocess.run(
-        [sys.executable, *options, str(script), case, str(folder)], capture_output=True, text=True, timeout=60
-    )
-    assert (run.returncode, run.stderr) == (0, "")
+    command = [sys.executable, *options, str(script), case, str(folder)]
+    run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        _, errors = run.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        os.killpg(run.pid, signal.SIGKILL)  # its children too
+        run.communicate()
+        raise
+    assert (run.returncode, errors) == (0, "")
 
 
 def test_the_writer_side_needs_no_heavy_package() -> None:

@@ -17,6 +17,7 @@ import struct
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
@@ -184,15 +185,23 @@ class _Zstd:
             self.decompress = module.ZstdDecompressor().decompress
 
 
+def _find_zstd() -> ModuleType | None:
+    for name in ("compression.zstd", "zstandard"):
+        with suppress(ImportError):
+            return importlib.import_module(name)
+    return None
+
+
+# Not when first needed: that is in a background thread, and a child forked meanwhile would wait for ever for the lock
+# of an import that nobody finishes.
+_ZSTD_MODULE = _find_zstd()
+
+
 def _zstd() -> _Zstd | None:
-    """Return this thread's contexts, or None where zstd is not to be had; imported when first needed."""
+    """Return this thread's contexts, or None where zstd is not to be had."""
+    if _ZSTD_MODULE is None:
+        return None
     if not hasattr(_contexts, "zstd"):
-        _contexts.zstd = None
-        for name in ("compression.zstd", "zstandard"):
-            try:
-                _contexts.zstd = _Zstd(importlib.import_module(name))
-            except ImportError:
-                continue
-            break
-    found: _Zstd | None = _contexts.zstd
+        _contexts.zstd = _Zstd(_ZSTD_MODULE)
+    found: _Zstd = _contexts.zstd
     return found
