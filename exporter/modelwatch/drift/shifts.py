@@ -116,7 +116,7 @@ def feature_shift(profile: ReferenceProfile, window: WindowCounts, index: int) -
     member = profile.layout.members[index]
     now, before = _own(profile, window.cells, index), _own(profile, np.asarray(profile.counts, np.float64), index)
     size = member.shape_size
-    here, there = mean_value(profile, window, index), reference_mean(profile, index)
+    here, there = mean_value(profile, window, index), reference_mean(profile, index, binned=window.sums is None)
     moments = profile.moments.get(member.name)
     sd = moments.sd if moments is not None else 0.0
     valid, valid_before = now[: size + MISSING].sum(), before[: size + MISSING].sum()
@@ -160,11 +160,25 @@ def mean_value(profile: ReferenceProfile, window: WindowCounts, index: int) -> f
     return _mean(member, cells, total)
 
 
-def reference_mean(profile: ReferenceProfile, index: int) -> float | None:
-    """Return the mean of a numeric member in the reference, or None if it has none."""
+def reference_mean(profile: ReferenceProfile, index: int, *, binned: bool = False) -> float | None:
+    """Return the mean of a numeric member in the reference, or None if it has none.
+
+    Parameters
+    ----------
+    profile : ReferenceProfile
+        The reference.
+    index : int
+        Index into ``profile.layout.members``.
+    binned : bool
+        Take it from the counts, to be compared with a window whose sums are not known: both are then off alike.
+
+    Returns
+    -------
+    float or None
+    """
     member = profile.layout.members[index]
     moments = profile.moments.get(member.name)
-    if moments is not None:
+    if moments is not None and not binned:
         return float(moments.mean)
     return _mean(member, _own(profile, np.asarray(profile.counts, np.float64), index), None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -111,20 +112,28 @@ def count_batch(
 
 
 def _columns(profile: ReferenceProfile, data: Any) -> tuple[dict[str, Any], int]:  # noqa: ANN401
-    names = profile.feature_names
-    if isinstance(data, np.ndarray) and data.dtype.names is None:
-        if data.ndim != 2 or data.shape[1] != len(names):
-            raise InputError(
-                f"current_data is an array of shape {data.shape}; without column names it must have the "
-                f"{len(names)} columns of the reference, in order: {_some(names)}"
-            )
-    elif isinstance(data, (list, tuple)) and not data:
+    if isinstance(data, (list, tuple)) and not data:
         return {}, 0
+    names = profile.feature_names
+    nameless = _is_nameless(data)
+    shape = np.shape(data) if isinstance(data, np.ndarray) else None
+    if shape is not None and nameless and (len(shape) != 2 or shape[1] != len(names)):
+        raise InputError(
+            f"current_data is an array of shape {shape}; without column names it must have the "
+            f"{len(names)} columns of the reference, in order: {_some(names)}"
+        )
     try:
-        table = read_table(data, names if isinstance(data, np.ndarray) else None)
+        table = read_table(data, names if nameless else None)
     except ProfileError as error:
         raise InputError(f"current_data can't be read: {error}") from error
     return dict(table.columns), table.rows
+
+
+def _is_nameless(data: object) -> bool:
+    """Whether a table has no column names of its own: a plain array, or a list of plain rows."""
+    if isinstance(data, np.ndarray):
+        return data.dtype.names is None
+    return isinstance(data, (list, tuple)) and not isinstance(data[0], Mapping)
 
 
 def _prediction_column(predictions: Any) -> list[Any]:  # noqa: ANN401
