@@ -162,6 +162,19 @@ def test_counts_of_another_workers_profile_are_read_with_the_copy_in_the_storage
     assert samples(registry, "modelwatch_feature_value_count") == {("m", "1", profile.id[:8], "", "age"): 1}
 
 
+def test_a_damaged_profile_in_the_storage_costs_its_own_families_only(
+    tmp_path: Path, recorder: Recorder, registry: CollectorRegistry, profile: ReferenceProfile
+) -> None:
+    worker = Recorder(tmp_path, None, start_thread=False)
+    worker.add_model(RecordedModel("m", "1", profile=profile))
+    worker.record("m", 0.5, {"age": 30.0})
+    worker.close()
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / f"{profile.id}.json").write_text("{")
+    assert samples(registry, "modelwatch_feature_value_count") == {}
+    assert samples(registry, "modelwatch_predictions_total") == {("m", "1"): 1}
+
+
 def test_registering_does_not_collect(recorder: Recorder) -> None:
     assert RecordingCollector(recorder).describe() == []
 

@@ -48,16 +48,18 @@ class RecordingCollector:
     def collect(self) -> Iterable[Family]:
         """Return all families; a fault of ours is logged once and shown as a recorder error, the scrape goes on."""
         try:
-            return self._families()
+            families = self._families().all()
         except Exception:  # the recorder boundary: a scrape serves others too
             if not self._complained:
                 self._complained = True
                 logger.exception("modelwatch could not collect what was recorded")
-            families = Families([c.RECORDER_ERRORS])
-            families.add(c.RECORDER_ERRORS, ("", "", "collector"), 1)
-            return families.all()
+            fault = Families([c.RECORDER_ERRORS])
+            fault.add(c.RECORDER_ERRORS, ("", "", "collector"), 1)
+            return fault.all()
+        self._complained = False
+        return families
 
-    def _families(self) -> list[Family]:
+    def _families(self) -> Families:
         out = Families(c.RECORDING_METRICS)
         totals = self._recorder.snapshot()
         entries = self._recorder.entries()
@@ -72,7 +74,7 @@ class RecordingCollector:
         _add_totals(out, totals)
         _add_names(out, totals)
         self._add_profiles(out, totals)
-        return out.all()
+        return out
 
     def _add_profiles(self, out: Families, totals: SlotTotals) -> None:
         for (family, *labels), block in totals.vectors.items():

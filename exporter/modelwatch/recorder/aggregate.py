@@ -21,6 +21,8 @@ from modelwatch.recorder.outcomes import (
     class_of,
     epoch_seconds,
     finite,
+    finite_numbers,
+    finite_sum,
     plain_prediction,
     plain_predictions,
     seconds_of,
@@ -97,11 +99,13 @@ class Aggregator:
         self, entry: VersionEntry, rows: Sequence[Attempt], times: FloatArray, start: float, now: float
     ) -> None:
         sums = self._count_attempts(entry, rows, times, now)
-        looked_at = [row[1] is not None for row in rows]
-        sampled = rows if sums.sampled == len(rows) else list(compress(rows, looked_at))
+        sampled, sampled_at = rows, times
+        if sums.sampled < len(rows):
+            looked_at = np.array([row[1] is not None for row in rows])
+            sampled, sampled_at = list(compress(rows, looked_at)), times[looked_at]
         try:
             if sampled:
-                self._look_at(entry, sampled, times[np.array(looked_at)], start, sums, now)
+                self._look_at(entry, sampled, sampled_at, start, sums, now)
         except Exception:  # the recorder boundary: whatever was handed in must not stop the counting
             logger.exception("modelwatch could not look at rows of %r", entry.model_id)
             self.fault(entry.labels, "internal", now, len(sampled))
@@ -116,10 +120,10 @@ class Aggregator:
         cells = np.bincount(np.searchsorted(entry.bounds, seconds, side="left"), minlength=len(entry.bounds) + 1)
         sums = AttemptSums(
             attempts=len(rows),
-            errors=sum(row[8] for row in rows),
-            sampled=sum(row[1] is not None for row in rows),
+            errors=[row[8] for row in rows].count(True),
+            sampled=len(rows) - [row[1] for row in rows].count(None),
             latency_cells=cells.astype(np.int64),
-            latency_sum=float(seconds.sum()),
+            latency_sum=finite_sum(seconds),
             first_at=float(times.min()),
             last_at=float(times.max()),
         )
@@ -128,7 +132,7 @@ class Aggregator:
         latency.ints += cells
         latency.floats[0] += sums.latency_sum
         latency.touched = now
-        self.dropped(entry.labels, QUEUE_FULL, sum(row[9] for row in rows), now)
+        self.dropped(entry.labels, QUEUE_FULL, [row[9] for row in rows].count(True), now)
         return sums
 
     def _count_totals(self, entry: VersionEntry, attempts: int, errors: int, sampled: int, now: float) -> None:
@@ -186,8 +190,8 @@ class Aggregator:
             buffer.add(times, ids, columns)
 
     def _count_predictions(self, entry: VersionEntry, predictions: list[Any], sums: AttemptSums, now: float) -> None:
-        numbers = [number for number in map(finite, predictions) if number is not None]
-        sums.prediction_count, sums.prediction_sum = len(numbers), float(sum(numbers))
+        numbers = finite_numbers(predictions)
+        sums.prediction_count, sums.prediction_sum = len(numbers), finite_sum(numbers)
         task = entry.config.task
         if task == "regression" or (set(map(type, predictions)) == {float} and task != "multiclass"):
             return

@@ -12,6 +12,7 @@ import numpy as np
 from modelwatch.recorder.text import label_text
 from modelwatch.records import FloatArray
 
+_PLAIN = frozenset({float, int, str, bool, type(None)})
 MAX_NESTING = 4
 """A list may hold itself."""
 MAX_FUTURE_SECONDS = 86400.0
@@ -28,7 +29,7 @@ def plain_prediction(value: Any) -> Any:  # noqa: ANN401 - whatever a model retu
     >>> plain_prediction([0.25, 0.75]), plain_prediction([0.1, 0.2, 0.7]), plain_prediction("yes")
     (0.75, '2', 'yes')
     """
-    if type(value) in (float, int, str, bool, type(None)):
+    if type(value) in _PLAIN:
         return value
     if isinstance(value, np.generic):
         return value.item()
@@ -41,6 +42,8 @@ def plain_prediction(value: Any) -> Any:  # noqa: ANN401 - whatever a model retu
 
 def plain_predictions(values: Sequence[Any]) -> tuple[list[Any], int]:
     """Return predictions as plain values, None for those that can't be read, and how many those are."""
+    if _PLAIN.issuperset(map(type, values)):
+        return list(values), 0
     plain, unreadable = [], 0
     for value in values:
         try:
@@ -88,12 +91,26 @@ def finite(value: Any) -> float | None:  # noqa: ANN401 - anything
     return number if math.isfinite(number) else None
 
 
+def finite_numbers(values: Sequence[Any]) -> FloatArray:
+    """Return those of `values` that are finite numbers."""
+    if set(map(type, values)) == {float}:
+        numbers = np.array(values, np.float64)
+        return numbers[np.isfinite(numbers)]
+    return np.array([number for number in map(finite, values) if number is not None], np.float64)
+
+
+def finite_sum(numbers: FloatArray) -> float:
+    """Return the sum of finite numbers, kept finite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.nan_to_num(numbers.sum()))
+
+
 def seconds_of(latencies_ms: Sequence[Any]) -> tuple[FloatArray, int]:
     """Return the given latencies in seconds, None left out, and how many were neither None nor finite and >= 0."""
     given = [value for value in latencies_ms if value is not None]
-    numbers = [finite(value) for value in given]
-    good = [number for number in numbers if number is not None and number >= 0]
-    return np.array(good, np.float64) / 1000.0, len(given) - len(good)
+    numbers = finite_numbers(given)
+    good = numbers[numbers >= 0]
+    return good / 1000.0, len(given) - len(good)
 
 
 def epoch_seconds(value: Any, now: float) -> float | None:  # noqa: ANN401 - a time as the caller has it

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from modelwatch.exceptions import UnknownModelError, did_you_mean
+from modelwatch.exceptions import ModelwatchError, UnknownModelError, did_you_mean
 from modelwatch.recorder.blocks import SlotTotals
 from modelwatch.recorder.engine import Engine, RecorderClosedError
 from modelwatch.recorder.ids import remember, sampled
@@ -20,6 +21,8 @@ from modelwatch.recorder.worker import NO_MODEL
 if TYPE_CHECKING:
     from modelwatch.profile import ReferenceProfile
     from modelwatch.records import CellLayout
+
+logger = logging.getLogger("modelwatch")
 
 LIGHT_FACTOR = 4
 """A full queue takes no more rows; attempts alone, which hold next to nothing, up to this multiple of the bound."""
@@ -62,7 +65,7 @@ class Recorder:
         self._storage = Path(storage)
         self._clock = clock
         self._models: dict[str, ModelEntry] = {}
-        self._layouts: dict[str, CellLayout] = {}
+        self._layouts: dict[str, CellLayout | None] = {}
         self._engine = Engine(
             self._storage,
             sink,
@@ -112,9 +115,7 @@ class Recorder:
             path = self._storage / "profiles" / f"{profile_id}.json"
             if not profile_id.isalnum() or not path.is_file():
                 return None
-            from modelwatch.profile import ReferenceProfile
-
-            self._layouts[profile_id] = ReferenceProfile.load(path).layout
+            self._layouts[profile_id] = _load_layout(path)
         return self._layouts[profile_id]
 
     # --- the request path --------------------------------------------------------------------------------------
@@ -327,3 +328,13 @@ class Recorder:
     def snapshot(self) -> SlotTotals:
         """Return the counters of all workers of the storage, living and dead, as of their last flushes."""
         return self._engine.worker.read()
+
+
+def _load_layout(path: Path) -> CellLayout | None:
+    from modelwatch.profile import ReferenceProfile
+
+    try:
+        return ReferenceProfile.load(path).layout
+    except (ModelwatchError, OSError) as error:
+        logger.warning("modelwatch: counts of a profile in the storage can't be shown: %s", error)
+        return None
