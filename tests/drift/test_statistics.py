@@ -104,12 +104,17 @@ def test_bounds_enclose_the_score(d: float, k: int, n: int) -> None:
     assert js_upper(d, k, s) <= 1
 
 
-@given(d=st.floats(0, 1), k=st.integers(1, 60), n=st.integers(50, 10**6), js=st.floats(0.01, 0.5))
+@given(d=st.floats(0, 1), k=st.integers(2, 60), n=st.integers(50, 10**6), js=st.floats(0.01, 0.5))
 def test_within_tolerance_says_what_the_upper_bound_says(d: float, k: int, n: int, js: float) -> None:
     s = 1 / n + 1 / 20000
     high = float(js_upper(d, k, s))
     if abs(high - js) > 1e-6 and high < 1:
         assert bool(within_tolerance(d, k, s, js_to_d(js))) == (high < js)
+
+
+@pytest.mark.parametrize("n", [60, 200, 10_000])
+def test_no_distance_at_all_is_within_any_tolerance(n: int) -> None:
+    assert within_tolerance(0.0, 1, 1 / n + 1 / 20000, js_to_d([0.01, 0.05, 0.2])).all()
 
 
 def test_no_change_probability_is_the_share_of_clean_windows_that_pass() -> None:

@@ -198,7 +198,8 @@ def noncentral_sf(x: ArrayLike, k: ArrayLike, noncentrality: ArrayLike) -> Float
     [0.052, 0.418]
     """
     x, k, nc = np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in (x, k, noncentrality)))
-    p = np.asarray(ndtr(-_sankaran_z(x, k, nc)))
+    # At 0, where the approximation is worst for k = 1, the answer is known.
+    p = np.where(x > 0, ndtr(-_sankaran_z(x, k, nc)), 1.0)
     return np.where(nc > 0, p, chdtrc(k, x)) if (nc == 0).any() else p
 
 
