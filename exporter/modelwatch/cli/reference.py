@@ -152,7 +152,8 @@ def read_file(path: Path, as_text: Sequence[str] = ()) -> dict[str, Any]:
         raise InputError(f"{path}: can't be read: {str(error).splitlines()[0]}") from error
     if len(set(table.column_names)) != len(table.column_names):
         raise InputError(f"{path}: two columns have the same name")
-    return {name: _column(table.column(i)) for i, name in enumerate(table.column_names)}
+    # A first column without a name is the row index that pandas' to_csv writes unless told not to.
+    return {name: _column(table.column(i)) for i, name in enumerate(table.column_names) if name or i}
 
 
 def _read_parquet(path: Path) -> Any:  # noqa: ANN401

@@ -289,7 +289,9 @@ class Parts:
     # ── exposition and life ──────────────────────────────────────────────────────────────────────────────────────
 
     def _register_collectors(self) -> list[Any]:
-        collectors: list[Any] = [RecordingCollector(self.recorder)]
+        collectors: list[Any] = [
+            RecordingCollector(self.recorder, self.store.storage_id if self.store is not None else None)
+        ]
         if self.store is not None:
             collectors.append(ResultsCollector(self.store))
         for collector in collectors:
