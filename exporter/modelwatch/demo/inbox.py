@@ -87,14 +87,17 @@ class Inbox:
 
     def _from_log(self, now: float) -> Iterator[Arrival]:
         for record in self._log.take():
-            line = f"{record.levelname} {record.name} {record.getMessage()}"
             alert = getattr(record, "alert", None)
-            if isinstance(alert, dict) and alert.get("level") != "info":
+            if isinstance(alert, dict):
                 headline = str(alert.get("message", "")).partition("\n")[0]
                 told = f"[{record.levelname}] {headline}"
+                if alert.get("level") == "info":
+                    self._notes.append(f"In the log: {told}")
+                    continue
+                line = f"{record.levelname} {record.name} {record.getMessage()}"
                 yield Arrival("log", now, alert.get("status") == "firing", _subject(headline), told, line)
-            elif record.levelno >= logging.WARNING or alert is not None:
-                self._notes.append(line)
+            elif record.levelno >= logging.WARNING:
+                self._notes.append(f"In the log: {record.levelname} {record.name} {record.getMessage()}")
 
     def _from_mail(self, now: float) -> Iterator[Arrival]:
         new = self._smtp.messages[self._mails_read :]
