@@ -84,7 +84,6 @@ def test_warnings_of_the_package_are_notes_and_news_of_level_info_is_no_alert(in
     logging.getLogger("modelwatch").warning("disk is nearly full")
     log_alert("firing", "info", "flight_delay: 1 of 5 inputs changed within tolerance")
     assert inbox.collect(1.0) == []
-    notes = inbox.notes()
     assert inbox.notes() == [
         "In the log: WARNING modelwatch disk is nearly full",
         "In the log: [WARNING] flight_delay: 1 of 5 inputs changed within tolerance",
