@@ -176,7 +176,10 @@ def _context(
         found.append(Fact("Also", also))
     if not result.calibrated and family.severity == Severity.WARNING:
         found.append(
-            Fact("Severity", "warning at most: the reference has no timestamps to learn normal variation from")
+            Fact(
+                "Severity",
+                "warning, unless the change is gross: the reference has no timestamps to learn normal variation from",
+            )
         )
     return found
 

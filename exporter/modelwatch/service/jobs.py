@@ -17,6 +17,7 @@ from modelwatch.policy import Severity
 from modelwatch.profile import ReferenceProfile
 from modelwatch.records import CheckResult, FamilyResult
 from modelwatch.service import operational
+from modelwatch.service.facts import surroundings
 from modelwatch.store import check_result_to_json
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Jobs:
         self._queries_pid = 0
         self._profiles: dict[str, ReferenceProfile] = {}
         self._failures: dict[str, int] = {}
+        self._operations: dict[str, tuple[str, ...]] = {}
         self._holder = ""
         self._lock = threading.Lock()
 
@@ -140,7 +142,9 @@ class Jobs:
         found = []
         for drift_type, family in result.families.items():
             alertname = DRIFT_ALERTS.get(drift_type)
-            if alertname is None or family.severity < Severity.INFO:
+            # Without learnt tolerances ordinary seasons are "real": an info would be a line of noise a check.
+            least = Severity.INFO if result.calibrated else Severity.WARNING
+            if alertname is None or family.severity < least:
                 continue
             found.append(self._drift_condition(model, alertname, result, family, now))
         return found
@@ -155,7 +159,9 @@ class Jobs:
         text = messages.drift_text(
             result,
             family,
-            facts=messages.ModelFacts.of(config),
+            facts=surroundings(
+                self.queries(), config, result.model_version, now, others=self._operations.get(config.model_id)
+            ),
             since=since,
             now=now,
             timezone=self._timezone,
@@ -214,6 +220,8 @@ class Jobs:
                 self._timezone,
                 lambda name, config=config: self._engine.active_since(name, config.model_id, config.model_version),  # type: ignore[misc]
             )
+            headlines = (condition.text.headline for condition in found)
+            self._operations[config.model_id] = tuple(h.removeprefix(f"{config.model_id}: ") for h in headlines)
             self._engine.update(config.model_id, found, now, alertnames=operational.ALERTNAMES)
 
     # ── shared ───────────────────────────────────────────────────────────────────────────────────────────────────

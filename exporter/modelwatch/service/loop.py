@@ -38,7 +38,7 @@ class CheckLoop:
         self._pid = 0
         self._started_at = clock()
         self._due: dict[str, float] = {}
-        self._operational_due = 0.0
+        self._operational_due: float | None = None
         self._said: set[str] = set()
         self.owner = False
         self.closed = False
@@ -77,11 +77,14 @@ class CheckLoop:
         self.owner = bool(acquired and acquired[0])
         if not self.owner:
             return LEASE_SECONDS / 3
-        for model_id, interval in self._jobs.intervals().items():
+        intervals = self._jobs.intervals()
+        for model_id, interval in intervals.items():
             due = self._due.setdefault(model_id, self._started_at + min(START_DELAY, interval))
             if now >= due:
                 self._guarded(f"check of {model_id!r}", lambda m=model_id: self._jobs.check(m, now))  # type: ignore[misc]
                 self._due[model_id] = max(due + interval, now + min(1.0, interval / 2))
+        if self._operational_due is None:
+            self._operational_due = self._started_at + min([START_DELAY, *intervals.values()])
         if now >= self._operational_due:
             self._guarded("operational checks", lambda: self._jobs.operational(now))
             self._operational_due = now + OPERATIONAL_INTERVAL
