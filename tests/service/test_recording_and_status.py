@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from modelwatch.store.queries import StoreQueries
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from modelwatch import AlertLevel, ModelMonitoringConfig, ProductionMonitoringService
 from modelwatch.exceptions import ConfigError, InputError
+from modelwatch.store.queries import StoreQueries
 
 MakeService = Callable[..., ProductionMonitoringService]
 HOSTILE = "ad\"score\\{{ $value }} {x} 'q' 🚀 ../../etc/passwd <b>&amp;</b>"
