@@ -116,6 +116,9 @@ BUFFERED_RECORDS = _metric(
 SHARED_COUNTERS = _metric(
     "shared_counters", "gauge", "1 if this process shares counters with the other workers, 0 if it counts alone."
 )
+LAST_PREDICTION = _metric(
+    "last_prediction_timestamp_seconds", "gauge", "When a prediction was last attempted.", *MODEL_LABELS
+)
 MODEL_INFO = _metric("model_info", "gauge", "A registered model; always 1.", *MODEL_LABELS, "task", PROFILE)
 BUILD_INFO = _metric("build_info", "gauge", "The modelwatch release; always 1.", "version")
 STORAGE_INFO = _metric(
@@ -232,6 +235,45 @@ NOTIFICATIONS = _metric("notifications_total", "counter", "Notifications that we
 NOTIFICATION_FAILURES = _metric(
     "notification_failures_total", "counter", "Notifications that were given up after all retries.", "channel"
 )
+PERFORMANCE_SEVERITY = _metric(
+    "performance_severity",
+    "gauge",
+    "0 none … 4 critical: what the last value of a performance metric is worth, by its threshold." + _CACHED,
+    *MODEL_LABELS,
+    "metric",
+    SEGMENT,
+)
+PERFORMANCE_THRESHOLD = _metric(
+    "performance_threshold",
+    "gauge",
+    "Configured floor (min) or ceiling (max) of a metric.",
+    *MODEL_LABELS,
+    "metric",
+    "bound",
+)
+THRESHOLD_SEVERITY = _metric(
+    "performance_threshold_severity",
+    "gauge",
+    "0 none … 4 critical: what breaking the threshold is worth; never above 2 where nobody wrote it.",
+    *MODEL_LABELS,
+    "metric",
+    "bound",
+)
+LATENCY_QUANTILE = _metric(
+    "latency_quantile_ratio", "gauge", "The latency quantile, 0 to 1, that the latency threshold is for.", *MODEL_LABELS
+)
+SILENCE_LIMIT = _metric(
+    "silence_limit_seconds",
+    "gauge",
+    "Silence that is still normal for the model, from its gaps of the last 7 days; no sample while that is unknown.",
+    MODEL_ID,
+)
+CONFIG_RELOAD_OK = _metric(
+    "config_last_reload_successful", "gauge", "1 if the last reload of the configuration succeeded, else 0."
+)
+CONFIG_RELOAD_TIME = _metric(
+    "config_last_reload_success_timestamp_seconds", "gauge", "When the configuration was last loaded successfully."
+)
 STORE_SIZE = _metric("store_size_bytes", "gauge", "Size of the storage on disk.")
 
 RECORDING_METRICS: tuple[Metric, ...] = (
@@ -246,11 +288,22 @@ RESULT_METRICS: tuple[Metric, ...] = (
     DRIFT_LAST_SUCCESS, DRIFT_CHECK_INTERVAL, LAST_SCRAPE, NOTIFICATIONS, NOTIFICATION_FAILURES, STORE_SIZE,
 )  # fmt: skip
 
+CHECK_METRICS: tuple[Metric, ...] = (
+    PERFORMANCE_SEVERITY, PERFORMANCE_THRESHOLD, THRESHOLD_SEVERITY, LATENCY_QUANTILE, SILENCE_LIMIT,
+)  # fmt: skip
+"""What rules compare recordings with; exposed beside the results of checks."""
+SIDECAR_METRICS: tuple[Metric, ...] = (CONFIG_RELOAD_OK, CONFIG_RELOAD_TIME)
+
 # Alert names (contract 2.3) that exist so far.
 ALERT_DATA_DRIFT = "MLModelDataDrift"
 ALERT_PREDICTION_DRIFT = "MLModelPredictionDrift"
 ALERT_LATENCY_HIGH = "MLModelLatencyHigh"
 ALERT_ERROR_RATE_HIGH = "MLModelErrorRateHigh"
 ALERT_NO_PREDICTIONS = "MLModelNoPredictions"
+ALERT_BELOW_FLOOR = "MLModelPerformanceBelowFloor"
+ALERT_ABOVE_CEILING = "MLModelPerformanceAboveCeiling"
+ALERT_CHECK_STALE = "ModelwatchCheckStale"
 ALERT_CHECK_FAILING = "ModelwatchCheckFailing"
+ALERT_EXPOSED_TWICE = "ModelwatchExposedTwice"
+ALERT_WATCHDOG = "ModelwatchWatchdog"
 DRIFT_ALERTS = {"data": ALERT_DATA_DRIFT, "prediction": ALERT_PREDICTION_DRIFT}

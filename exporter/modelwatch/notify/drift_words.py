@@ -141,7 +141,7 @@ def shift_words(shift: FeatureShift, test: TestResult | None = None) -> str:
     if failed == "missing" or abs(shift.missing_ratio - shift.missing_reference) >= _WORTH_SAYING:
         parts.append(f"{percent(shift.missing_ratio)} missing (was {percent(shift.missing_reference)})")
     if failed == "shape" and (shift.shift_sd is None or abs(shift.shift_sd) < 0.25):
-        parts += [f"{shorten(label, 40)} {percent(old)} → {percent(new)}" for label, old, new in shift.changed[:2]]
+        parts += [f"{shorten(label, 40)}: {percent(old)} → {percent(new)}" for label, old, new in shift.changed[:2]]
     return ", ".join(parts)
 
 
