@@ -178,7 +178,7 @@ def test_a_held_severity_says_why_it_is_held() -> None:
             "novel",
             "20 % outside the reference range (was 0.1 %)",
         ),
-        (shift("x", changed=(("UA", 0.12, 0.31), ("AA", 0.3, 0.1))), "shape", "UA 12 % → 31 %, AA 30 % → 10 %"),
+        (shift("x", changed=(("UA", 0.12, 0.31), ("AA", 0.3, 0.1))), "shape", "UA: 12 % → 31 %, AA: 30 % → 10 %"),
     ],
 )
 def test_movement_in_words(moved: FeatureShift, test: str, words: str) -> None:

@@ -31,6 +31,22 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--folder", type=Path, help="where to keep its files (default .demo)")
     parser.add_argument("--seed", type=int, help="other flights, in another order (by default always the same)")
+    application = parser.add_argument_group(
+        "only the application", "for docker-compose: a model server that Prometheus scrapes and a sidecar scores"
+    )
+    application.add_argument(
+        "--only-serve", action="store_true", help="serve flights until stopped; configured by $MODELWATCH_CONFIG"
+    )
+    application.add_argument("--addr", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    application.add_argument("--slack-port", type=_port, metavar="PORT", help="run a stand-in for Slack there")
+    application.add_argument(
+        "--fault-cycle",
+        type=_positive,
+        nargs=3,
+        metavar=("FIRST", "LENGTH", "PERIOD"),
+        default=(120.0, 180.0, 900.0),
+        help="seconds: when the fault first begins, how long it lasts, how often it comes (default 120 180 900)",
+    )
     parser.set_defaults(func=_run)
 
 
@@ -38,6 +54,11 @@ def _run(args: argparse.Namespace) -> int:
     from modelwatch.demo.flights import require_packages
 
     require_packages()
+    if args.only_serve:
+        from modelwatch.demo.application import ApplicationOptions, FaultCycle, run_application
+
+        cycle = FaultCycle(*args.fault_cycle)
+        return run_application(ApplicationOptions(args.addr, args.port, args.slack_port, cycle=cycle))
     from modelwatch.demo.app import DemoOptions, run_demo
 
     return run_demo(

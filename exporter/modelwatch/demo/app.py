@@ -12,21 +12,19 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
-from modelwatch.default import monitor
-from modelwatch.demo.delay_model import DelayModel, train_model
-from modelwatch.demo.flights import Split, find_data, load_flights, require_packages, split_flights
+from modelwatch.demo.flights import require_packages
 from modelwatch.demo.inbox import Inbox
+from modelwatch.demo.learning import learn
 from modelwatch.demo.narrate import Narrator
 from modelwatch.demo.script import PROFILES, Script, Step, Timetable
-from modelwatch.demo.settings import MODEL_ID, config_text
+from modelwatch.demo.serving import make_traffic
+from modelwatch.demo.settings import config_text
 from modelwatch.demo.sinks import SlackSink, SmtpSink
-from modelwatch.demo.stream import Fault, FlightStream, LateTruth, Traffic
+from modelwatch.demo.stream import Fault
 from modelwatch.demo.workspace import Workspace
 from modelwatch.exceptions import InputError
-from modelwatch.profile import ReferenceProfile
 from modelwatch.service import ProductionMonitoringService
 
 __all__ = ["DemoOptions", "run_demo"]
@@ -154,10 +152,12 @@ class _Demo:
     def prepare(self, cleanup: ExitStack) -> None:
         """Read, train, build the reference; start the sinks and the service."""
         self._say.welcome(with_fault=self._options.with_fault, seconds=self._script.expected_length + _SETUP_SECONDS)
-        model, split = self._learn()
+        files = self._workspace
+        model, split = learn(
+            files.flights, files.profile, self._say, shown_as=files.show(files.profile), seed=self._options.seed
+        )
         smtp = cleanup.enter_context(SmtpSink())
         slack = cleanup.enter_context(SlackSink())
-        files = self._workspace
         files.write_secret(files.slack_url, slack.url)
         files.config.write_text(
             config_text(self._times, profile=files.profile, slack_url=files.slack_url, smtp_port=smtp.port),
@@ -167,22 +167,9 @@ class _Demo:
         self._service = ProductionMonitoringService(config_path=files.config, storage_path=files.storage)
         cleanup.callback(self._service.close)
         port = self._serve_metrics()
-        self._traffic = self._make_traffic(model, split)
+        self._traffic = make_traffic(self._service, model, split, self._times)
         url = f"http://127.0.0.1:{port}/metrics"
         self._say.serving(len(split.stream), self._times, url, files.show(files.config))
-
-    def _learn(self) -> tuple[DelayModel, Split]:
-        files = self._workspace
-        flights = load_flights(find_data(), files.flights)
-        self._say.flights_read(len(flights))
-        split = split_flights(flights) if self._options.seed is None else split_flights(flights, self._options.seed)
-        model = train_model(split.train)
-        scores = model.predict_many(split.reference.columns)
-        accuracy = float(np.mean((scores > 0.5) == split.reference.late))
-        self._say.model_trained(len(split.train), accuracy)
-        ReferenceProfile.build(split.reference.columns, predictions=scores, task="binary").save(files.profile)
-        self._say.profile_built(len(split.reference), files.show(files.profile))
-        return model, split
 
     def _serve_metrics(self) -> int:
         wanted = self._options.port
@@ -196,22 +183,6 @@ class _Demo:
             return got
         msg = f"no port for the metrics is free, neither {wanted} nor any other"
         raise InputError(msg)
-
-    def _make_traffic(self, model: DelayModel, split: Split) -> Traffic:
-        service = self._service
-
-        # This is all that a model server has to add. `from modelwatch import monitor` does the same with a service
-        # that it makes by itself; the demo has its own, so that it can close it.
-        @service.monitor(MODEL_ID)
-        def predict(features: dict[str, Any]) -> float:
-            return model.predict(features)
-
-        def record_actual(prediction_id: str, late: bool) -> object:
-            return service.record_actual(MODEL_ID, prediction_id, int(late))
-
-        truth = LateTruth(*self._times.truth_after)
-        stream = FlightStream(split.stream)
-        return Traffic(stream, predict, monitor.last_prediction_id, record_actual, truth, self._times.rate)
 
     # ── the flights ──────────────────────────────────────────────────────────────────────────────────────────────
 

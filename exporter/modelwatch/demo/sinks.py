@@ -237,6 +237,8 @@ class SlackSink:
     ----------
     token : str
         The bot token that ``chat.postMessage`` insists on.
+    address : tuple of str and int
+        Where to listen; by default any free port of this machine.
 
     Examples
     --------
@@ -250,14 +252,19 @@ class SlackSink:
 
     host = HOST
 
-    def __init__(self, *, token: str = "xoxb-sink") -> None:  # noqa: S107 - it opens nothing but this sink
+    def __init__(
+        self,
+        *,
+        token: str = "xoxb-sink",  # noqa: S107 - it opens nothing but this sink
+        address: tuple[str, int] = (HOST, 0),
+    ) -> None:
         self.token = token
         self._inbox: _Inbox[dict[str, Any]] = _Inbox("Slack message")
         self._failures: list[tuple[int, float | None]] = []
         self._lock = threading.Lock()
         self.requests = 0
         """POSTs so far, refused ones included."""
-        self._server = _Server((HOST, 0), _SlackRequest)
+        self._server = _Server(address, _SlackRequest)
         self._server.sink = self
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(
