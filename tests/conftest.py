@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,3 +55,22 @@ def wait_until() -> Callable[[Callable[[], object], float], None]:
             tick.wait(0.02)
 
     return wait
+
+
+ALSO_CALLED = {"alertmanager": ("prometheus-alertmanager",), "chromium": ("chromium-browser", "google-chrome")}
+"""Debian and upstream differ in names."""
+
+
+@pytest.fixture(scope="session")
+def require_server() -> Callable[[str], str]:
+    """Return the path of a program; without it a test is skipped at home and fails where CI=true."""
+
+    def require(name: str) -> str:
+        for candidate in (name, *ALSO_CALLED.get(name, ())):
+            if path := shutil.which(candidate):
+                return path
+        if os.environ.get("CI", "").lower() == "true":
+            pytest.fail(f"{name} is not installed, and CI must not skip what needs it")
+        pytest.skip(f"{name} is not installed")
+
+    return require
