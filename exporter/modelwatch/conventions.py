@@ -101,7 +101,11 @@ FEATURE_INVALID = _metric(
 )
 METRIC_VALUE = _metric("metric_value", "gauge", "Last value given to update_model_metric.", *MODEL_LABELS, "metric")
 DROPPED_RECORDS = _metric(
-    "dropped_records_total", "counter", "Predictions counted but not looked at, by reason.", *MODEL_LABELS, "reason"
+    "dropped_records_total",
+    "counter",
+    "Records that were counted but not looked at or not stored, by reason.",
+    *MODEL_LABELS,
+    "reason",
 )
 RECORDER_ERRORS = _metric(
     "recorder_errors_total",

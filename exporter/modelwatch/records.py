@@ -186,6 +186,8 @@ class ActualChunk:
     times: FloatArray
     ids: list[str]
     values: list[Any]
+    model_version: str = ""
+    """The version that was the default when it came; not stored, since the id says which prediction it is of."""
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,8 @@ def test_a_registered_model_starts_at_zero(
         registry, "modelwatch_feature_category_total"
     )
     assert samples(registry, "modelwatch_dropped_records_total") == {
+        ("m", "1", "actuals"): 0,
+        ("m", "1", "metrics"): 0,
         ("m", "1", "queue_full"): 0,
         ("m", "1", "store"): 0,
     }

@@ -21,7 +21,7 @@ logger = logging.getLogger("modelwatch")
 
 FAULTS_OF_A_MODEL = ("features", "internal", "latency", "prediction", "record", "snapshot", "timestamp")
 FAULTS_OF_A_PROCESS = ("disk_full", "slot_write", "slots_unusable", "store")
-DROP_REASONS = ("queue_full", "store")
+DROP_REASONS = ("actuals", "metrics", "queue_full", "store")
 
 
 class RecordingCollector:

@@ -27,6 +27,7 @@ from modelwatch.recorder.outcomes import (
     plain_predictions,
     seconds_of,
 )
+from modelwatch.recorder.pending import ACTUALS, METRICS, STORE
 from modelwatch.recorder.rows import RowBuffer
 from modelwatch.records import (
     ROW_LATENCY,
@@ -47,8 +48,8 @@ MAX_GAUGES = 200
 MAX_REASONS = 50
 SEGMENT_ALL = ""
 TOTALS_LAYOUT = "attempts,errors,sampled"
-QUEUE_FULL, STORE = "queue_full", "store"
-DROP_REASONS = (QUEUE_FULL, STORE)
+QUEUE_FULL = "queue_full"
+DROP_REASONS = (ACTUALS, METRICS, QUEUE_FULL, STORE)
 
 
 class Aggregator:
@@ -67,7 +68,7 @@ class Aggregator:
         self._for_store = for_store
         self.dirty = False
         self._rows: dict[tuple[str, str], RowBuffer] = {}
-        self._actuals: dict[str, list[tuple[float, str, Any]]] = {}
+        self._actuals: dict[tuple[str, str], list[tuple[float, str, Any]]] = {}
         self._metrics: list[MetricPoint] = []
 
     # --- attempts ----------------------------------------------------------------------------------------------
@@ -142,7 +143,8 @@ class Aggregator:
         self.dirty = True
 
     def add_overflow(self, entry: VersionEntry, now: float) -> None:
-        """Count the attempts that did not even fit as light ones: no latency, no time of their own."""
+        """Count what did not fit in the queue: ground truth, and attempts that lack latency and a time of their own."""
+        self.dropped(entry.labels, ACTUALS, entry.overflow_actuals.take(), now)
         attempts, errors, lost = (
             t.take() for t in (entry.overflow_attempts, entry.overflow_errors, entry.overflow_dropped)
         )
@@ -172,7 +174,7 @@ class Aggregator:
         self._count_predictions(entry, predictions, sums, now)
         for when, prediction_id, value in zip(times.tolist(), ids, actuals, strict=True):
             if value is not None:
-                self.add_actual(Actual(entry.model_id, prediction_id, value, when))
+                self.add_actual(Actual(entry.labels, prediction_id, value, when))
         binning, config = entry.binning, entry.config
         keep_rows = config.log_predictions and self._for_store
         if binning is None and not keep_rows:
@@ -219,7 +221,7 @@ class Aggregator:
         """Keep late ground truth for the store."""
         if self._for_store:
             item = (actual.when, actual.prediction_id, _plain(actual.value))
-            self._actuals.setdefault(actual.model_id, []).append(item)
+            self._actuals.setdefault(actual.labels, []).append(item)
 
     def add_metric(self, update: MetricUpdate, now: float) -> None:
         """Set a gauge, and keep the value for the store."""
@@ -238,7 +240,7 @@ class Aggregator:
             self.dirty = True
 
     def dropped(self, labels: tuple[str, str], reason: str, amount: int, now: float) -> None:
-        """Count predictions that were counted but not looked at, or not stored."""
+        """Count predictions that were counted but not looked at, and whatever was not stored."""
         if amount:
             self.totals.count(("dropped", *labels), reason, amount, now, MAX_REASONS, OTHER)
             self.dirty = True
@@ -247,7 +249,7 @@ class Aggregator:
         """Return what the store has not been given yet, and forget it."""
         totals, counts = self.intervals.collect()
         rows = [buffer.chunk() for buffer in self._rows.values()]
-        actuals = [_actual_chunk(model_id, items) for model_id, items in self._actuals.items()]
+        actuals = [_actual_chunk(labels, items) for labels, items in self._actuals.items()]
         metrics, self._metrics, self._rows, self._actuals = self._metrics, [], {}, {}
         return FlushBatch(worker, totals, counts, rows, actuals, metrics)
 
@@ -264,9 +266,10 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - ground truth is whatever a pred
         return None
 
 
-def _actual_chunk(model_id: str, items: list[tuple[float, str, Any]]) -> ActualChunk:
+def _actual_chunk(labels: tuple[str, str], items: list[tuple[float, str, Any]]) -> ActualChunk:
     times, ids, values = zip(*items, strict=True)
-    return ActualChunk(model_id, np.array(times, np.float64), list(ids), list(values))
+    model_id, version = labels
+    return ActualChunk(model_id, np.array(times, np.float64), list(ids), list(values), version)
 
 
 def _outcome_columns(

@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 from modelwatch.recorder.ids import IdSource
 from modelwatch.recorder.inputs import Barrier
-from modelwatch.recorder.models import Tally, VersionEntry
+from modelwatch.recorder.models import VersionEntry
 from modelwatch.recorder.pending import Sink
 from modelwatch.recorder.worker import Worker
 
@@ -187,7 +187,7 @@ class Engine:
         """Begin anew in the child: the parent keeps its slot, its queue and its thread."""
         self.worker.release()
         for entry in self._entries():
-            entry.overflow_attempts, entry.overflow_errors, entry.overflow_dropped = Tally(), Tally(), Tally()
+            entry.reset_overflow()
         self._begin()
 
 

@@ -29,7 +29,7 @@ an attempt only: it was not sampled, failed, or was dropped.
 class Actual:
     """Late ground truth in the queue."""
 
-    model_id: str
+    labels: tuple[str, str]
     prediction_id: str
     value: Any
     when: float

@@ -100,6 +100,7 @@ class VersionEntry:
         "bounds",
         "config",
         "model_id",
+        "overflow_actuals",
         "overflow_attempts",
         "overflow_dropped",
         "overflow_errors",
@@ -110,7 +111,7 @@ class VersionEntry:
     def __init__(self, config: RecordedModel, version: str) -> None:
         self.model_id = config.model_id
         self.version = version
-        self.overflow_attempts, self.overflow_errors, self.overflow_dropped = Tally(), Tally(), Tally()
+        self.reset_overflow()
         self.configure(config)
         self.set_profile(config.profile)
 
@@ -118,6 +119,11 @@ class VersionEntry:
     def labels(self) -> tuple[str, str]:
         """Values of the labels model_id and model_version."""
         return self.model_id, self.version
+
+    def reset_overflow(self) -> None:
+        """Forget what did not fit in the queue; in the child of a fork it is the parent's to count."""
+        self.overflow_attempts, self.overflow_errors = Tally(), Tally()
+        self.overflow_dropped, self.overflow_actuals = Tally(), Tally()
 
     def configure(self, config: RecordedModel) -> None:
         """Take over a configuration; the profile stays."""

@@ -12,8 +12,14 @@ MAX_ROW_BYTES = 64 * 2**20
 MAX_CHUNKS = 4096
 MAX_INTERVALS = 4096
 MAX_POINTS = 65536
+ACTUALS, METRICS, STORE = "actuals", "metrics", "store"
+"""What was dropped: ground truth, metric values, rows of predictions."""
 _DATA_FAULTS = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RecursionError)
 """What a sink raises over a value that it can't write, whenever it tries."""
+
+
+Dropped = Counter[tuple[str, str, str]]
+"""How much was dropped, by model_id, model_version and what it was."""
 
 
 class Sink(Protocol):
@@ -44,12 +50,13 @@ class Pending:
         self._row_bytes = 0
         self._actuals: deque[ActualChunk] = deque()
         self._metrics: deque[MetricPoint] = deque()
+        self._dropped = Dropped()
 
     def __bool__(self) -> bool:
         return bool(self._totals or self._counts or self._rows or self._actuals or self._metrics)
 
-    def add(self, batch: FlushBatch) -> Counter[tuple[str, str]]:
-        """Take over a batch; return how many rows were dropped to make room, by model and version."""
+    def add(self, batch: FlushBatch) -> None:
+        """Take over a batch; the oldest things are dropped if they are too many."""
         for t in batch.totals:
             self._totals[t.model_id, t.model_version, t.start, t.part] = t
         for c in batch.counts:
@@ -60,35 +67,35 @@ class Pending:
             self._row_bytes += size
         self._actuals.extend(batch.actuals)
         self._metrics.extend(batch.metrics)
-        return self._trim()
+        self._trim()
 
-    def _trim(self) -> Counter[tuple[str, str]]:
-        dropped: Counter[tuple[str, str]] = Counter()
+    def take_dropped(self) -> Dropped:
+        """Return what was dropped since the last call."""
+        dropped, self._dropped = self._dropped, Dropped()
+        return dropped
+
+    def _trim(self) -> None:
         while len(self._rows) > MAX_CHUNKS or (self._row_bytes > self._max_row_bytes and len(self._rows) > 1):
             chunk, size = self._rows.popleft()
             self._row_bytes -= size
-            dropped[chunk.model_id, chunk.model_version] += len(chunk.ids)
+            self._dropped[chunk.model_id, chunk.model_version, STORE] += len(chunk.ids)
         while len(self._totals) > MAX_INTERVALS:
             del self._totals[next(iter(self._totals))]
         while len(self._counts) > MAX_INTERVALS:
             del self._counts[next(iter(self._counts))]
         while len(self._actuals) > MAX_CHUNKS:
-            self._actuals.popleft()
+            truth = self._actuals.popleft()
+            self._dropped[truth.model_id, truth.model_version, ACTUALS] += len(truth.ids)
         while len(self._metrics) > MAX_POINTS:
-            self._metrics.popleft()
-        return dropped
+            point = self._metrics.popleft()
+            self._dropped[point.model_id, point.model_version, METRICS] += 1
 
-    def commit(self, sink: Sink, worker: str) -> Counter[tuple[str, str]]:
+    def commit(self, sink: Sink, worker: str) -> None:
         """
         Hand everything to `sink`.
 
         If a value in it can't be written (rather than the store failing), the parts are handed over one by one, so
         that one bad row chunk doesn't hold up all others for ever; those that can't be written are dropped.
-
-        Returns
-        -------
-        Counter
-            Rows that were dropped, by model and version.
 
         Raises
         ------
@@ -108,29 +115,30 @@ class Pending:
         except _DATA_FAULTS:
             if not (self._rows or self._actuals or self._metrics):
                 raise
-            return self._commit_apart(sink, whole)
+            self._commit_apart(sink, whole)
         self.clear()
-        return Counter()
 
-    def _commit_apart(self, sink: Sink, whole: FlushBatch) -> Counter[tuple[str, str]]:
+    def _commit_apart(self, sink: Sink, whole: FlushBatch) -> None:
         if whole.totals or whole.counts:
             sink.commit(FlushBatch(whole.worker, whole.totals, whole.counts))
         self._totals.clear()
         self._counts.clear()
-        dropped: Counter[tuple[str, str]] = Counter()
         while self._rows:
             chunk, size = self._rows[0]
             if not _accepts(sink, FlushBatch(whole.worker, rows=[chunk])):
-                dropped[chunk.model_id, chunk.model_version] += len(chunk.ids)
+                self._dropped[chunk.model_id, chunk.model_version, STORE] += len(chunk.ids)
             self._rows.popleft()
             self._row_bytes -= size
         while self._actuals:
-            _accepts(sink, FlushBatch(whole.worker, actuals=[self._actuals[0]]))
+            truth = self._actuals[0]
+            if not _accepts(sink, FlushBatch(whole.worker, actuals=[truth])):
+                self._dropped[truth.model_id, truth.model_version, ACTUALS] += len(truth.ids)
             self._actuals.popleft()
         while self._metrics:
-            _accepts(sink, FlushBatch(whole.worker, metrics=[self._metrics[0]]))
+            point = self._metrics[0]
+            if not _accepts(sink, FlushBatch(whole.worker, metrics=[point])):
+                self._dropped[point.model_id, point.model_version, METRICS] += 1
             self._metrics.popleft()
-        return dropped
 
     def clear(self) -> None:
         """Forget everything."""

@@ -266,9 +266,9 @@ class Recorder:
                 return {"status": "error", "error": "ground truth needs the prediction_id that it belongs to"}
             engine = self._engine
             if len(engine.queue) >= engine.attention and engine.attend():
-                self.count_fault(model_id, "actual_dropped")
+                entry.overflow_actuals.add()
                 return {"status": "error", "error": "the queue is full: this ground truth is not stored"}
-            engine.queue.append(Actual(entry.model_id, text, self._snapshot(entry, actual), self._clock()))
+            engine.queue.append(Actual(entry.labels, text, self._snapshot(entry, actual), self._clock()))
         except Exception as fault:  # noqa: BLE001 - the recorder boundary: nothing of ours may reach the caller
             return self._refused(model_id, fault)
         return {"status": "success", "model_id": model_id, "prediction_id": text}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from modelwatch.recorder.aggregate import SLICE, STORE, Aggregator
+from modelwatch.recorder.aggregate import SLICE, Aggregator
 from modelwatch.recorder.blocks import Encoder, SlotTotals, decode
 from modelwatch.recorder.inputs import Actual, Attempt, Barrier, Fault, MetricUpdate
 from modelwatch.recorder.journal import Journal
@@ -137,20 +137,20 @@ class Worker:
 
     def _commit(self) -> bool:
         now = self._clock()
-        dropped = self._pending.add(self._aggregator.take(self.name))
+        self._pending.add(self._aggregator.take(self.name))
         ok = True
         if self._sink is None:
             self._pending.clear()
         elif self._pending:
             try:
-                dropped += self._pending.commit(self._sink, self.name)
+                self._pending.commit(self._sink, self.name)
             except Exception as error:  # noqa: BLE001 - the recorder boundary: a sink may fail in any way
                 self._fault(NO_MODEL, "store", f"the store failed, rows wait in memory: {error!r}")
                 ok = False
             else:
                 self._journal.passed("store", "the store works again")
-        for labels, rows in dropped.items():
-            self._aggregator.dropped(labels, STORE, rows, now)
+        for (model_id, version, reason), amount in self._pending.take_dropped().items():
+            self._aggregator.dropped((model_id, version), reason, amount, now)
         return ok
 
     def _fault(self, labels: tuple[str, str], reason: str, text: str) -> None:
