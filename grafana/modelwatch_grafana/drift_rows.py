@@ -1,0 +1,234 @@
+"""Panels about drift: scores, the features behind them, and distributions against the reference."""
+
+from __future__ import annotations
+
+from modelwatch import conventions as c
+from modelwatch.policy import Severity
+from modelwatch_grafana.elements import Column, Json, Panel, Query
+from modelwatch_grafana.panels import bar_chart, state_timeline, table, timeseries
+from modelwatch_grafana.promql import quoted, rate, select, share_by_bin, share_by_category
+from modelwatch_grafana.words import NO_REFERENCE, SEVERITIES, SEVERITY_STEPS
+
+__all__ = ["drift", "input_quality", "predictions_against_reference", "reference_against_current"]
+
+MAX_TABLE_ROWS = 15
+CHOSEN_TYPE = '=~"$drift_type"'
+CHOSEN_WINDOW = '="$window"'
+CHOSEN_PROFILE = '="$profile"'
+CHOSEN_FEATURE = '="$feature"'
+A_FEATURE = '!=""'
+THE_PREDICTION = '=""'
+
+
+def drift(uid: str) -> tuple[Panel, ...]:
+    """Return scores over time, the features now, and since when which have drifted."""
+    return _drift_scores(), _top_features(uid), _drifted_features()
+
+
+def _drift_scores() -> Panel:
+    by = f"{c.DRIFT_TYPE}, {c.FEATURE}"
+    chosen = {"drift_type": CHOSEN_TYPE, "window": CHOSEN_WINDOW}
+    return timeseries(
+        "Drift by feature, $window window",
+        "Debiased Jensen-Shannon distance from the reference, 0 to 1, with the warning tolerance. A distance above "
+        "it alarms only if it is also not chance. No line: the feature could not be scored.",
+        [
+            Query(f"max by ({by}) ({select(c.DRIFT_SCORE, **chosen)})", "{{drift_type}} {{feature}}"),
+            Query(
+                f"max by ({c.DRIFT_TYPE}) ({select(c.DRIFT_THRESHOLD, **chosen)})",
+                "{{drift_type}} tolerance",
+                limit=True,
+            ),
+        ],
+        unit="none",
+        no_value="nothing scored in this window: see the state of the checks",
+        height=10,
+        legend_values=True,
+    )
+
+
+def _top_features(uid: str) -> Panel:
+    def worst(metric: c.Metric, **matchers: str) -> Query:
+        selector = select(metric, **({"feature": A_FEATURE} | matchers))
+        return Query(f"max by ({c.FEATURE}) ({selector})", "{{feature}}", instant=True, format="table")
+
+    of_kind = {"drift_type": CHOSEN_TYPE}
+    scored = {**of_kind, "window": CHOSEN_WINDOW}
+    severity_cell: tuple[Json, ...] = (
+        {"id": "mappings", "value": [SEVERITIES]},
+        {"id": "thresholds", "value": {"mode": "absolute", "steps": [step.to_json() for step in SEVERITY_STEPS]}},
+        {"id": "custom.cellOptions", "value": {"type": "color-background", "mode": "basic"}},
+    )
+    return table(
+        "Features now, furthest from the reference first",
+        "Score and tolerance in the chosen window. Shift of the mean, missing, novel (unseen or out of range) and part "
+        "of the drift are of the window where the feature is worst, and only of features at info or above. "
+        "Click a feature to see its distribution below.",
+        [
+            Column("Score", worst(c.DRIFT_SCORE, **scored)),
+            Column("Tolerance", worst(c.DRIFT_THRESHOLD, **scored)),
+            Column("Severity", worst(c.DRIFT_SEVERITY, **of_kind), properties=severity_cell),
+            Column("Shift (sd)", worst(c.FEATURE_SHIFT_SD)),
+            Column("Missing", worst(c.FEATURE_MISSING_RATIO), unit="percentunit"),
+            Column("Novel", worst(c.FEATURE_NOVEL_RATIO), unit="percentunit"),
+            Column("Of the drift", worst(c.DRIFT_ATTRIBUTION), unit="percentunit"),
+        ],
+        by=c.FEATURE,
+        sort="Score",
+        limit=MAX_TABLE_ROWS,
+        no_value="–",
+        by_properties=[{"id": "links", "value": [_choose_feature(uid)]}],
+    )
+
+
+def _choose_feature(uid: str) -> Json:
+    kept = ("datasource", "model_id", "model_version", "window", "drift_type", "profile", "job", "instance")
+    variables = "&".join(f"${{{name}:queryparam}}" for name in kept)
+    return {
+        "title": "Its distribution",
+        "url": f"/d/{uid}?${{__url_time_range}}&{variables}&var-feature=${{__value.raw:percentencode}}",
+        "targetBlank": False,
+    }
+
+
+def _drifted_features() -> Panel:
+    least = int(Severity.WARNING)
+    selector = select(c.DRIFT_SEVERITY, feature=A_FEATURE, drift_type=CHOSEN_TYPE)
+    return state_timeline(
+        "Features at warning or above",
+        "Since when each feature has drifted. Features that never did in this time range are left out.",
+        [Query(f"max by ({c.FEATURE}) ({selector}) >= {least}", "{{feature}}")],
+        no_value="no input has drifted in this time range",
+        mappings=[SEVERITIES],
+        steps=SEVERITY_STEPS,
+        height=8,
+    )
+
+
+# ── distributions ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _bins(title: str, description: str, no_value: str, shares: tuple[str, str]) -> Panel:
+    """Return bars by bin: buckets apart (heatmap format), as rows with their labels, then one column per sample."""
+    return bar_chart(
+        title,
+        description,
+        [Query(expr, "{{le}}", instant=True, format="heatmap") for expr in shares],
+        unit="percentunit",
+        no_value=no_value,
+        transformations=[
+            {"id": "reduce", "options": {"mode": "seriesToRows", "reducers": ["lastNotNull"], "labelsToFields": True}},
+            {
+                "id": "groupingToMatrix",
+                "options": {
+                    "columnField": "sample",
+                    "rowField": "le",
+                    "valueField": "Last *",
+                    "emptyValue": "null",
+                },
+            },
+        ],
+        axis="le\\sample",
+    )
+
+
+def _categories(title: str, description: str, no_value: str, shares: tuple[str, str]) -> Panel:
+    """Return bars by category, the most frequent of the reference first."""
+    names = {"Value #A": "current", "Value #B": "reference"}
+    return bar_chart(
+        title,
+        description,
+        [
+            Query(expr, sample, instant=True, format="table")
+            for expr, sample in zip(shares, names.values(), strict=True)
+        ],
+        unit="percentunit",
+        no_value=no_value,
+        transformations=[
+            {"id": "joinByField", "options": {"byField": "category", "mode": "outer"}},
+            {"id": "filterFieldsByName", "options": {"include": {"names": ["category", *names]}}},
+            {
+                "id": "organize",
+                "options": {
+                    "excludeByName": {},
+                    "indexByName": {name: i for i, name in enumerate(["category", *names])},
+                    "renameByName": names,
+                },
+            },
+            {"id": "sortBy", "options": {"fields": {}, "sort": [{"field": "reference", "desc": True}]}},
+        ],
+        axis="category",
+    )
+
+
+def reference_against_current() -> tuple[Panel, ...]:
+    """Return the chosen feature as a number and as a category; one of the two says that it is the other."""
+    chosen = {"profile": CHOSEN_PROFILE, "feature": CHOSEN_FEATURE}
+    return (
+        _bins(
+            "$feature, as a number",
+            "Share of the values in each bin of the reference profile, by the bin's upper bound: now and in the "
+            "reference. Values outside the reference range are not in it; see the last panels for those.",
+            "not a numeric input, no values in this window, or no reference: see the state of the checks",
+            share_by_bin(c.FEATURE_VALUE, c.FEATURE_REFERENCE, **chosen),
+        ),
+        _categories(
+            "$feature, as a category",
+            f"Share of each category, now and in the reference. {c.UNSEEN} are values that the reference never saw, "
+            f"{c.OTHER} its rarer ones.",
+            "not a categorical input, no values in this window, or no reference: see the state of the checks",
+            share_by_category(**chosen),
+        ),
+    )
+
+
+def predictions_against_reference() -> tuple[Panel, ...]:
+    """Return the predictions as numbers and as labels."""
+    return (
+        _bins(
+            "Predicted values",
+            "Share of the predicted values in each bin of the reference profile, by the bin's upper bound.",
+            "predicts classes, nothing in this window, or no reference predictions in the profile",
+            share_by_bin(c.PREDICTION_VALUE, c.PREDICTION_REFERENCE, profile=CHOSEN_PROFILE),
+        ),
+        _categories(
+            "Predicted labels",
+            "Share of each predicted label, now and in the reference.",
+            "predicts numbers, nothing in this window, or no reference predictions in the profile",
+            share_by_category(profile=CHOSEN_PROFILE, feature=THE_PREDICTION),
+        ),
+    )
+
+
+def input_quality() -> tuple[Panel, ...]:
+    """Return shares of rows over time that are missing, out of range or novel, by feature."""
+    by = f"{c.MODEL_VERSION}, {c.FEATURE}"
+    of_all = f" / on ({c.MODEL_VERSION}) group_left () ({rate(c.SAMPLED_PREDICTIONS, c.MODEL_VERSION)} > 0)"
+    legend = "{{feature}} {{model_version}}"
+    missing = f"({rate(c.FEATURE_MISSING, by, feature=A_FEATURE)} + {rate(c.FEATURE_INVALID, by, feature=A_FEATURE)})"
+    outside = rate(c.FEATURE_OUT_OF_RANGE, by, feature=A_FEATURE)
+    unseen = rate(c.FEATURE_CATEGORY, by, feature=A_FEATURE, category=quoted(c.UNSEEN))
+    panels = (
+        (
+            "Missing or unreadable",
+            "Share of rows where the feature is None or NaN, or can't be read as the feature's kind.",
+            missing,
+            NO_REFERENCE,
+        ),
+        (
+            "Out of range",
+            "Share of rows with a number below or above everything in the reference.",
+            outside,
+            "no numeric input, or no reference",
+        ),
+        (
+            "Unseen categories",
+            "Share of rows with a category that the reference never saw.",
+            unseen,
+            "no categorical input, or no reference",
+        ),
+    )
+    return tuple(
+        timeseries(title, description, [Query(count + of_all, legend)], unit="percentunit", no_value=empty, width=8)
+        for title, description, count, empty in panels
+    )
