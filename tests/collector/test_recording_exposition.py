@@ -83,6 +83,27 @@ def test_a_registered_model_starts_at_zero(
     assert samples(registry, "modelwatch_shared_counters") == {(): 1}
 
 
+def test_the_classes_of_scores_start_at_zero_and_labels_are_those_of_the_profile(
+    recorder: Recorder, registry: CollectorRegistry, profile: ReferenceProfile
+) -> None:
+    labels = ReferenceProfile.build({"age": [float(i) for i in range(100)]}, ["late", "on time"] * 50)
+    recorder.add_model(RecordedModel("scores", task="binary", profile=profile, decision_threshold=0.5))
+    recorder.add_model(RecordedModel("labels", task="binary", profile=labels, decision_threshold=0.5))
+    recorder.add_model(RecordedModel("unknown", task="binary", decision_threshold=0.5))
+    classes = samples(registry, "modelwatch_prediction_class_total")
+    assert set(classes.values()) == {0}
+    assert {(key[0], key[3]) for key in classes} == {
+        ("scores", "0"),
+        ("scores", "1"),
+        ("labels", "late"),
+        ("labels", "on time"),
+    }
+    recorder.record("scores", 0.7, {})
+    recorder.flush()
+    assert samples(registry, "modelwatch_prediction_class_total")["scores", "", "", "1"] == 1
+    assert samples(registry, "modelwatch_prediction_class_total")["scores", "", "", "0"] == 0
+
+
 def test_recorded_values_stand_in_the_families_of_the_contract(
     recorder: Recorder, registry: CollectorRegistry, profile: ReferenceProfile
 ) -> None:

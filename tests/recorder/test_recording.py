@@ -245,27 +245,6 @@ def test_an_interval_that_was_closed_and_opened_again_is_a_part_of_its_own(
     assert sum(by_start.values()) == 6
 
 
-def test_predicted_classes_are_counted_and_bounded(make_recorder: Any, see: Any) -> None:
-    recorder = make_recorder(model={"task": "multiclass"})
-    for i in range(60):
-        recorder.record("m", f"class {i}", {})
-    recorder.record("m", [0.1, 0.2, 0.7], {})
-    recorder.record("m", "class 3", {})
-    recorder.flush()
-    counts = see.names(recorder, "classes", "m", "1", "")
-    assert len(counts) == 51
-    assert counts["__other__"] == 11
-    assert counts["class 3"] == 2
-
-
-def test_a_regression_or_a_score_adds_no_class(make_recorder: Any, see: Any) -> None:
-    recorder = make_recorder(model={"task": "regression"})
-    for value in (1, 2.5, 7):
-        recorder.record("m", value, {})
-    recorder.flush()
-    assert see.names(recorder, "classes", "m", "1", "") == {}
-
-
 def test_metrics_are_gauges_whose_latest_time_wins_and_points_for_the_store(make_recorder: Any, sink: Any) -> None:
     recorder = make_recorder(sink)
     recorder.set_metric("m", "auc", 0.9, 200.0, {"by": "me"})

@@ -105,8 +105,8 @@ def _start_at_zero(totals: SlotTotals, entry: VersionEntry) -> None:
         key = ("profile", *entry.labels, profile.id, "")
         if key not in totals.vectors:
             totals.vector(key, profile.layout.id, profile.layout.size + 1, len(profile.layout.members), 0.0)
-        for name in entry.binning.classes:
-            totals.count(("classes", *entry.labels, ""), name, 0, 0.0, limit=2**31, overflow=c.OTHER)
+    for name in entry.classes:
+        totals.count(("classes", *entry.labels, ""), name, 0, 0.0, limit=2**31, overflow=c.OTHER)
 
 
 def _add_process(out: Families, recorder: Recorder) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Sequence
 from itertools import compress
 from typing import Any
@@ -18,7 +17,7 @@ from modelwatch.recorder.inputs import Actual, Attempt, MetricUpdate
 from modelwatch.recorder.intervals import AttemptSums, Intervals
 from modelwatch.recorder.models import Binning, VersionEntry
 from modelwatch.recorder.outcomes import (
-    class_of,
+    count_classes,
     epoch_seconds,
     finite,
     finite_numbers,
@@ -194,13 +193,10 @@ class Aggregator:
     def _count_predictions(self, entry: VersionEntry, predictions: list[Any], sums: AttemptSums, now: float) -> None:
         numbers = finite_numbers(predictions)
         sums.prediction_count, sums.prediction_sum = len(numbers), finite_sum(numbers)
-        task = entry.config.task
-        if task == "regression" or (set(map(type, predictions)) == {float} and task != "multiclass"):
-            return
-        classes = Counter(c for c in (class_of(p, task) for p in predictions) if c is not None)
+        classes = count_classes(predictions, numbers, entry.config.task, entry.config.class_threshold)
         key = ("classes", *entry.labels, SEGMENT_ALL)
-        if classes and key not in self.totals.names and entry.binning is not None:
-            for name in entry.binning.classes[:MAX_CLASSES]:
+        if classes and key not in self.totals.names:
+            for name in entry.classes[:MAX_CLASSES]:
                 self.totals.count(key, name, 0, now, MAX_CLASSES, OTHER)
         for name, amount in classes.items():
             self.totals.count(key, name, amount, now, MAX_CLASSES, OTHER)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from modelwatch.conventions import LATENCY_BUCKETS_SECONDS, OTHER
 from modelwatch.profile.cells import CellAssigner
+from modelwatch.recorder.outcomes import SCORE_CLASSES
 from modelwatch.recorder.text import label_text
 
 if TYPE_CHECKING:
     from modelwatch.profile import ReferenceProfile
 
+SCORED_TASKS = ("binary", "score")
 MAX_VERSIONS = 20
 """Versions of one model that are told apart; further ones are counted as "__other__"."""
 
@@ -36,6 +38,8 @@ class RecordedModel:
         Features that are neither counted nor stored.
     count_interval
         Length in seconds of the intervals that counts are stored by.
+    decision_threshold
+        Scores of a task "binary" or "score" above it count as class "1", others as class "0"; None: in no class.
     """
 
     model_id: str
@@ -48,6 +52,12 @@ class RecordedModel:
     metadata_keys: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
     count_interval: float = 300.0
+    decision_threshold: float | None = None
+
+    @property
+    def class_threshold(self) -> float | None:
+        """The score above which a prediction is of class "1"; None where scores have no class."""
+        return self.decision_threshold if self.task in SCORED_TASKS else None
 
     @property
     def all_latency_bounds(self) -> tuple[float, ...]:
@@ -85,11 +95,14 @@ class Binning:
     profile: ReferenceProfile
     assigner: CellAssigner
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The classes that the profile knows, if the prediction is one."""
+    def classes(self, threshold: float | None) -> tuple[str, ...]:
+        """Return the classes that the profile knows, or those that a threshold divides its scores into."""
         prediction = self.profile.layout.prediction
-        return prediction.categories if prediction is not None else ()
+        if prediction is None:
+            return ()
+        if prediction.kind == "categorical":
+            return prediction.categories
+        return () if threshold is None else SCORE_CLASSES
 
 
 class VersionEntry:
@@ -124,6 +137,11 @@ class VersionEntry:
         """Forget what did not fit in the queue; in the child of a fork it is the parent's to count."""
         self.overflow_attempts, self.overflow_errors = Tally(), Tally()
         self.overflow_dropped, self.overflow_actuals = Tally(), Tally()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Classes that are known before the first prediction."""
+        return () if self.binning is None else self.binning.classes(self.config.class_threshold)
 
     def configure(self, config: RecordedModel) -> None:
         """Take over a configuration; the profile stays."""

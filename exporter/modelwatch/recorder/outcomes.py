@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,8 @@ from modelwatch.recorder.text import label_text
 from modelwatch.records import FloatArray
 
 _PLAIN = frozenset({float, int, str, bool, type(None)})
+SCORE_CLASSES = ("0", "1")
+"""The classes of scores up to and above the decision threshold."""
 MAX_NESTING = 4
 """A list may hold itself."""
 MAX_FUTURE_SECONDS = 86400.0
@@ -76,6 +79,44 @@ def class_of(value: Any, task: str | None) -> str | None:  # noqa: ANN401 - a pl
         integral = isinstance(value, float) and value.is_integer()
         return label_text(int(value) if integral else value)
     return None
+
+
+def count_classes(
+    predictions: Sequence[Any], numbers: FloatArray, task: str | None, threshold: float | None
+) -> Mapping[str, int]:
+    """
+    Return how many predictions are of each class.
+
+    Parameters
+    ----------
+    predictions
+        Plain predictions.
+    numbers
+        Those that are finite numbers.
+    task
+        What the model does; "regression" has no classes.
+    threshold
+        Scores above it are of class "1", others of class "0", as the bucket of a histogram up to the threshold holds
+        the threshold itself. None: scores have no class.
+
+    >>> count_classes([0.5, 0.7], np.array([0.5, 0.7]), "binary", 0.5)
+    {'0': 1, '1': 1}
+    """
+    if task == "regression":
+        return {}
+    if set(map(type, predictions)) == {float} and task != "multiclass":
+        return {} if threshold is None else _count_scores(numbers, threshold)
+    names = [class_of(prediction, task) for prediction in predictions]
+    classes = Counter(name for name in names if name is not None)
+    if threshold is not None:
+        scores = finite_numbers([p for p, name in zip(predictions, names, strict=True) if name is None])
+        classes.update(_count_scores(scores, threshold) if len(scores) else {})
+    return classes
+
+
+def _count_scores(scores: FloatArray, threshold: float) -> dict[str, int]:
+    above = int(np.count_nonzero(scores > threshold))
+    return dict(zip(SCORE_CLASSES, (len(scores) - above, above), strict=True))
 
 
 def finite(value: Any) -> float | None:  # noqa: ANN401 - anything

@@ -160,6 +160,7 @@ class Parts:
             metadata_keys=config.metadata_keys,
             exclude=config.features.exclude,
             count_interval=config.drift.count_interval_seconds,
+            decision_threshold=config.decision_threshold,
         )
 
     def caller(self, model_id: str, version: str | None, reference: str | Path | None) -> ModelCaller:
