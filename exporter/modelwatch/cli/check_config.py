@@ -76,6 +76,8 @@ def _summary(config: MonitoringConfig) -> list[str]:
     lines = [f"{count} model{'' if count == 1 else 's'}" if count else "no models: only those that register themselves"]
     width = max((len(model.model_id) for model in config.models), default=0)
     lines += [f"{model.model_id:<{width}}  {_model_line(model)}" for model in config.models]
+    if config.alerting.mode == "prometheus":
+        lines.append("alerts of scheduled checks: by Prometheus and Alertmanager (modelwatch rules generate)")
     if receivers := config.alerting.receivers:
         listed = ", ".join(f"{name} ({r.type})" if name != r.type else name for name, r in receivers.items())
         lines.append(f"receivers: {listed}")
@@ -85,6 +87,8 @@ def _summary(config: MonitoringConfig) -> list[str]:
 def _model_line(model: ModelMonitoringConfig) -> str:
     version = f"version {model.model_version} · " if model.model_version else ""
     channels = ", ".join(model.alert_channels) if model.channels_written else "every receiver, else log"
+    if model.schedule is not None:
+        return f"{version}windows {', '.join(model.drift.windows)} at {model.schedule!r} · channels {channels}"
     every = model.drift_detection_interval
     interval = every if isinstance(every, str) and not every.isdecimal() else f"{every} min"
     return f"{version}windows {', '.join(model.drift.windows)} every {interval} · channels {channels}"

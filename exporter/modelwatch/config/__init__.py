@@ -1,7 +1,8 @@
 """Configuration: what people write, validated, with errors that name the file, the key and what is allowed.
 
 One module per step: `values` (durations, names), `document` (a file as plain values with line numbers), `problems`
-(mistakes as sentences), `base`, `thresholds`, `drift`, `model`, `alerting`, `monitoring` (the objects), `loading`.
+(mistakes as sentences), `cron`, `base`, `thresholds`, `drift`, `model`, `alerting`, `monitoring` (the objects),
+`loading`.
 """
 
 from modelwatch.config.alerting import (
@@ -14,6 +15,7 @@ from modelwatch.config.alerting import (
     environment_receivers,
 )
 from modelwatch.config.base import SeverityName
+from modelwatch.config.cron import Cron, parse_cron
 from modelwatch.config.drift import DriftMonitoringConfig, DriftThresholds, FeaturesConfig
 from modelwatch.config.loading import config_error, default_storage_path, find_config, load_config
 from modelwatch.config.model import ModelMonitoringConfig
@@ -24,6 +26,7 @@ from modelwatch.config.values import parse_duration, validate_name
 __all__ = [
     "KNOWN_METRICS",
     "AlertingConfig",
+    "Cron",
     "DriftMonitoringConfig",
     "DriftThresholds",
     "EmailReceiver",
@@ -44,6 +47,7 @@ __all__ = [
     "environment_receivers",
     "find_config",
     "load_config",
+    "parse_cron",
     "parse_duration",
     "validate_name",
 ]

@@ -188,11 +188,16 @@ def _refuse_later_types(value: object) -> object:
 
 
 class AlertingConfig(ConfigModel):
-    """Receivers by name, routing by severity, and the limits on repetition."""
+    """Receivers by name, routing by severity, and the limits on repetition.
+
+    `mode` governs what scheduled checks find; alerts that the application sends itself always go to the receivers.
+    """
 
     later: ClassVar[frozenset[str]] = frozenset({"quiet_hours", "grouping"})
 
-    mode: Literal["direct", "prometheus"] = Field("direct", description="'direct'")
+    mode: Literal["direct", "prometheus"] = Field(
+        "direct", description="'direct' (modelwatch sends by itself) or 'prometheus' (rules and Alertmanager do)"
+    )
     receivers: dict[
         Annotated[str, name_validator("a receiver's name")], Annotated[Receiver, BeforeValidator(_refuse_later_types)]
     ] = Field(
@@ -220,13 +225,6 @@ class AlertingConfig(ConfigModel):
             name: {"type": name, **value} if isinstance(value, Mapping) and name in RECEIVER_TYPES else value
             for name, value in receivers.items()
         }
-
-    @field_validator("mode")
-    @classmethod
-    def _only_direct(cls, mode: str) -> str:
-        if mode == "prometheus":
-            raise not_available("mode 'prometheus'", "direct")
-        return mode
 
     @property
     def repeat_interval_seconds(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, ClassVar
 
 from pydantic import Field, ValidationInfo, WrapValidator, field_validator, model_validator
@@ -18,6 +19,7 @@ from modelwatch.config.base import (
     duration_validator,
     name_validator,
 )
+from modelwatch.config.cron import Cron, parse_cron
 from modelwatch.config.drift import DriftMonitoringConfig, FeaturesConfig
 from modelwatch.config.problems import EACH, Path, mistake, mistakes
 from modelwatch.config.thresholds import (
@@ -34,7 +36,7 @@ from modelwatch.config.thresholds import (
     resolve,
 )
 from modelwatch.config.values import parse_duration, plain_number, show
-from modelwatch.exceptions import did_you_mean
+from modelwatch.exceptions import ConfigError, did_you_mean
 
 __all__ = ["ModelMonitoringConfig"]
 
@@ -48,6 +50,12 @@ def _class_label(value: object, _: object) -> object:
     if (isinstance(plain, float) and plain != plain) or not isinstance(plain, (bool, int, float, str)):
         raise mistake(f"must be a class: a number, text, true or false, got {show(plain)}")
     return plain
+
+
+@lru_cache(maxsize=256)
+def _read_cron(text: str) -> Cron:
+    """Return a schedule that was checked before; it is asked for at every check."""
+    return parse_cron(text)
 
 
 def _default_thresholds() -> dict[str, float | ThresholdRange]:
@@ -79,7 +87,7 @@ class ModelMonitoringConfig(ConfigModel):
 
     later: ClassVar[frozenset[str]] = frozenset(
         {
-            "schedule", "predecessor", "segments", "ground_truth", "objective", "severity", "extra_labels",
+            "predecessor", "segments", "ground_truth", "objective", "severity", "extra_labels",
             "dry_run_until",
         }
     )  # fmt: skip
@@ -91,6 +99,7 @@ class ModelMonitoringConfig(ConfigModel):
         json_schema_extra={EACH: "a metric name"},
     )
     drift_detection_interval: Interval = Field(60, description='a number of minutes or a duration such as "30m"')
+    schedule: Text | None = Field(None, description="a cron schedule of five fields, such as '0 2 * * *'")
     performance_threshold: dict[MetricName, ThresholdValue] = Field(
         default_factory=_default_thresholds,
         description="a mapping of metric name to threshold",
@@ -129,6 +138,17 @@ class ModelMonitoringConfig(ConfigModel):
 
     _drop_defaulted = model_validator(mode="before")(drop_defaulted)
     _check_reference = field_validator("reference")(check_reference)
+
+    @field_validator("schedule")
+    @classmethod
+    def _is_cron(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            parse_cron(value)
+        except ConfigError as error:
+            raise mistake(str(error)) from None
+        return " ".join(value.split())
 
     @field_validator("model_version", "owner")
     @classmethod
@@ -189,8 +209,20 @@ class ModelMonitoringConfig(ConfigModel):
 
     @property
     def interval_seconds(self) -> float:
-        """Seconds between two scheduled drift checks."""
-        return parse_duration(self.drift_detection_interval)
+        """Seconds between two scheduled drift checks; with a `schedule`, their mean."""
+        cron = self.cron
+        return cron.gaps()[0] if cron is not None else parse_duration(self.drift_detection_interval)
+
+    @property
+    def longest_interval_seconds(self) -> float:
+        """The longest time between two scheduled drift checks, in seconds."""
+        cron = self.cron
+        return cron.gaps()[1] if cron is not None else parse_duration(self.drift_detection_interval)
+
+    @property
+    def cron(self) -> Cron | None:
+        """The `schedule`, read; None where checks come at an interval."""
+        return None if self.schedule is None else _read_cron(self.schedule)
 
     @property
     def channels_written(self) -> bool:
@@ -211,6 +243,11 @@ class ModelMonitoringConfig(ConfigModel):
     def warnings(self) -> tuple[str, ...]:
         """What is allowed, but probably not what was meant."""
         out = custom_metric_warnings(self.performance_threshold)
+        if self.schedule is not None and "drift_detection_interval" in self.model_fields_set:
+            out.append(
+                f"schedule {show(self.schedule)} and drift_detection_interval {show(self.drift_detection_interval)} are"
+                " both written; the schedule is used"
+            )
         out += [
             f"performance_threshold.{metric}: {show(metric)} is not among performance_metrics"
             f" ({', '.join(self.performance_metrics)}){did_you_mean(metric, self.performance_metrics)};"
