@@ -1,0 +1,226 @@
+"""The texts that Alertmanager sends, as a template file: e-mail and Slack say what the direct messages say.
+
+Facts come from the annotations `summary`, `description` (one fact a line, ``Label: text``) and `runbook_url`. One
+message is about one alert name of one model: its first sentence is the worst finding, further findings follow, and
+of several tiers of the same finding only the highest is told.
+
+Written for Alertmanager 0.25, whose templates know no time zones by name (times are in the zone of the process,
+``TZ``), no clock (so the date is always written), no arithmetic, no splitting of lines and no trimming.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+__all__ = [
+    "EMAIL_HTML",
+    "EMAIL_SUBJECT",
+    "EMAIL_TEXT",
+    "SLACK_COLOR",
+    "SLACK_TEXT",
+    "SLACK_TITLE",
+    "TEMPLATE_FILE",
+    "call",
+    "notification_templates",
+]
+
+TEMPLATE_FILE = "modelwatch.tmpl"
+EMAIL_SUBJECT = "modelwatch.email.subject"
+EMAIL_TEXT = "modelwatch.email.text"
+EMAIL_HTML = "modelwatch.email.html"
+SLACK_TITLE = "modelwatch.slack.title"
+SLACK_TEXT = "modelwatch.slack.text"
+SLACK_COLOR = "modelwatch.slack.color"
+
+_MAX_SUMMARY = 180
+"""Characters of a summary in a subject line; names are at most 200, and a header line must stay below 998."""
+
+_MOST = 10
+"""Findings that are written out in one message."""
+
+# The same three characters mean something in HTML text and to Slack.
+_ESCAPE = r"""| reReplaceAll "&" "&amp;" | reReplaceAll "<" "&lt;" | reReplaceAll ">" "&gt;" """
+_LABEL = r"(?m)^([A-Z][A-Za-z ]{0,30}):"
+
+_Dialect = Mapping[str, str]
+_PLAIN: _Dialect = MappingProxyType(
+    {"escape": "", "lines": "", "gap": r"""{{ "\n" }}""", "par": "", "rap": r"""{{ "\n" }}""", "b": "", "/b": ""},
+)
+_SLACK: _Dialect = MappingProxyType(
+    {
+        **_PLAIN,
+        "escape": _ESCAPE,
+        "lines": rf"""{_ESCAPE} | reReplaceAll `{_LABEL}` "*${{1}}:*" """,
+        "gap": "",
+        "b": "*",
+        "/b": "*",
+    }
+)
+_HTML: _Dialect = MappingProxyType(
+    {
+        # Values are escaped by the template engine, by where they stand; only lines are made into markup by hand.
+        "escape": "",
+        "lines": rf"""{_ESCAPE} | reReplaceAll `{_LABEL}` "<strong>${{1}}:</strong>" """
+        r"""| reReplaceAll `\s*\n\s*` "</p><p>" | safeHtml""",
+        "gap": "",
+        "par": "<p>",
+        "rap": "</p>",
+        "b": "<strong>",
+        "/b": "</strong>",
+    }
+)
+
+# What several templates need. A template can't hand a value back to its caller, so it is written out in each.
+_FRAGMENTS: Mapping[str, str] = MappingProxyType(
+    {
+        # $news: what this message is about, what fires or else what is over.
+        "news": r"""
+{{ $news := .Alerts.Resolved }}{{ $firing := false }}{{ $seen := "" }}{{ $count := "" }}
+{{ if .Alerts.Firing }}{{ $news = .Alerts.Firing }}{{ $firing = true }}{{ end }}
+{{ $lead := index $news 0 }}
+<<each>>{{ if eq $count "." }}{{ $lead = . }}{{ end }}<<end>>
+""",
+        # Each finding of $news once, worst tier first, severities of other people's making last.
+        "each": r"""
+{{ range $severity := stringSlice "critical" "error" "warning" "info" "" }}{{ range $news }}
+{{ if or (not $severity) (eq .Labels.severity $severity) }}{{ $key := <<key>> }}
+{{ if not (match $key $seen) }}{{ $seen = print $seen $key }}{{ $count = print $count "." }}
+""",
+        "again": r"""{{ $seen = "" }}{{ $count = "" }}<<each>>""",
+        "end": r"""{{ end }}{{ end }}{{ end }}{{ end }}""",
+        # A finding's labels but for the tier, in hex, so that any of them is harmless as a pattern.
+        "key": r"""printf ",%x," (join "\x1f" (.Labels.Remove (stringSlice "severity")).SortedPairs.Values)""",
+        "summary": r"""or .Annotations.summary .Labels.alertname"""
+        r""" | reReplaceAll `\s+` " " | reReplaceAll `\.? ?$` "" """,
+        "level": r"""
+{{ if not $firing }}RESOLVED{{ else }}{{ or $lead.Labels.severity "alert" | toUpper <<escape>> }}{{ end }}
+""",
+        "headline": r"""
+{{ with $lead }}{{ or .Labels.model_id "modelwatch" <<escape>> }}{{ ": " }}
+{{ <<summary>> | reReplaceAll `^(.{<<max>>}).+$` "${1}…" <<escape>> }}{{ end }}
+{{ if gt (len $count) 1 }}{{ print ", +" (len (slice $count 1)) " more" }}{{ end }}
+{{ " since " }}{{ template "modelwatch.time" $lead.StartsAt }}
+{{ if not $firing }}{{ "; lasted " }}{{ template "modelwatch.lasted" $lead }}{{ end }}
+""",
+        "facts": r"""
+{{ with .Labels.model_version }}<<par>><<b>>Version:<</b>> {{ . <<escape>> }}<<rap>>{{ end }}
+{{ with .Labels.segment }}<<par>><<b>>Segment:<</b>> {{ . <<escape>> }}<<rap>>{{ end }}
+{{ with .Annotations.description }}<<par>>{{ . | reReplaceAll `^\s+|\s+$` "" <<lines>> }}<<rap>>{{ end }}
+""",
+        "further": r"""
+{{ if gt (len $count) 1 }}<<par>><<b>>{{ or .Labels.severity "also" | toUpper <<escape>> }}<</b>>{{ ": " }}
+{{ <<summary>> <<escape>> }}{{ " since " }}{{ template "modelwatch.time" .StartsAt }}<<rap>>{{ end }}
+""",
+        # One finding of the message; what it measured is old news once it is over.
+        "finding": r"""
+<<further>>{{ if $firing }}<<facts>>{{ else }}<<par>><<b>>Over since:<</b>>{{ " " }}
+{{ template "modelwatch.time" .EndsAt }}<<rap>>{{ end }}
+""",
+        "findings": r"""
+<<again>>{{ if le (len $count) <<most>> }}<<gap>><<finding>>{{ end }}<<end>>
+{{ if gt (len $count) <<most>> }}<<par>>{{ print "+" (len (slice $count <<most>>)) " more" }}<<rap>>{{ end }}
+""",
+        # While something fires: which findings are over, and which are no longer as bad as they were.
+        "over": r"""
+{{ if $firing }}{{ $told := $seen }}{{ $news = .Alerts.Resolved }}<<again>><<par>>
+{{ if match $key $told }}<<b>>No longer {{ .Labels.severity <<escape>> }}<</b>>
+{{ range stringSlice .Labels.metric .Labels.segment }}{{ with . }} ({{ . <<escape>> }}){{ end }}{{ end }}
+{{ " since " }}{{ template "modelwatch.time" .EndsAt }}
+{{ else }}<<b>>Resolved:<</b>> {{ <<summary>> <<escape>> }}{{ "; lasted " }}
+{{ template "modelwatch.lasted" . }}{{ end }}
+<<rap>><<end>>{{ end }}
+""",
+        # A silence, filled in: "%q" quotes as matchers do. Behind the "#" a blank must not become a plus sign.
+        "links": r"""
+{{ $runbook := "" }}{{ with $lead.Annotations.runbook_url }}{{ if match `^https?://[^\s|<>"]+$` . }}
+{{ $runbook = . }}{{ end }}{{ end }}
+{{ $filter := printf "{alertname=%q}" $lead.Labels.alertname }}
+{{ with $lead.Labels.model_id }}{{ $filter = printf "{alertname=%q,model_id=%q}" $lead.Labels.alertname . }}{{ end }}
+{{ $filter = urlquery $filter }}
+{{ $silence := reReplaceAll `\+` "%20" $filter | printf "%s/#/silences/new?filter=%s" .ExternalURL }}
+""",
+    }
+)
+
+_TIME = r"""{{ .Local.Format "Mon 2 Jan 15:04 MST" | reReplaceAll ` ([+-][0-9]+)$` " UTC${1}" }}"""
+
+# From "3h5m2s" to the two largest units, "3 h 5 min"; Go writes every unit below the largest.
+_LASTED = r"""
+{{ $text := ((.EndsAt.Sub .StartsAt).Round 1000000000).String }}
+{{ $text = $text | reReplaceAll "(h[0-9]+m).*" "${1}" | reReplaceAll "h0m" "h" | reReplaceAll "m0s" "m" }}
+{{ $text | reReplaceAll "([hms])" " ${1} " | reReplaceAll "m " "min " | reReplaceAll `^\s+|\s+$` "" }}
+"""
+
+_SUBJECT = r"""<<news>>[<<level>>]{{ " " }}<<headline>>"""
+
+_TEXT_BODY = r"""
+<<news>><<headline>>{{ "\n" }}
+<<findings>><<over>><<links>>
+{{ if $firing }}{{ with $runbook }}{{ print "Runbook: " . "\n" }}{{ end }}
+{{ print "Silence: " $silence "\n" }}{{ end }}
+"""
+
+_SLACK_BODY = r"""
+<<news>><<findings>><<over>><<links>>
+{{ if $firing }}{{ with $runbook }}<{{ . <<escape>> }}|Runbook>{{ " · " }}{{ end }}
+<{{ $silence <<escape>> }}|Silence>{{ end }}
+"""
+
+_COLOR = r"""
+<<news>>{{ if not $firing }}good{{ else if match "^(error|critical)$" $lead.Labels.severity }}danger
+{{- else if eq $lead.Labels.severity "info" }}#439FE0{{ else }}warning{{ end }}
+"""
+
+_HTML_BODY = r"""
+<html><body style="font-family:sans-serif">
+<<news>><p style="font-size:1.1em"><strong><<level>></strong> <<headline>></p>
+<<findings>><<over>><<links>>
+{{ if $firing }}<p>{{ with $runbook }}<a href="{{ . }}">Runbook</a>{{ " · " }}{{ end }}
+<a href="{{ $silence }}">Silence</a></p>{{ end }}
+</body></html>
+"""
+
+_TEMPLATES: tuple[tuple[str, str, _Dialect], ...] = (
+    ("modelwatch.time", _TIME, _PLAIN),
+    ("modelwatch.lasted", _LASTED, _PLAIN),
+    (EMAIL_SUBJECT, _SUBJECT, _PLAIN),
+    (EMAIL_TEXT, _TEXT_BODY, _PLAIN),
+    (EMAIL_HTML, _HTML_BODY, _HTML),
+    (SLACK_TITLE, _SUBJECT, _SLACK),
+    (SLACK_TEXT, _SLACK_BODY, _SLACK),
+    (SLACK_COLOR, _COLOR, _SLACK),
+)
+
+
+def notification_templates() -> str:
+    """Return the content of the template file (:data:`TEMPLATE_FILE`) that the generated receivers refer to.
+
+    Everything that names, numbers or labels can hold is escaped for its medium.
+    """
+    parts = ["{{/* Notifications of modelwatch, for Alertmanager 0.25 and later. Generated: changes are lost. */}}"]
+    for name, body, dialect in _TEMPLATES:
+        parts.append(f'{{{{ define "{name}" -}}}}\n{_layout(_expand(body.strip(), dialect))}\n{{{{- end }}}}')
+    return "\n\n".join(parts) + "\n"
+
+
+def call(name: str) -> str:
+    """Return what a receiver's field holds to get its text from a template.
+
+    >>> call(SLACK_TITLE)
+    '{{ template "modelwatch.slack.title" . }}'
+    """
+    return f'{{{{ template "{name}" . }}}}'
+
+
+def _expand(text: str, dialect: _Dialect) -> str:
+    known = {**_FRAGMENTS, **dialect, "max": str(_MAX_SUMMARY), "most": str(_MOST)}
+    while (expanded := re.sub(r"<<(/?\w+)>>", lambda found: known[found[1]].strip("\n"), text)) != text:
+        text = expanded
+    return text
+
+
+def _layout(text: str) -> str:
+    r"""Keep the line breaks of the source out of the message, where they are written as ``{{ "\n" }}``."""
+    return re.sub(r"(?<!\}\})\n\{\{(?!-)", "\n{{-", re.sub(r"\s*\}\}\n", " -}}\n", text))
