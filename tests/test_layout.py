@@ -58,7 +58,7 @@ print(sorted(heavy & set(sys.modules)))
     assert done.stdout.strip() == "[]"
 
 
-def test_the_wheel_holds_the_package_with_its_types_and_nothing_at_top_level_besides(tmp_path: Path) -> None:
+def test_the_wheel_holds_the_packages_with_their_types_and_nothing_at_top_level_besides(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)],
         check=True,
@@ -66,6 +66,7 @@ def test_the_wheel_holds_the_package_with_its_types_and_nothing_at_top_level_bes
         timeout=120,
     )
     names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
-    assert "modelwatch/py.typed" in names
+    packages = {"modelwatch", "modelwatch_rules", "modelwatch_grafana"}
+    assert {f"{package}/py.typed" for package in packages} <= set(names)
     tops = {name.split("/")[0] for name in names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"modelwatch"}
+    assert {top for top in tops if not top.endswith(".dist-info")} == packages
