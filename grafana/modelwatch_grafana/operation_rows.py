@@ -137,7 +137,7 @@ def _classes() -> Panel:
 def _latency() -> Panel:
     buckets = rate(c.PREDICTION_LATENCY, "le")
     return timeseries(
-        "Latency",
+        "Latency quantiles",
         "Quantiles over all workers, interpolated inside buckets. The threshold is the configured latency_ms, for the "
         "quantile that the model's configuration names (95 % by default).",
         [

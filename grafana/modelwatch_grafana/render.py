@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import tempfile
 from pathlib import Path
 
 from modelwatch.exceptions import InputError
@@ -40,26 +40,19 @@ def write_dashboards(out: str | Path) -> list[Path]:
     """
     folder = Path(out)
     texts = {folder / name: dashboard_text(build()) for name, build in DASHBOARDS.items()}
-    written: dict[Path, Path] = {}
+    temporary = {path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in texts}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, text in texts.items():
-            written[path] = _write_beside(path, text)
-        for path, temporary in written.items():
-            os.replace(temporary, path)
+            temporary[path].write_text(text, encoding="utf-8")
+            # Grafana runs as somebody else, whatever the umask here.
+            temporary[path].chmod(FILE_MODE)
+        for path in texts:
+            os.replace(temporary[path], path)
     except OSError as error:
+        for leftover in temporary.values():
+            with contextlib.suppress(OSError):
+                leftover.unlink()
         msg = f"can't write dashboards to {folder}: {error.strerror or error}"
         raise InputError(msg) from error
-    finally:
-        for temporary in written.values():
-            temporary.unlink(missing_ok=True)
     return list(texts)
-
-
-def _write_beside(path: Path, text: str) -> Path:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-        # mkstemp makes files for their owner only; Grafana runs as somebody else.
-        os.fchmod(file.fileno(), FILE_MODE)
-    return Path(name)
