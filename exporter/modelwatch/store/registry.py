@@ -25,7 +25,7 @@ _INSERT = """
     INSERT INTO models (model_id, model_version, config, registered_at, updated_at) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (model_id, model_version) DO UPDATE SET config = excluded.config, updated_at = excluded.updated_at"""
 _SELECT = """
-    SELECT m.model_id, m.model_version, m.config, m.registered_at, a.last_prediction_at
+    SELECT m.model_id, m.model_version, m.config, m.registered_at, a.last_prediction_at, m.updated_at
     FROM models AS m LEFT JOIN activity AS a ON a.model_id = m.model_id AND a.model_version = m.model_version
     ORDER BY m.registered_at, m.model_id, m.model_version"""
 
@@ -72,8 +72,8 @@ class ModelStore:
 
         def read(connection: sqlite3.Connection) -> list[StoredModel]:
             return [
-                StoredModel(model_id, version, json.loads(config), registered_at, last_at)
-                for model_id, version, config, registered_at, last_at in connection.execute(_SELECT)
+                StoredModel(model_id, version, json.loads(config), registered_at, last_at, updated_at)
+                for model_id, version, config, registered_at, last_at, updated_at in connection.execute(_SELECT)
             ]
 
         return self._database.run(read, write=False)

@@ -155,7 +155,36 @@ _FIRST = (
     "INSERT INTO meta (key, value) VALUES ('storage_id', lower(hex(randomblob(16))))",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+_SECOND = (
+    """CREATE TABLE latest_metrics (
+        model_id TEXT NOT NULL,
+        model_version TEXT NOT NULL,
+        metric TEXT NOT NULL,
+        "timestamp" REAL NOT NULL,
+        value REAL,
+        PRIMARY KEY (model_id, model_version, metric))""",
+    # The value that goes with the maximum is that of its row: SQLite promises so for a single max().
+    """INSERT INTO latest_metrics (model_id, model_version, metric, "timestamp", value)
+        SELECT model_id, model_version, metric, max("timestamp"), value FROM metric_points
+        GROUP BY model_id, model_version, metric""",
+    """CREATE TABLE silence_limits (
+        model_id TEXT NOT NULL PRIMARY KEY,
+        limit_seconds REAL NOT NULL)""",
+    """CREATE TABLE served_channels (
+        channel TEXT NOT NULL PRIMARY KEY,
+        seen_at REAL NOT NULL)""",
+    """CREATE TABLE deliveries (
+        delivery_id INTEGER NOT NULL PRIMARY KEY,
+        channel TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        alert TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        claimed_by TEXT,
+        claimed_at REAL)""",
+    "CREATE INDEX deliveries_order ON deliveries (channel, fingerprint)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND)
 """Statements that lead from version i to version i + 1."""
 
 SCHEMA_VERSION = len(MIGRATIONS)

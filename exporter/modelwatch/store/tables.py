@@ -10,9 +10,11 @@ __all__ = [
     "actual_chunks",
     "alerts",
     "check_results",
+    "deliveries",
     "drift_history",
     "interval_counts",
     "interval_totals",
+    "latest_metrics",
     "leases",
     "meta",
     "metadata",
@@ -20,6 +22,8 @@ __all__ = [
     "models",
     "notifications",
     "row_chunks",
+    "served_channels",
+    "silence_limits",
     "subjects",
 ]
 
@@ -206,3 +210,26 @@ active_alerts = Table(
 )
 notifications = Table("notifications", metadata, _text("channel", key=True), _whole("sent"), _whole("failed"))
 leases = Table("leases", metadata, _text("name", key=True), _text("holder"), _number("acquired_at"), _number("ttl"))
+latest_metrics = Table(
+    "latest_metrics",
+    metadata,
+    _text("model_id", key=True),
+    _text("model_version", key=True),
+    _text("metric", key=True),
+    _number("timestamp"),
+    _number("value", nullable=True),
+)
+silence_limits = Table("silence_limits", metadata, _text("model_id", key=True), _number("limit_seconds"))
+served_channels = Table("served_channels", metadata, _text("channel", key=True), _number("seen_at"))
+deliveries = Table(
+    "deliveries",
+    metadata,
+    _whole("delivery_id", key=True),
+    _text("channel"),
+    _text("fingerprint"),
+    _text("alert"),
+    _number("created_at"),
+    _text("claimed_by", nullable=True),
+    _number("claimed_at", nullable=True),
+    Index("deliveries_order", "channel", "fingerprint"),
+)

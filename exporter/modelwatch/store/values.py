@@ -11,7 +11,17 @@ import numpy as np
 from modelwatch.policy import Severity
 from modelwatch.records import Alert, FloatArray
 
-__all__ = ["ActiveAlert", "CountSeries", "DriftRecord", "StoredAlert", "StoredModel", "StoredResult", "TotalSeries"]
+__all__ = [
+    "ActiveAlert",
+    "CountSeries",
+    "DriftRecord",
+    "LatestMetric",
+    "QueuedDelivery",
+    "StoredAlert",
+    "StoredModel",
+    "StoredResult",
+    "TotalSeries",
+]
 
 
 @dataclass(frozen=True)
@@ -23,6 +33,8 @@ class StoredModel:
     config: dict[str, Any]
     registered_at: float
     last_prediction_at: float | None = None
+    updated_at: float = 0.0
+    """When it was registered last: each start of an application does so."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +87,26 @@ class ActiveAlert:
     alert_id: str
     message: str
     data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LatestMetric:
+    """The last value that somebody gave to a metric of a model version, and when, in seconds since the epoch."""
+
+    model_id: str
+    model_version: str
+    metric: str
+    at: float
+    value: float
+
+
+@dataclass(frozen=True)
+class QueuedDelivery:
+    """An alert dict that waits for, or was claimed by, an application that serves a channel."""
+
+    delivery_id: int
+    channel: str
+    alert: dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,9 @@ from modelwatch.store import chunks, files
 from modelwatch.store.alerts import AlertStore
 from modelwatch.store.cells import pack_counts, pack_floats
 from modelwatch.store.database import Database
+from modelwatch.store.deliveries import DeliveryStore
 from modelwatch.store.leases import LeaseStore
+from modelwatch.store.live import LiveStore
 from modelwatch.store.registry import ModelStore
 from modelwatch.store.results import ResultStore
 from modelwatch.store.retention import delete_before
@@ -52,9 +54,14 @@ _INSERT_ACTUALS = 'INSERT INTO actual_chunks (model_id, first_at, last_at, "rows
 _INSERT_METRICS = """
     INSERT INTO metric_points (model_id, model_version, metric, "timestamp", value, metadata)
     VALUES (?, ?, ?, ?, ?, ?)"""
+_INSERT_LATEST = """
+    INSERT INTO latest_metrics (model_id, model_version, metric, "timestamp", value) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (model_id, model_version, metric) DO UPDATE SET
+        "timestamp" = excluded."timestamp", value = excluded.value
+    WHERE excluded."timestamp" >= latest_metrics.timestamp"""
 
 
-class StoreWriter(ModelStore, LeaseStore, ResultStore, AlertStore):
+class StoreWriter(ModelStore, LeaseStore, ResultStore, AlertStore, LiveStore, DeliveryStore):
     """The embedded store of one folder: a recorder's sink, and the memory of checks, alerts and leases.
 
     Safe to use from several threads, from several processes, and after a fork. A damaged database is set aside,
@@ -118,6 +125,7 @@ class StoreWriter(ModelStore, LeaseStore, ResultStore, AlertStore):
             connection.executemany(_INSERT_ROWS, rows)
             connection.executemany(_INSERT_ACTUALS, actuals)
             connection.executemany(_INSERT_METRICS, metrics)
+            connection.executemany(_INSERT_LATEST, [row[:5] for row in metrics])
 
         self._database.run(write)
 
