@@ -10,6 +10,7 @@ from types import NoneType
 from typing import Any
 
 import numpy as np
+from numpy.ma import MaskedArray
 from numpy.typing import NDArray
 
 from modelwatch.profile.values import read_category, read_number
@@ -53,7 +54,7 @@ def _coerce(column: Any, n: int) -> NDArray[Any] | list[Any] | None:  # noqa: AN
             return list(column.to_pylist())
         if hasattr(column, "to_numpy"):
             column = column.to_numpy()
-    if isinstance(column, np.ma.MaskedArray):
+    if isinstance(column, MaskedArray):
         column = column.tolist()  # None where masked
     if isinstance(column, np.ndarray):
         if column.ndim == 1:

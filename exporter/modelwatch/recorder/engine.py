@@ -22,6 +22,8 @@ from modelwatch.recorder.worker import Worker
 logger = logging.getLogger("modelwatch")
 
 EXIT_SECONDS = 2.0
+FORK_SECONDS = 1.0
+"""How long a fork waits at most for the background thread."""
 
 
 class RecorderClosedError(Exception):
@@ -79,6 +81,10 @@ class Engine:
         self._wake = threading.Event()
         self._state_lock = threading.Lock()
         self._work_lock = threading.Lock()
+        # Held while counting and at the slot, which a fork waits for; not while the sink works, which may have to wait
+        # for the fork itself.
+        self._quiet_lock = threading.RLock()
+        self._forking: set[int] = set()
         # Queue length from which a call takes the slow way: at once until the thread runs, then when it should wake.
         self.attention = -1 if self._threaded or self.closed else self.max_queue
 
@@ -144,9 +150,12 @@ class Engine:
             barriers: list[Barrier] = []
             ok = False
             try:
-                barriers = self.worker.drain(self.queue, self._entries())
-                if flush or barriers:
-                    ok = self.worker.flush()
+                with self._quiet_lock:
+                    barriers = self.worker.drain(self.queue, self._entries())
+                    flush = flush or bool(barriers)
+                    in_slot = flush and self.worker.write_slot()
+                if flush:
+                    ok = self.worker.commit() and in_slot
             except Exception:  # the recorder boundary: a fault of ours must not end the thread
                 logger.exception("modelwatch: the recorder's background work failed")
             for barrier in barriers:
@@ -183,7 +192,22 @@ class Engine:
             self.worker.release()
             self._work_lock.release()
 
-    def after_fork(self) -> None:
+    def before_fork(self) -> None:
+        """
+        Wait until the background thread neither counts nor is at the slot.
+
+        Its open files and their locks would go on in the child, where nobody gives them up: a folder's lock, for one.
+        """
+        if self._quiet_lock.acquire(timeout=FORK_SECONDS):
+            self._forking.add(threading.get_ident())
+
+    def after_fork_in_parent(self) -> None:
+        """Let the background thread go on."""
+        if threading.get_ident() in self._forking:
+            self._forking.discard(threading.get_ident())
+            self._quiet_lock.release()
+
+    def after_fork_in_child(self) -> None:
         """Begin anew in the child: the parent keeps its slot, its queue and its thread."""
         self.worker.release()
         for entry in self._entries():
@@ -195,9 +219,19 @@ class Engine:
 _live: WeakSet[Engine] = WeakSet()
 
 
-def _begin_anew_after_fork() -> None:
+def _before_fork() -> None:
     for engine in list(_live):
-        engine.after_fork()
+        engine.before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    for engine in list(_live):
+        engine.after_fork_in_parent()
+
+
+def _after_fork_in_child() -> None:
+    for engine in list(_live):
+        engine.after_fork_in_child()
 
 
 def _close_at_exit() -> None:
@@ -206,5 +240,5 @@ def _close_at_exit() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 atexit.register(_close_at_exit)

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+import modelwatch.profile.serial  # noqa: F401 - as no thread may import anything while another one forks
 from modelwatch.exceptions import ModelwatchError, UnknownModelError, did_you_mean
+from modelwatch.profile import ReferenceProfile
 from modelwatch.recorder.blocks import SlotTotals
 from modelwatch.recorder.engine import Engine, RecorderClosedError
 from modelwatch.recorder.ids import remember, sampled
@@ -19,7 +21,6 @@ from modelwatch.recorder.text import id_text, label_text
 from modelwatch.recorder.worker import NO_MODEL
 
 if TYPE_CHECKING:
-    from modelwatch.profile import ReferenceProfile
     from modelwatch.records import CellLayout
 
 logger = logging.getLogger("modelwatch")
@@ -331,8 +332,6 @@ class Recorder:
 
 
 def _load_layout(path: Path) -> CellLayout | None:
-    from modelwatch.profile import ReferenceProfile
-
     try:
         return ReferenceProfile.load(path).layout
     except (ModelwatchError, OSError) as error:

@@ -180,6 +180,8 @@ class SlotDirectory:
                     time.sleep(0.005)
             yield
         finally:
+            # Closing alone would not free it if the process was forked meanwhile: the child has the file open as well.
+            fcntl.flock(fd, fcntl.LOCK_UN)
             os.close(fd)
 
     # --- reading -----------------------------------------------------------------------------------------------

@@ -98,12 +98,8 @@ class Worker:
 
     # --- flushing ----------------------------------------------------------------------------------------------
 
-    def flush(self) -> bool:
-        """Put all that was drained into slot and sink; whether both have everything now."""
-        in_slot = self._write_slot()
-        return self._commit() and in_slot
-
-    def _write_slot(self) -> bool:
+    def write_slot(self) -> bool:
+        """Put the counters into the slot; whether it has them all now."""
         if not self._aggregator.dirty:
             return True
         try:
@@ -135,7 +131,8 @@ class Worker:
         found.count_on(self._aggregator.totals)
         self._aggregator.totals = found
 
-    def _commit(self) -> bool:
+    def commit(self) -> bool:
+        """Hand the rest of what was drained to the sink; whether it has everything now."""
         now = self._clock()
         self._pending.add(self._aggregator.take(self.name))
         ok = True
