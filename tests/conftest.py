@@ -40,7 +40,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MODELWATCH_STORAGE", str(tmp_path / "default-storage"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def wait_until() -> Callable[[Callable[[], object], float], None]:
     """Wait for a condition with a deadline; the condition is asked again as soon as an event or 20 ms pass."""
     import threading

@@ -12,6 +12,7 @@ from modelwatch_grafana.words import NO_REFERENCE, SEVERITIES, SEVERITY_STEPS
 __all__ = ["drift", "input_quality", "predictions_against_reference", "reference_against_current"]
 
 MAX_TABLE_ROWS = 15
+NOTHING_SCORED = "nothing scored in this window: see the state of the checks"
 CHOSEN_TYPE = '=~"$drift_type"'
 CHOSEN_WINDOW = '="$window"'
 CHOSEN_PROFILE = '="$profile"'
@@ -41,7 +42,7 @@ def _drift_scores() -> Panel:
             ),
         ],
         unit="none",
-        no_value="nothing scored in this window: see the state of the checks",
+        no_value=NOTHING_SCORED,
         height=10,
         legend_values=True,
     )
@@ -76,7 +77,7 @@ def _top_features(uid: str) -> Panel:
         by=c.FEATURE,
         sort="Score",
         limit=MAX_TABLE_ROWS,
-        no_value="–",
+        no_value=NOTHING_SCORED,
         by_properties=[{"id": "links", "value": [_choose_feature(uid)]}],
     )
 

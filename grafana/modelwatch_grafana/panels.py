@@ -9,6 +9,7 @@ from modelwatch_grafana.elements import Column, Json, Panel, Query, Step
 
 __all__ = ["bar_chart", "heatmap", "stat", "state_timeline", "table", "timeseries"]
 
+EMPTY_CELL = "–"
 DASHED_RED = (
     {"id": "color", "value": {"mode": "fixed", "fixedColor": "red"}},
     {"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [8, 8]}},
@@ -203,6 +204,7 @@ def bar_chart(
             "stacking": "none",
             "tooltip": {"mode": "multi", "sort": "none"},
             "xField": axis,
+            "xTickLabelMaxLength": 14,
             "xTickLabelRotation": -45,
             "xTickLabelSpacing": 100,
         },
@@ -245,7 +247,11 @@ def table(
     overrides += [
         {
             "matcher": {"id": "byName", "options": column.name},
-            "properties": [{"id": "unit", "value": column.unit}, *column.properties],
+            "properties": [
+                {"id": "unit", "value": column.unit},
+                {"id": "noValue", "value": EMPTY_CELL},
+                *column.properties,
+            ],
         }
         for column in columns
     ]
