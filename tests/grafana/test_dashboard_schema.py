@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
-if sys.version_info < (3, 11):
-    pytest.skip("grafana-foundation-sdk needs Python 3.11", allow_module_level=True)
-
 Json = dict[str, Any]
+
+pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="grafana-foundation-sdk needs Python 3.11")
 
 
 def there_and_back(dashboard: Json) -> Json:
