@@ -98,7 +98,8 @@ _FRAGMENTS: Mapping[str, str] = MappingProxyType(
 {{ if not $firing }}RESOLVED{{ else }}{{ or $lead.Labels.severity "alert" | toUpper <<escape>> }}{{ end }}
 """,
         "headline": r"""
-{{ with $lead }}{{ or .Labels.model_id "modelwatch" <<escape>> }}{{ ": " }}
+{{ with $lead }}{{ with .Labels.model_id }}{{ . <<escape>> }}{{ ": " }}
+{{ else }}{{ if match "^Modelwatch" .Labels.alertname }}{{ "modelwatch: " }}{{ end }}{{ end }}
 {{ <<summary>> | reReplaceAll `^(.{<<max>>}).+$` "${1}…" <<escape>> }}{{ end }}
 {{ if gt (len $count) 1 }}{{ print ", +" (len (slice $count 1)) " more" }}{{ end }}
 {{ " since " }}{{ template "modelwatch.time" $lead.StartsAt }}
