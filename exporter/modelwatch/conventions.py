@@ -232,7 +232,7 @@ DRIFT_LAST_SUCCESS = _metric(
     "drift_last_success_timestamp_seconds", "gauge", "When a drift check last succeeded.", *MODEL_LABELS
 )
 DRIFT_CHECK_INTERVAL = _metric(
-    "drift_check_interval_seconds", "gauge", "How often a drift check is due.", *MODEL_LABELS
+    "drift_check_interval_seconds", "gauge", "Longest time between two drift checks that are due.", *MODEL_LABELS
 )
 LAST_SCRAPE = _metric("last_scrape_timestamp_seconds", "gauge", "When this endpoint was last read; 0 for never.")
 NOTIFICATIONS = _metric("notifications_total", "counter", "Notifications that were delivered.", "channel")
@@ -242,7 +242,7 @@ NOTIFICATION_FAILURES = _metric(
 PERFORMANCE_SEVERITY = _metric(
     "performance_severity",
     "gauge",
-    "0 none … 4 critical: what the last value of a performance metric is worth, by its threshold." + _CACHED,
+    "0 none … 4 critical: what the last value of a performance metric is worth, by its threshold.",
     *MODEL_LABELS,
     "metric",
     SEGMENT,
@@ -283,19 +283,21 @@ STORE_SIZE = _metric("store_size_bytes", "gauge", "Size of the storage on disk."
 RECORDING_METRICS: tuple[Metric, ...] = (
     PREDICTIONS, PREDICTION_ERRORS, PREDICTION_LATENCY, SAMPLED_PREDICTIONS, PREDICTION_VALUE, PREDICTION_CLASS,
     FEATURE_VALUE, FEATURE_OUT_OF_RANGE, FEATURE_CATEGORY, FEATURE_MISSING, FEATURE_INVALID, METRIC_VALUE,
-    DROPPED_RECORDS, RECORDER_ERRORS, BUFFERED_RECORDS, SHARED_COUNTERS, MODEL_INFO, BUILD_INFO, STORAGE_INFO,
+    LAST_PREDICTION, DROPPED_RECORDS, RECORDER_ERRORS, BUFFERED_RECORDS, SHARED_COUNTERS, MODEL_INFO, BUILD_INFO,
+    STORAGE_INFO,
 )  # fmt: skip
+CHECK_METRICS: tuple[Metric, ...] = (
+    PERFORMANCE_SEVERITY, PERFORMANCE_THRESHOLD, THRESHOLD_SEVERITY, LATENCY_QUANTILE, SILENCE_LIMIT,
+)  # fmt: skip
+"""What rules compare recordings with; exposed beside the results of checks."""
 RESULT_METRICS: tuple[Metric, ...] = (
     FEATURE_REFERENCE, PREDICTION_REFERENCE, FEATURE_REFERENCE_CATEGORY, DRIFT_SCORE, DRIFT_THRESHOLD, DRIFT_SEVERITY,
     DRIFT_STATE, FEATURE_SHIFT_SD, FEATURE_MISSING_RATIO, FEATURE_NOVEL_RATIO, DRIFT_ATTRIBUTION, DRIFT_CALIBRATED,
     DRIFTED_FEATURES, SCORED_FEATURES, WINDOW_ROWS, DRIFT_CHECKS, DRIFT_CHECK_FAILURES, DRIFT_CHECK_DURATION,
     DRIFT_LAST_SUCCESS, DRIFT_CHECK_INTERVAL, LAST_SCRAPE, NOTIFICATIONS, NOTIFICATION_FAILURES, STORE_SIZE,
+    *CHECK_METRICS,
 )  # fmt: skip
 
-CHECK_METRICS: tuple[Metric, ...] = (
-    PERFORMANCE_SEVERITY, PERFORMANCE_THRESHOLD, THRESHOLD_SEVERITY, LATENCY_QUANTILE, SILENCE_LIMIT,
-)  # fmt: skip
-"""What rules compare recordings with; exposed beside the results of checks."""
 SIDECAR_METRICS: tuple[Metric, ...] = (CONFIG_RELOAD_OK, CONFIG_RELOAD_TIME)
 
 # Alert names (contract 2.3) that exist so far.

@@ -20,6 +20,7 @@ class HeldStore:
     def __init__(self, *results: Any, profiles: dict[str, str] | None = None) -> None:
         self.results = list(results)
         self.profiles = profiles or {}
+        self.metrics: list[Any] = []
         self.fail = False
 
     def latest_results(self) -> list[Any]:
@@ -32,6 +33,12 @@ class HeldStore:
 
     def load_profile(self, profile_id: str) -> str | None:
         return self.profiles.get(profile_id)
+
+    def latest_metrics(self) -> list[Any]:
+        return self.metrics
+
+    def silence_limits(self) -> dict[str, float]:
+        return {"m": 900.0}
 
     def size_bytes(self) -> int:
         return 4096
@@ -48,7 +55,7 @@ def a_shift(feature: str, share: float, **also: Any) -> dict[str, Any]:
 
 def checked(**result: Any) -> Any:
     fields = {
-        "model_id": "m", "model_version": "1", "last_success_at": 90.0, "checks": 5, "failures": 1, "duration": 0.25,
+        "model_id": "m", "model_version": "1", "checked_at": 90.0, "last_success_at": 90.0, "checks": 5, "failures": 1, "duration": 0.25,
         "interval": 1800.0, "result": result or None,
     }  # fmt: skip
     return SimpleNamespace(**fields)

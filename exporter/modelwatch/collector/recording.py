@@ -122,6 +122,8 @@ def _add_totals(out: Families, totals: SlotTotals) -> None:
             out.add(c.PREDICTIONS, labels, attempts)
             out.add(c.PREDICTION_ERRORS, labels, errors)
             out.add(c.SAMPLED_PREDICTIONS, labels, looked_at)
+            if block.touched > 0:
+                out.add(c.LAST_PREDICTION, labels, block.touched)
         elif family == "latency":
             bounds = [float(text) for text in block.layout.split(",")]
             out.add_histogram(c.PREDICTION_LATENCY, labels, bounds, block.ints, float(block.floats[0]))

@@ -11,6 +11,7 @@ import numpy as np
 
 from modelwatch import conventions as c
 from modelwatch.collector.families import Families
+from modelwatch.performance import bounds_of, threshold_severity, verdicts
 from modelwatch.policy import Severity
 from modelwatch.profile import ReferenceProfile
 from modelwatch.records import PREDICTION, FeatureCells
@@ -20,11 +21,15 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric as Family
 
+    from modelwatch.config import ModelMonitoringConfig
+
 logger = logging.getLogger("modelwatch")
 
 SEGMENT_ALL = ""
 MAX_ATTRIBUTED = 5
 MAX_PROFILES = 64
+SAME_CHECK_SECONDS = 1e-3
+"""Versions of a model are checked together, at one moment."""
 
 
 class CheckedModel(Protocol):
@@ -34,6 +39,8 @@ class CheckedModel(Protocol):
     def model_id(self) -> str: ...  # noqa: D102 - the name says it
     @property
     def model_version(self) -> str: ...  # noqa: D102
+    @property
+    def checked_at(self) -> float: ...  # noqa: D102
     @property
     def last_success_at(self) -> float | None: ...  # noqa: D102
     @property
@@ -48,6 +55,21 @@ class CheckedModel(Protocol):
     def result(self) -> dict[str, Any] | None: ...  # noqa: D102
 
 
+class MetricValue(Protocol):
+    """What is read of the last value that somebody gave to a metric."""
+
+    @property
+    def model_id(self) -> str: ...  # noqa: D102 - the name says it
+    @property
+    def model_version(self) -> str: ...  # noqa: D102
+    @property
+    def metric(self) -> str: ...  # noqa: D102
+    @property
+    def at(self) -> float: ...  # noqa: D102
+    @property
+    def value(self) -> float: ...  # noqa: D102
+
+
 class ResultsStore(Protocol):
     """What is read of the store."""
 
@@ -59,6 +81,12 @@ class ResultsStore(Protocol):
 
     def load_profile(self, profile_id: str) -> str | None:
         """Return a saved profile as JSON."""
+
+    def latest_metrics(self) -> Sequence[MetricValue]:
+        """Return the last value of each metric of each model version."""
+
+    def silence_limits(self) -> Mapping[str, float]:
+        """Return the silence that is still normal, in seconds, by model_id."""
 
     def size_bytes(self) -> int:
         """Return the size of the storage."""
@@ -74,11 +102,24 @@ class ResultsCollector:
         The store that the checks write to.
     clock
         Seconds since 1970.
+    models
+        Returns the configurations of the models that are in use, for the families that rules compare with.
+    stand_by
+        Whether somebody else exposes the results now, so that nothing is to be exposed here.
     """
 
-    def __init__(self, store: ResultsStore, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: ResultsStore,
+        clock: Callable[[], float] = time.time,
+        *,
+        models: Callable[[], Iterable[ModelMonitoringConfig]] = tuple,
+        stand_by: Callable[[], bool] = bool,
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._models = models
+        self._stand_by = stand_by
         self._last_scrape = 0.0
         self._complained = False
         self._profiles: dict[str, ReferenceProfile | None] = {}
@@ -88,9 +129,13 @@ class ResultsCollector:
         return []
 
     def collect(self) -> Iterable[Family]:
-        """Return all families; none if the store can't be read, which is logged once and shows by their absence."""
+        """
+        Return all families, or none while standing by.
+
+        None either if the store can't be read, which is logged once and shows by their absence.
+        """
         try:
-            families = self._families()
+            families = [] if self._stand_by() else self._families()
         except Exception:  # the recorder boundary: a scrape serves others too
             if not self._complained:
                 self._complained = True
@@ -107,13 +152,31 @@ class ResultsCollector:
         for channel, (delivered, given_up) in sorted(self._store.notification_counts().items()):
             out.add(c.NOTIFICATIONS, (channel,), delivered)
             out.add(c.NOTIFICATION_FAILURES, (channel,), given_up)
-        for checked in self._store.latest_results():
+        self._add_thresholds(out)
+        for checked in _in_use(self._store.latest_results()):
             labels = (checked.model_id, checked.model_version)
             _add_checks(out, labels, checked)
             if checked.result is not None:
                 _add_result(out, labels, checked.result)
                 self._add_reference(out, labels, str(checked.result.get("profile_id") or ""))
         return out.all()
+
+    def _add_thresholds(self, out: Families) -> None:
+        """Add what rules compare recordings and metrics with."""
+        for model_id, limit in self._store.silence_limits().items():
+            out.add(c.SILENCE_LIMIT, (model_id,), limit)
+        latest: dict[tuple[str, str], dict[str, tuple[float, float]]] = {}
+        for given in self._store.latest_metrics():
+            latest.setdefault((given.model_id, given.model_version), {})[given.metric] = (given.value, given.at)
+        for config in self._models():
+            labels = (config.model_id, config.model_version)
+            out.add(c.LATENCY_QUANTILE, labels, config.latency_quantile)
+            for metric, threshold in config.thresholds.items():
+                for bound, limit in bounds_of(threshold):
+                    out.add(c.PERFORMANCE_THRESHOLD, (*labels, metric, bound), limit)
+                    out.add(c.THRESHOLD_SEVERITY, (*labels, metric, bound), threshold_severity(threshold))
+            for verdict in verdicts(config, latest.get(labels, {})):
+                out.add(c.PERFORMANCE_SEVERITY, (*labels, verdict.metric, SEGMENT_ALL), verdict.severity)
 
     def _add_reference(self, out: Families, labels: tuple[str, str], profile_id: str) -> None:
         profile = self._profile(profile_id)
@@ -134,6 +197,19 @@ class ResultsCollector:
                 self._profiles.clear()
             self._profiles[profile_id] = ReferenceProfile.from_json(text)
         return self._profiles[profile_id]
+
+
+def _in_use(results: Iterable[CheckedModel]) -> list[CheckedModel]:
+    """
+    Return the results of versions that are still checked.
+
+    Once a version's last window is over, it is checked no more; its last result would stand, and go stale, for ever.
+    """
+    found = list(results)
+    newest: dict[str, float] = {}
+    for checked in found:
+        newest[checked.model_id] = max(checked.checked_at, newest.get(checked.model_id, 0.0))
+    return [checked for checked in found if checked.checked_at >= newest[checked.model_id] - SAME_CHECK_SECONDS]
 
 
 def _add_reference_member(

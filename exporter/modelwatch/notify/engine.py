@@ -48,6 +48,8 @@ class Condition:
         What it is about; with `alertname` they make the fingerprint.
     type : str
         A word for handlers: ``data_drift``, ``latency``.
+    subject : str
+        What of the model, where one name stands for several alerts: a metric's name. Part of the fingerprint.
     severity : Severity
     text : AlertText
     data : dict
@@ -64,6 +66,12 @@ class Condition:
     text: AlertText
     data: dict[str, Any] = field(default_factory=dict)
     since: float = 0.0
+    subject: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """The identity of the alert."""
+        return fingerprint_of(self.alertname, self.model_id, self.model_version, self.subject)
 
 
 @dataclass(frozen=True)
@@ -74,13 +82,14 @@ class _Told:
     at: float
 
 
-def fingerprint_of(alertname: str, model_id: str, model_version: str) -> str:
+def fingerprint_of(alertname: str, model_id: str, model_version: str, subject: str = "") -> str:
     """Return the identity of an alert: 16 hex digits.
 
     >>> fingerprint_of("MLModelDataDrift", "ad_score", "7") == fingerprint_of("MLModelDataDrift", "ad_score7", "")
     False
     """
-    return hashlib.sha256("\x00".join((alertname, model_id, model_version)).encode("utf-8", "replace")).hexdigest()[:16]
+    parts = (alertname, model_id, model_version, *([subject] if subject else []))
+    return hashlib.sha256("\x00".join(parts).encode("utf-8", "replace")).hexdigest()[:16]
 
 
 class AlertEngine:
@@ -99,6 +108,9 @@ class AlertEngine:
     hourly_cap : int
         Messages that a channel may get within an hour; the log and "resolved" are not counted. What is held back is
         sent later if it still holds then.
+    quiet : bool
+        Keep track of what is active and tell nobody: somebody else does. Whoever was told before that an alert fires
+        is still told that it is over.
     clock : callable
         Unix seconds; used for confirmations, while updates bring their own time.
     """
@@ -111,6 +123,7 @@ class AlertEngine:
         *,
         repeat_interval: float = 4 * _HOUR,
         hourly_cap: int = 20,
+        quiet: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
@@ -118,6 +131,7 @@ class AlertEngine:
         self._router = router
         self._repeat_interval = repeat_interval
         self._hourly_cap = hourly_cap
+        self._quiet = quiet
         self._clock = clock
         # Held over store access on purpose: reading and writing an active alert must be one step, as confirmations
         # arrive from the channels' threads. Nobody on a predict path waits for it.
@@ -135,9 +149,14 @@ class AlertEngine:
         """How many messages the hourly cap held back, by channel."""
         return dict(self._suppressed)
 
-    def active_since(self, alertname: str, model_id: str, model_version: str = "") -> float | None:
+    def configure(self, *, repeat_interval: float, hourly_cap: int, quiet: bool) -> None:
+        """Change the limits, and whether anybody is told at all; see the parameters of the class."""
+        with self._lock:
+            self._repeat_interval, self._hourly_cap, self._quiet = repeat_interval, hourly_cap, quiet
+
+    def active_since(self, alertname: str, model_id: str, model_version: str = "", subject: str = "") -> float | None:
         """Return since when an alert is active, in Unix seconds, or None."""
-        wanted = fingerprint_of(alertname, model_id, model_version)
+        wanted = fingerprint_of(alertname, model_id, model_version, subject)
         active = self._store.active_alerts(model_id)
         return next((alert.starts_at for alert in active if alert.fingerprint == wanted), None)
 
@@ -170,7 +189,7 @@ class AlertEngine:
         list of Alert
             What was sent, or tried to.
         """
-        current = {fingerprint_of(c.alertname, c.model_id, c.model_version): c for c in conditions}
+        current = {condition.fingerprint: condition for condition in conditions}
         sent: list[Alert] = []
         with self._lock:
             active = {alert.fingerprint: alert for alert in self._store.active_alerts(model_id)}
@@ -203,6 +222,8 @@ class AlertEngine:
         return alert
 
     def _due(self, state: ActiveAlert, now: float, *, new: bool) -> list[str]:
+        if self._quiet:
+            return []
         told = _told(state)
         targets = (LOG,) if state.severity <= Severity.INFO else self._router(state.severity, state.model_id)
         # A channel that nobody serves is tried, and reported as failed, once; it comes into play with its handler.

@@ -32,6 +32,7 @@ __all__ = [
     "error_rate_text",
     "latency_text",
     "no_predictions_text",
+    "performance_text",
     "plain_text",
     "resolved_text",
     "text_of",
@@ -143,6 +144,50 @@ def no_predictions_text(
         Fact("Usual", f"never silent for more than {duration(limit_seconds)}, from the gaps of the last 7 days"),
         Fact("Look first", "whether the serving process runs and is called; nothing else can be watched meanwhile"),
     ]
+    return render(draft)
+
+
+def performance_text(
+    facts: ModelFacts,
+    *,
+    severity: Severity,
+    metric: str,
+    value: float,
+    limit: float,
+    below: bool,
+    written: bool,
+    measured_at: float,
+    now: float,
+    timezone: str | None = None,
+    since: float | None = None,
+) -> AlertText:
+    """Say that a performance metric broke its floor or ceiling: ``auc 0.81 is below its floor 0.85``.
+
+    Parameters
+    ----------
+    metric : str
+        Its name.
+    value, limit : float
+        As given to ``update_model_metric``, and the bound.
+    below : bool
+        Whether the bound is a floor.
+    written : bool
+        False if the bound is a default that nobody wrote.
+    measured_at, now, since : float
+        Unix seconds; `since` defaults to now.
+    """
+    side, bound = ("below", "floor") if below else ("above", "ceiling")
+    what = f"{metric} {number(value)} is {side} its {bound} {number(limit)}"
+    draft = _draft(facts, severity, what, since, now, timezone)
+    share = f", {percent(abs(value - limit) / abs(limit))} of it" if limit else ""
+    draft.details = [
+        Fact("How bad", f"{number(abs(value - limit))} {side} the {bound}{share}"),
+        Fact("Measured", f"the value given to update_model_metric at {clock_time(measured_at, now, timezone)}"),
+    ]
+    if not written:
+        draft.details.append(Fact("Threshold", "a default that nobody wrote, so this is never more than a warning"))
+    where = "the data and labels that the value was computed on; then what changed last, model or input"
+    draft.details.append(Fact("Look first", where))
     return render(draft)
 
 

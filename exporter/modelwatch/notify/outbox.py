@@ -101,6 +101,14 @@ class Outbox:
                 ),
             }
 
+    def remove_handler(self, channel: str) -> None:
+        """Deliver to a channel no more; what waits there is tried once more in the background."""
+        with self._lock:
+            known = self._channels.get(channel)
+            self._channels = {name: kept for name, kept in self._channels.items() if name != channel}
+        if known is not None:
+            known.begin_close()
+
     def submit(self, alert: Mapping[str, Any], channels: Iterable[str], *, done: Done | None = None) -> dict[str, str]:
         """Queue an alert for channels and return at once.
 

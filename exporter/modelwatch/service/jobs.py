@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from modelwatch.conventions import ALERT_CHECK_FAILING, DRIFT_ALERTS
@@ -16,17 +16,21 @@ from modelwatch.notify.engine import AlertEngine, Condition
 from modelwatch.policy import Severity
 from modelwatch.profile import ReferenceProfile
 from modelwatch.records import CheckResult, FamilyResult
-from modelwatch.service import operational
+from modelwatch.service import metric_alerts, operational
 from modelwatch.service.facts import surroundings
+from modelwatch.service.operational import Situation
+from modelwatch.service.schedule import next_due
 from modelwatch.store import check_result_to_json
 
 if TYPE_CHECKING:
+    from modelwatch.config import ModelMonitoringConfig
     from modelwatch.service.models import ModelBook, RegisteredModel
-    from modelwatch.store import StoreWriter
+    from modelwatch.store import StoreWriter, TotalSeries
     from modelwatch.store.queries import StoreQueries
 
 logger = logging.getLogger("modelwatch")
 
+CHECKS_LEASE, SIDECAR_LEASE = "checks", "sidecar"
 CHECK_ALERTNAMES = (*DRIFT_ALERTS.values(), ALERT_CHECK_FAILING)
 FAILURES_BEFORE_ALERT = 3
 
@@ -48,7 +52,7 @@ class Jobs:
         self._store = store
         self._engine = engine
         self._open_queries = open_queries
-        self._timezone = timezone
+        self.timezone = timezone
         self._started_at = started_at
         self._queries: StoreQueries | None = None
         self._queries_pid = 0
@@ -64,15 +68,30 @@ class Jobs:
         """Take or renew the right to run the checks of this storage."""
         if not self._holder.startswith(f"{os.getpid()}-"):
             self._holder = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
-        return self._store.acquire_lease("checks", self._holder, ttl, now)
+        return self._store.acquire_lease(CHECKS_LEASE, self._holder, ttl, now)
 
     def release_lease(self) -> None:
         """Let another process run the checks at once."""
-        self._store.release_lease("checks", self._holder)
+        self._store.release_lease(CHECKS_LEASE, self._holder)
+
+    def sidecar_runs(self, now: float) -> bool:
+        """Return whether a sidecar has taken over the checks of this storage."""
+        return self._store.lease_holder(SIDECAR_LEASE, now) is not None
 
     def intervals(self) -> dict[str, float]:
         """Return how often each model is checked, in seconds, by model_id."""
         return {m.config.model_id: m.config.interval_seconds for m in self._book.all()}
+
+    def due_after(self, model_id: str, due: float, now: float) -> float:
+        """Return when a model's check is due after one that was due at `due`."""
+        return next_due(self._book.get(model_id).config, self.timezone, due, now)
+
+    def first_due(self, model_id: str, started_at: float, delay: float) -> float:
+        """Return when a model's first check is due: after `delay` seconds or its interval, or by its schedule."""
+        config = self._book.get(model_id).config
+        if config.cron is not None:
+            return next_due(config, self.timezone, started_at, started_at)
+        return started_at + min(delay, config.interval_seconds)
 
     # ── checks ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -103,7 +122,7 @@ class Jobs:
                 result.duration,
                 check_result_to_json(result),
                 state,
-                config.interval_seconds,
+                config.longest_interval_seconds,
             )
             results.append(result)
         return results
@@ -164,7 +183,7 @@ class Jobs:
             ),
             since=since,
             now=now,
-            timezone=self._timezone,
+            timezone=self.timezone,
             budget=config.drift.false_alarms_per_30d,
         )
         data: dict[str, Any] = {"model_id": config.model_id, "drift_type": family.drift_type, **family_report(family)}
@@ -182,16 +201,16 @@ class Jobs:
     def _count_failure(self, model: RegisteredModel, error: Exception, now: float) -> None:
         """Count a failed check; from the third in a row on it is an alert of its own."""
         config = model.config
-        state = next((s.state for s in self._store.latest_results() if s.model_id == config.model_id), {})
-        self._store.save_result(
-            config.model_id, config.model_version, now, False, 0.0, None, state, config.interval_seconds
-        )
+        for version, state in self._checked_last(config).items():
+            self._store.save_result(
+                config.model_id, version, now, False, 0.0, None, state, config.longest_interval_seconds
+            )
         failures = self._failures[config.model_id] = self._failures.get(config.model_id, 0) + 1
         if failures < FAILURES_BEFORE_ALERT:
             return
         text = messages.check_failing_text(
             messages.ModelFacts.of(config), severity=Severity.WARNING, failures=failures, error=str(error), now=now,
-            timezone=self._timezone,
+            timezone=self.timezone,
         )  # fmt: skip
         condition = Condition(
             alertname=ALERT_CHECK_FAILING,
@@ -205,24 +224,74 @@ class Jobs:
         )
         self._engine.update(config.model_id, [condition], now, alertnames=(ALERT_CHECK_FAILING,))
 
+    def _checked_last(self, config: ModelMonitoringConfig) -> dict[str, dict[str, Any]]:
+        """Return the versions that the check before was about, each with the state that it left."""
+        known = [r for r in self._store.latest_results() if r.model_id == config.model_id]
+        newest = max((r.checked_at for r in known), default=0.0)
+        return {r.model_version: r.state for r in known if r.checked_at == newest} or {config.model_version: {}}
+
     # ── operations ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def operational(self, now: float) -> None:
-        """Look at latency, errors and silence of every model."""
-        queries = self.queries()
+        """Look at latency, errors, silence and given metrics of every model; one that can't be read stops no other."""
+        active = self._store.active_versions(now - operational.LONG_WINDOW)
+        latest: dict[tuple[str, str], dict[str, tuple[float, float]]] = {}
+        for given in self._store.latest_metrics():
+            latest.setdefault((given.model_id, given.model_version), {})[given.metric] = (given.value, given.at)
+        limits: dict[str, float | None] = {}
+        faults: list[Exception] = []
+        for model_id in dict.fromkeys(m.config.model_id for m in self._book.all()):
+            try:
+                limits[model_id] = self._operations_of(model_id, active.get(model_id, []), latest, now)
+            except Exception as error:  # noqa: BLE001 - the background-job boundary: raised below, after the others
+                faults.append(error)
+        self._store.set_silence_limits(limits)
+        if faults:
+            raise faults[0]
+
+    def _operations_of(
+        self,
+        model_id: str,
+        active: list[str],
+        latest: Mapping[tuple[str, str], Mapping[str, tuple[float, float]]],
+        now: float,
+    ) -> float | None:
+        """Look at one model; return how long its silence is normal."""
+        config = self._book.get(model_id).config
+        series = self.queries().totals(model_id, now - operational.GAP_HISTORY, now)
+        limit = operational.silence_limit(series)
+        found = operational.silence_condition(self._situation(config, now), series, limit)
+        for version in active or [config.model_version]:
+            mine = self._book.get(model_id, version).config.model_copy(update={"model_version": version})
+            recent = series if len(active) < 2 else self._recent(model_id, version, now)
+            found += operational.traffic_conditions(self._situation(mine, now), recent)
         for model in self._book.all():
-            config = model.config
-            series = queries.totals(config.model_id, now - operational.GAP_HISTORY, now)
-            found = operational.conditions(
-                config,
-                series,
-                now,
-                self._timezone,
-                lambda name, config=config: self._engine.active_since(name, config.model_id, config.model_version),  # type: ignore[misc]
-            )
-            headlines = (condition.text.headline for condition in found)
-            self._operations[config.model_id] = tuple(h.removeprefix(f"{config.model_id}: ") for h in headlines)
-            self._engine.update(config.model_id, found, now, alertnames=operational.ALERTNAMES)
+            given = latest.get((model_id, model.config.model_version), {})
+            if model.config.model_id == model_id and given:
+                found += self._metric_conditions(model.config, given, now)
+        prefix = f"{model_id}: "
+        self._operations[model_id] = tuple(condition.text.headline.removeprefix(prefix) for condition in found)
+        self._engine.update(model_id, found, now, alertnames=(*operational.ALERTNAMES, *metric_alerts.ALERTNAMES))
+        return limit
+
+    def _recent(self, model_id: str, version: str, now: float) -> TotalSeries:
+        return self.queries().totals(model_id, now - operational.LONG_WINDOW, now, version)
+
+    def _situation(self, config: ModelMonitoringConfig, now: float) -> Situation:
+        return Situation(
+            config,
+            now,
+            self.timezone,
+            lambda name: self._engine.active_since(name, config.model_id, config.model_version),
+        )
+
+    def _metric_conditions(
+        self, config: ModelMonitoringConfig, given: Mapping[str, tuple[float, float]], now: float
+    ) -> list[Condition]:
+        def since_of(name: str, metric: str) -> float | None:
+            return self._engine.active_since(name, config.model_id, config.model_version, metric)
+
+        return metric_alerts.metric_conditions(config, given, now, self.timezone, since_of)
 
     # ── shared ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -236,7 +305,7 @@ class Jobs:
     def profile(self, profile_id: str) -> ReferenceProfile | None:
         """Return the profile whose id stands with the counts, so that counts and profile can't disagree."""
         if profile_id not in self._profiles:
-            text = self._store.load_profile(profile_id)
+            text = self._store.load_profile(profile_id) or self._put_back(profile_id)
             if text is None:
                 return None
             try:
@@ -245,6 +314,15 @@ class Jobs:
                 logger.warning("profile %s in the store can't be used: %s", profile_id[:8], error)
                 return None
         return self._profiles[profile_id]
+
+    def _put_back(self, profile_id: str) -> str | None:
+        """Save again a profile that a model of this process has and the store has lost; return it as JSON."""
+        held = self._book.profile(profile_id)
+        if held is None:
+            return None
+        text = held.to_json()
+        self._store.save_profile(profile_id, text)
+        return text
 
     def close(self) -> None:
         """Close the reading side of the store."""

@@ -1,4 +1,4 @@
-"""The background thread that runs scheduled checks where no sidecar does.
+"""The background thread that runs scheduled checks where no sidecar does, and else delivers what a sidecar queued.
 
 One process per storage does it, by a lease in the store; the others stand by and take over when it stops renewing.
 Nothing here runs on a predict path. A fault in one model's check is counted, logged once, and stops no other.
@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING
 from modelwatch.exceptions import MissingPackageError
 
 if TYPE_CHECKING:
+    from modelwatch.service.claims import Claims
     from modelwatch.service.jobs import Jobs
 
 logger = logging.getLogger("modelwatch")
 
-LEASE = "checks"
 LEASE_SECONDS = 30.0
 OPERATIONAL_INTERVAL = 60.0
+STAND_BY_SECONDS = 2.0
+"""How soon a process that leaves the checks to a sidecar looks again: for alerts to deliver, and whether it is gone."""
 START_DELAY = 60.0
 """Model servers have better things to do while they start."""
 
@@ -30,8 +32,9 @@ START_DELAY = 60.0
 class CheckLoop:
     """Runs what is due, under the store's lease; started lazily, and again in a forked child."""
 
-    def __init__(self, jobs: Jobs, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, jobs: Jobs, claims: Claims | None = None, *, clock: Callable[[], float] = time.time) -> None:
         self._jobs = jobs
+        self._claims = claims
         self._clock = clock
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -72,17 +75,17 @@ class CheckLoop:
 
     def tick(self, now: float) -> float:
         """Run what is due at `now`; return in how many seconds to look again."""
+        if self._sidecar_runs(now):
+            return self._stand_by(now)
         acquired: list[bool] = []
         self._guarded("lease", lambda: acquired.append(self._jobs.acquire_lease(now, LEASE_SECONDS)))
         self.owner = bool(acquired and acquired[0])
         if not self.owner:
             return LEASE_SECONDS / 3
         intervals = self._jobs.intervals()
-        for model_id, interval in intervals.items():
-            due = self._due.setdefault(model_id, self._started_at + min(START_DELAY, interval))
-            if now >= due:
-                self._guarded(f"check of {model_id!r}", lambda m=model_id: self._jobs.check(m, now))  # type: ignore[misc]
-                self._due[model_id] = max(due + interval, now + min(1.0, interval / 2))
+        for model_id in intervals:
+            self._guarded(f"check of {model_id!r}", lambda m=model_id: self._check_if_due(m, now))  # type: ignore[misc]
+        self._due = {model_id: due for model_id, due in self._due.items() if model_id in intervals}
         if self._operational_due is None:
             self._operational_due = self._started_at + min([START_DELAY, *intervals.values()])
         if now >= self._operational_due:
@@ -90,6 +93,29 @@ class CheckLoop:
             self._operational_due = now + OPERATIONAL_INTERVAL
         soonest = min([*self._due.values(), self._operational_due, now + LEASE_SECONDS / 3])
         return max(0.05, soonest - self._clock())
+
+    def _check_if_due(self, model_id: str, now: float) -> None:
+        if model_id not in self._due:
+            self._due[model_id] = self._jobs.first_due(model_id, self._started_at, START_DELAY)
+        due = self._due[model_id]
+        if now >= due:
+            self._due[model_id] = self._jobs.due_after(model_id, due, now)
+            self._jobs.check(model_id, now)
+
+    def _sidecar_runs(self, now: float) -> bool:
+        found: list[bool] = []
+        self._guarded("lease of the sidecar", lambda: found.append(self._jobs.sidecar_runs(now)))
+        return bool(found and found[0])
+
+    def _stand_by(self, now: float) -> float:
+        """Leave the checks to a sidecar, and deliver what it queued for handlers of this process."""
+        if self.owner:
+            self._guarded("lease", self._jobs.release_lease)
+            self.owner = False
+        claims = self._claims
+        if claims is not None:
+            self._guarded("alerts of the sidecar", lambda: claims.round(now))
+        return STAND_BY_SECONDS
 
     def _guarded(self, what: str, job: Callable[[], object]) -> None:
         """Run a job; count nothing here (jobs count their own failures), log each kind of fault once."""

@@ -12,10 +12,11 @@ from modelwatch.exceptions import ModelwatchError, UnknownModelError, did_you_me
 from modelwatch.profile import ReferenceProfile
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 logger = logging.getLogger("modelwatch")
 
+LoadedProfile = tuple[ReferenceProfile | None, tuple[str, ...]]
 _NOT_MERGED = {"model_id", "model_version"}
 
 
@@ -37,10 +38,24 @@ class RegisteredModel:
 
 
 class ModelBook:
-    """Registered models by (model_id, model_version); safe to use from many threads."""
+    """
+    Registered models by (model_id, model_version); safe to use from many threads.
 
-    def __init__(self, from_file: Mapping[tuple[str, str], ModelMonitoringConfig]) -> None:
+    Parameters
+    ----------
+    from_file
+        What the configuration file says.
+    load
+        Returns the profile of a configuration, and what has to be said about it.
+    """
+
+    def __init__(
+        self,
+        from_file: Mapping[tuple[str, str], ModelMonitoringConfig],
+        load: Callable[[ModelMonitoringConfig], LoadedProfile] | None = None,
+    ) -> None:
         self._from_file = dict(from_file)
+        self._load = load or load_profile
         self._models: dict[tuple[str, str], RegisteredModel] = {}
         self._lock = threading.Lock()
 
@@ -51,11 +66,31 @@ class ModelBook:
     def register(self, config: ModelMonitoringConfig, now: float) -> RegisteredModel:
         """Add or update a model; where file and code disagree the file wins, and a warning says so."""
         merged, warnings = self._merged(config)
-        profile, problem = load_profile(merged)
+        profile, problem = self._load(merged)
         model = RegisteredModel(merged, now, profile, (*merged.warnings, *warnings, *problem))
         with self._lock:
+            # To the end: the version registered last is the one that is meant when none is named.
+            self._models.pop((merged.model_id, merged.model_version), None)
             self._models[(merged.model_id, merged.model_version)] = model
         return model
+
+    def replace_file(self, from_file: Mapping[tuple[str, str], ModelMonitoringConfig]) -> None:
+        """Take over another configuration file; models have to be registered again to follow it."""
+        self._from_file = dict(from_file)
+
+    def retain(self, keys: Collection[tuple[str, str]]) -> None:
+        """Forget all models but these."""
+        with self._lock:
+            self._models = {key: model for key, model in self._models.items() if key in keys}
+
+    def _attached(self, model_id: str) -> ReferenceProfile | None:
+        with self._lock:
+            return next((m.profile for (known, _), m in self._models.items() if known == model_id and m.profile), None)
+
+    def profile(self, profile_id: str) -> ReferenceProfile | None:
+        """Return a profile by its id, if a model has it."""
+        with self._lock:
+            return next((m.profile for m in self._models.values() if m.profile and m.profile.id == profile_id), None)
 
     def attach_profile(self, model_id: str, profile: ReferenceProfile) -> None:
         """Give every version of a model that has no profile of its own this one."""
@@ -66,7 +101,7 @@ class ModelBook:
 
     def get(self, model_id: object, model_version: str | None = None) -> RegisteredModel:
         """
-        Return a model: that version, else any version of the id.
+        Return a model: that version, else the version of the id that was registered last.
 
         Raises
         ------
@@ -81,7 +116,7 @@ class ModelBook:
             hint = did_you_mean(str(model_id), known_ids)
             msg = f"no model {str(model_id)[:200]!r} is registered{hint}; registered: {listed}"
             raise UnknownModelError(msg)
-        return candidates[model_version] if model_version in candidates else next(iter(candidates.values()))
+        return candidates[model_version] if model_version in candidates else list(candidates.values())[-1]
 
     def all(self) -> list[RegisteredModel]:
         """Return every registered model, in order of registration."""
@@ -107,7 +142,7 @@ class ModelBook:
         return ModelMonitoringConfig.model_validate(merged), warnings
 
 
-def load_profile(config: ModelMonitoringConfig) -> tuple[ReferenceProfile | None, tuple[str, ...]]:
+def load_profile(config: ModelMonitoringConfig) -> LoadedProfile:
     """Return the model's reference profile, or None with the reason; a missing profile never stops the model."""
     if config.reference == "auto":
         return None, ("no reference profile: drift is not scored (learning one comes with a later release)",)

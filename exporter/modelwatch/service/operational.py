@@ -15,6 +15,7 @@ import numpy as np
 from modelwatch.conventions import ALERT_ERROR_RATE_HIGH, ALERT_LATENCY_HIGH, ALERT_NO_PREDICTIONS
 from modelwatch.notify import messages
 from modelwatch.notify.engine import Condition
+from modelwatch.performance import threshold_severity
 from modelwatch.policy import Severity
 
 if TYPE_CHECKING:
@@ -87,13 +88,6 @@ def silence_limit(series: TotalSeries) -> float | None:
     return max(SILENCE_AT_LEAST, GAP_FACTOR * float(gaps.max(initial=0.0)))
 
 
-def _severity(name: str | None, written: bool, default: Severity) -> Severity:
-    """Return what a broken threshold is worth: one that nobody wrote never goes above warning."""
-    if name is not None:
-        return Severity[name.upper()]
-    return default if written else min(default, Severity.WARNING)
-
-
 @dataclass(frozen=True)
 class Situation:
     """One model at one moment: what every condition is judged by."""
@@ -102,6 +96,7 @@ class Situation:
     now: float
     timezone: str | None
     since_of: Callable[[str], float | None]
+    """Returns since when an alert name fires already, or None."""
 
     @property
     def facts(self) -> messages.ModelFacts:
@@ -113,33 +108,37 @@ class Situation:
         return self.since_of(alertname) or self.now
 
 
-def conditions(
-    config: ModelMonitoringConfig,
-    series: TotalSeries,
-    now: float,
-    timezone: str | None = None,
-    since_of: Callable[[str], float | None] = lambda _: None,
-) -> list[Condition]:
+def traffic_conditions(situation: Situation, series: TotalSeries) -> list[Condition]:
     """
-    Return the operational conditions that hold now.
+    Return what is wrong with latency and errors of one version.
 
     Parameters
     ----------
-    config
-        The model.
+    situation
+        The version, and when.
     series
-        Its totals of the last 7 days, ascending.
-    now
-        Seconds since 1970.
-    timezone
-        Name of the time zone in which texts give times; None for the machine's.
-    since_of
-        Returns since when an alert name fires already, or None.
+        Its totals of at least the last hour, ascending.
     """
-    situation = Situation(config, now, timezone, since_of)
-    totals = window_totals(series, now)
-    found = [_latency(situation, totals), _errors(situation, totals), _silence(situation, series)]
+    totals = window_totals(series, situation.now)
+    found = [_latency(situation, totals), _errors(situation, totals)]
     return [condition for condition in found if condition is not None]
+
+
+def silence_condition(situation: Situation, series: TotalSeries, limit: float | None) -> list[Condition]:
+    """
+    Return the condition that a model is silent for longer than `limit` seconds, if it is.
+
+    Parameters
+    ----------
+    situation
+        The model, and when.
+    series
+        The totals of all its versions.
+    limit
+        What :func:`silence_limit` returned.
+    """
+    found = _silence(situation, series, limit)
+    return [] if found is None else [found]
 
 
 def _latency(it: Situation, totals: WindowTotals) -> Condition | None:
@@ -151,7 +150,7 @@ def _latency(it: Situation, totals: WindowTotals) -> Condition | None:
     value = totals.quantile(config.latency_quantile)
     if value is None or totals.share_above(limit) <= 1.0 - config.latency_quantile:
         return None
-    severity = _severity(threshold.severity, threshold.written, Severity.ERROR)
+    severity = threshold_severity(threshold)
     text = messages.latency_text(
         it.facts,
         severity=severity,
@@ -178,7 +177,7 @@ def _errors(it: Situation, totals: WindowTotals) -> Condition | None:
     rate = totals.errors / totals.attempts
     if rate <= threshold.max:
         return None
-    severity = _severity(threshold.severity, threshold.written, Severity.ERROR)
+    severity = threshold_severity(threshold)
     text = messages.error_rate_text(
         it.facts,
         severity=severity,
@@ -195,9 +194,8 @@ def _errors(it: Situation, totals: WindowTotals) -> Condition | None:
     return _condition(ALERT_ERROR_RATE_HIGH, "error_rate", config, severity, text, data | _traffic(totals), it.now)
 
 
-def _silence(it: Situation, series: TotalSeries) -> Condition | None:
+def _silence(it: Situation, series: TotalSeries, limit: float | None) -> Condition | None:
     config, now = it.config, it.now
-    limit = silence_limit(series)
     if limit is None:
         return None
     last = float(np.asarray(series.last_at).max())

@@ -106,6 +106,17 @@ class DeliveryStore:
 
         return self._database.run(write)
 
+    def release_delivery(self, delivery_id: int, holder: str) -> bool:
+        """Give a claimed alert back, for another worker to deliver; False if the claim was lost meanwhile."""
+
+        def write(connection: sqlite3.Connection) -> bool:
+            query = (
+                "UPDATE deliveries SET claimed_by = NULL, claimed_at = NULL WHERE delivery_id = ? AND claimed_by = ?"
+            )
+            return connection.execute(query, (delivery_id, holder)).rowcount > 0
+
+        return self._database.run(write)
+
     def expire_deliveries(self, before: float) -> list[str]:
         """Drop what nobody delivered, queued before a moment; return its channels, one entry per alert."""
 

@@ -31,6 +31,21 @@ class LiveStore:
 
         return self._database.run(read, write=False)
 
+    def active_versions(self, since: float) -> dict[str, list[str]]:
+        """Return by model_id the versions that predicted since a moment, in seconds since the epoch."""
+
+        def read(connection: sqlite3.Connection) -> dict[str, list[str]]:
+            query = (
+                "SELECT model_id, model_version FROM activity WHERE last_prediction_at >= ? "
+                "ORDER BY model_id, model_version"
+            )
+            found: dict[str, list[str]] = {}
+            for model_id, version in connection.execute(query, (since,)):
+                found.setdefault(model_id, []).append(version)
+            return found
+
+        return self._database.run(read, write=False)
+
     def set_silence_limits(self, limits: Mapping[str, float | None]) -> None:
         """Keep after how many seconds without a prediction silence of a model is news; None where that is unknown."""
         known = [(model_id, limit) for model_id, limit in limits.items() if limit is not None]

@@ -1,0 +1,102 @@
+"""Which channels an alert goes to, and who delivers there: receivers of the configuration, handlers of the program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from modelwatch.config import (
+    ModelMonitoringConfig,
+    MonitoringConfig,
+    channels_without_receiver,
+    environment_receivers,
+    validate_name,
+)
+from modelwatch.notify.handlers import build_handlers
+from modelwatch.notify.outbox import Outbox
+from modelwatch.policy import Severity, channels_for
+from modelwatch.service.models import ModelBook
+
+LOG = "log"
+
+
+class AlertRoutes:
+    """
+    Channels, and the way from a severity of a model to them.
+
+    Parameters
+    ----------
+    config
+        Receivers and routing.
+    book
+        The models, with the channels they name.
+    outbox
+        Where handlers are put.
+    """
+
+    def __init__(self, config: MonitoringConfig, book: ModelBook, outbox: Outbox) -> None:
+        self._book = book
+        self._outbox = outbox
+        self._handlers: set[str] = set()
+        self.receivers: dict[str, Any] = {}
+        self.configure(config)
+
+    def configure(self, config: MonitoringConfig) -> None:
+        """
+        Take over receivers and routing of a configuration; handlers of the program stay.
+
+        Raises
+        ------
+        ConfigError
+            If a receiver of the environment is wrong; nothing has changed then.
+        """
+        receivers = {**environment_receivers(), **config.alerting.receivers}
+        handlers = build_handlers(receivers)
+        for name in {*self.receivers} - {*receivers, *self._handlers}:
+            self._outbox.remove_handler(name)
+        for name, handler in handlers.items():
+            if name not in self._handlers:
+                self._outbox.add_handler(name, handler)
+        self.alerting, self.receivers = config.alerting, receivers
+
+    @property
+    def channels(self) -> frozenset[str]:
+        """All channels that somebody delivers to."""
+        return frozenset({LOG, *self.receivers, *self._handlers})
+
+    @property
+    def handlers(self) -> frozenset[str]:
+        """The channels that the program delivers to by a handler of its own."""
+        return frozenset(self._handlers)
+
+    def add_handler(self, channel: str, handler: Callable[[dict[str, Any]], Any]) -> None:
+        """Send a channel's alerts to a callable."""
+        self._outbox.add_handler(validate_name(channel, "channel"), handler)
+        self._handlers.add(channel)
+
+    def remove_handler(self, channel: str) -> None:
+        """Deliver to a channel no more; its receiver, if the configuration has one, is not touched by this."""
+        self._handlers.discard(channel)
+        if channel not in self.receivers:
+            self._outbox.remove_handler(channel)
+
+    def route(self, severity: Severity, model_id: str | None) -> tuple[str, ...]:
+        """Return the channels that a severity of a model goes to."""
+        model_channels = None
+        if model_id is not None and model_id in self._book:
+            config = self._book.get(model_id).config
+            model_channels = config.alert_channels if config.channels_written else None
+        return channels_for(
+            severity,
+            model_channels,
+            {channel: self.receivers.get(channel) for channel in sorted(self.channels)},
+            self.alerting.severity_routing,
+            reachable=self.channels,
+        )
+
+    def warnings(self, config: ModelMonitoringConfig, elsewhere: Collection[str] = ()) -> list[str]:
+        """Return a sentence for each of a model's channels that reaches nobody, here or `elsewhere`."""
+        if not config.channels_written:
+            return []
+        silent = channels_without_receiver(config, self.alerting, {*self.channels, *elsewhere})
+        return [f"alert channel {c!r} reaches nobody: no handler or receiver of that name" for c in silent]
