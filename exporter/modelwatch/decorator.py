@@ -85,6 +85,7 @@ def wrap(
         if pick is not None
     }
     read_prediction = _result_reader(prediction)
+    ignored = _exception_types(ignore_errors)
     clock = time.perf_counter
 
     def record(
@@ -121,7 +122,7 @@ def wrap(
         try:
             result = function(*args, **kwargs)
         except BaseException as error:
-            outcome: Outcome = "ignored" if isinstance(error, ignore_errors) else "error"
+            outcome: Outcome = "ignored" if isinstance(error, ignored) else "error"
             record(who, args, kwargs, None, clock() - start, outcome)
             raise
         record(who, args, kwargs, result, clock() - start, "ok")
@@ -144,6 +145,19 @@ def _refuse_what_cannot_be_timed(function: object) -> None:
         if is_kind(function):
             msg = f"@monitor on {name}: {kind} is not available yet; decorate the plain function that it calls"
             raise NotAvailableError(msg)
+
+
+def _exception_types(given: object) -> tuple[type[BaseException], ...]:
+    """Return the exceptions to ignore, whatever they came in; checked now, as inside a call it would be too late."""
+    kinds = (given,) if isinstance(given, type) else given
+    if not isinstance(kinds, (tuple, list, set, frozenset)):
+        msg = f"@monitor(ignore_errors=…) takes exception classes, got {type(given).__name__}"
+        raise InputError(msg)
+    for kind in kinds:
+        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+            msg = f"@monitor(ignore_errors=…) takes exception classes, got {kind!r:.80}"
+            raise InputError(msg)
+    return tuple(kinds)
 
 
 class _Arguments:

@@ -10,11 +10,13 @@ import atexit
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from modelwatch.decorator import Pick, wrap
+from modelwatch.exceptions import InputError, RegistryTakenError
 
 if TYPE_CHECKING:
     from modelwatch.service import ProductionMonitoringService
@@ -24,7 +26,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 logger = logging.getLogger("modelwatch")
 
-MAX_TRIES = 3
+RETRY_SECONDS = 30.0
+"""How long a predict function that can't be recorded goes on before it is tried again."""
 
 
 class _Default:
@@ -33,52 +36,74 @@ class _Default:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._service: ProductionMonitoringService | None = None
-        self._failures = 0
+        self._retry_at = 0.0
+        self._said: set[str] = set()
         self.port: int | None = None
+        if hasattr(os, "register_at_fork"):
+            # Another thread may hold the lock at the moment of a fork; in the child nobody would ever release it.
+            os.register_at_fork(after_in_child=self._renew_lock)
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.RLock()
+
+    @property
+    def current(self) -> ProductionMonitoringService | None:
+        """The service, if there is one."""
+        return self._service
 
     def service(self) -> ProductionMonitoringService:
         """Return the default service; make it on first use."""
         with self._lock:
             if self._service is None:
-                from prometheus_client import REGISTRY
-
-                from modelwatch.config import find_config
-                from modelwatch.service import ProductionMonitoringService
-
-                self._service = ProductionMonitoringService(find_config(), registry=REGISTRY)
+                self._service = _make_service()
                 atexit.register(self.close)
             return self._service
 
     def caller(self, model_id: str, version: str | None, reference: str | Path | None) -> ModelCaller | None:
-        """Return who records a model's calls; None, said once, if the default service cannot be made."""
-        with self._lock:
-            if self._failures >= MAX_TRIES:
+        """Return who records a model's calls; None if that can't be known now, to be asked again a while later."""
+        try:
+            if self._service is None and time.monotonic() < self._retry_at:
                 return None
-            try:
-                service = self.service()
-                known = service.knows(model_id)
-                made = service.caller(model_id, version or os.environ.get("MODELWATCH_MODEL_VERSION"), reference)
-            except Exception as error:  # noqa: BLE001 - the recorder boundary: predict goes on unrecorded
-                self._failures += 1
-                logger.warning("%s is not recorded: %s", model_id, error)
-                return None
+            service = self.service()
+            known = service.knows(model_id)
+            made = service.caller(model_id, version or os.environ.get("MODELWATCH_MODEL_VERSION"), reference)
             self._announce(service, model_id, known=known)
-            return made
+        except Exception as error:  # noqa: BLE001 - the recorder boundary: predict goes on unrecorded
+            self._retry_at = time.monotonic() + RETRY_SECONDS
+            self._say_once(f"{model_id} is not recorded: {error}")
+            return None
+        return made
+
+    def _say_once(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            logger.warning("%s", text)
 
     def _announce(self, service: ProductionMonitoringService, model_id: str, *, known: bool) -> None:
-        status = next(m for m in service.get_service_status()["models"] if m["model_id"] == model_id)
-        where = f"http://127.0.0.1:{self.port}/metrics" if self.port else "the default prometheus_client registry"
-        logger.info(
-            "modelwatch records %s%s; storage %s; reference: %s; metrics: %s",
-            model_id, "" if known else " (registered by itself)", service.storage, status["reference"], where,
-        )  # fmt: skip
+        where = f"http://127.0.0.1:{self.port}/metrics" if self.port else "the prometheus_client registry"
+        by_itself = "" if known else " (registered by itself)"
+        text = "modelwatch records %s%s; storage %s; reference: %s; metrics: %s"
+        logger.info(text, model_id, by_itself, service.storage, service.reference_of(model_id), where)
 
     def close(self) -> None:
         """Flush and stop the default service; the next decorated call makes a new one."""
         with self._lock:
-            service, self._service, self._failures, self.port = self._service, None, 0, None
+            service, self._service, self._retry_at, self.port = self._service, None, 0.0, None
         if service is not None:
             service.close()
+
+
+def _make_service() -> ProductionMonitoringService:
+    from prometheus_client import REGISTRY
+
+    from modelwatch.config import find_config
+    from modelwatch.service import ProductionMonitoringService
+
+    try:
+        return ProductionMonitoringService(find_config(), registry=REGISTRY)
+    except RegistryTakenError as error:
+        logger.warning("%s; start_metrics_server() still serves what decorated functions record", error)
+        return ProductionMonitoringService(find_config())
 
 
 _default = _Default()
@@ -143,8 +168,13 @@ class Monitor:
         'predict'
         """
         from modelwatch.config import validate_name
+        from modelwatch.service.registration import check_version
 
+        if callable(model_id):
+            msg = 'write @monitor("your_model_id"), with the name of the model'
+            raise InputError(msg)
         validate_name(model_id, "model_id")
+        check_version(version)
         bound = _Binding(model_id, version, reference)
 
         def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -182,18 +212,24 @@ class Monitor:
 class _Binding:
     """One decorated function's link to the default service, made on its first call."""
 
-    __slots__ = ("_args", "_generation", "_made")
+    __slots__ = ("_args", "_generation", "_made", "_retry_at")
 
     def __init__(self, model_id: str, version: str | None, reference: str | Path | None) -> None:
         self._args = (model_id, version, reference)
         self._made: ModelCaller | None = None
         self._generation: ProductionMonitoringService | None = None
+        self._retry_at = 0.0
 
     def caller(self) -> ModelCaller | None:
-        """Return who records this function's calls."""
-        if self._made is None or self._generation is not _default._service:
-            self._made = _default.caller(*self._args)
-            self._generation = _default._service
+        """Return who records this function's calls; after a failure it is asked for again a while later only."""
+        if self._made is not None and self._generation is _default.current:
+            return self._made
+        now = time.monotonic()
+        if now < self._retry_at:
+            return None
+        self._made = _default.caller(*self._args)
+        self._generation = _default.current
+        self._retry_at = 0.0 if self._made is not None else now + RETRY_SECONDS
         return self._made
 
 

@@ -7,6 +7,7 @@
     │   └── NotAvailableError  the key is right, the feature comes with a later release
     ├── ProfileError           a reference profile cannot be built, read or trusted (also a ValueError)
     ├── InputError             data or arguments handed to a call are wrong (also a ValueError)
+    │   └── RegistryTakenError the registry exposes another service's metrics already
     ├── UnknownModelError      no model of that id is registered (also a LookupError)
     ├── StorageError           the storage folder or database cannot be used
     └── MissingPackageError    an optional package is needed and not installed (also an ImportError)
@@ -26,6 +27,7 @@ __all__ = [
     "ModelwatchError",
     "NotAvailableError",
     "ProfileError",
+    "RegistryTakenError",
     "StorageError",
     "UnknownModelError",
     "did_you_mean",
@@ -50,6 +52,10 @@ class ProfileError(ModelwatchError, ValueError):
 
 class InputError(ModelwatchError, ValueError):
     """Data or arguments handed to a call are wrong."""
+
+
+class RegistryTakenError(InputError):
+    """A prometheus_client registry exposes another service's metrics already; twice would be invalid."""
 
 
 class UnknownModelError(ModelwatchError, LookupError):

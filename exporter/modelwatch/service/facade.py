@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from modelwatch.config import ModelMonitoringConfig, MonitoringConfig, load_config
 from modelwatch.decorator import Pick, wrap
 from modelwatch.exceptions import InputError, ModelwatchError
-from modelwatch.policy import AlertLevel
+from modelwatch.service import actions
 from modelwatch.service.parts import Parts
 from modelwatch.service.status import service_status
 from modelwatch.service.times import iso, seconds_of
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
+    from modelwatch.policy import AlertLevel
     from modelwatch.profile import ReferenceProfile
     from modelwatch.service.call import ModelCaller
 
@@ -104,7 +105,8 @@ class ProductionMonitoringService:
         self._parts = Parts(loaded, storage_path, alert_handlers or {}, registry, clock, background=background)
         self.registry = self._parts.registry
         for model in loaded.models:
-            self.register_model(model)
+            self._parts.registrar.register(model)
+        self._parts.wake()
 
     # ── models ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -123,28 +125,33 @@ class ProductionMonitoringService:
         dict
             status, model_id, registered_at, config; warnings if there are any.
         """
-        model = self._parts.register(config, self._clock())
+        model = self._parts.registrar.register(config)
+        self._parts.wake()
         answer = {
             "status": "success",
             "model_id": model.config.model_id,
             "registered_at": iso(model.registered_at),
             "config": model.config.model_dump(mode="json", exclude={"defaulted": True, "drift": {"defaulted"}}),
         }
-        warnings = [*model.warnings, *self._parts.channel_warnings(model.config)]
+        warnings = [*model.warnings, *self._parts.routes.warnings(model.config)]
         return answer | ({"warnings": warnings} if warnings else {})
 
     def attach_profile(self, model_id: str, profile: ReferenceProfile) -> None:
         """Compare a registered model with a profile that is already in memory (the decorator's ``reference=``)."""
-        self._parts.attach_profile(model_id, profile)
+        self._parts.registrar.attach_profile(model_id, profile)
 
     @property
     def storage(self) -> Path:
         """The folder of the store."""
         return self._parts.folder
 
+    def reference_of(self, model_id: str) -> str:
+        """Return what a registered model is compared with, in words."""
+        return self._parts.book.get(model_id).reference_state
+
     def caller(self, model_id: str, version: str | None = None, reference: str | Path | None = None) -> ModelCaller:
         """Return who records the calls of one decorated function; a model that is not registered yet is."""
-        return self._parts.caller(model_id, version, reference)
+        return self._parts.registrar.caller(model_id, version, reference)
 
     def knows(self, model_id: str) -> bool:
         """Return whether a model of that id is registered."""
@@ -231,7 +238,7 @@ class ProductionMonitoringService:
         dict
             status, metric, value, timestamp; an error for a metric outside the model's ``performance_metrics``.
         """
-        return self._parts.update_metric(model_id, metric, value, metadata, self._clock())
+        return actions.update_metric(self._parts, model_id, metric, value, metadata, self._clock())
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until all that was recorded is visible and stored; False if that did not happen within `timeout` s."""
@@ -258,7 +265,7 @@ class ProductionMonitoringService:
         A model that is not registered yet is registered with latency, errors and traffic watched, and drift if
         `reference` names a profile.
         """
-        caller = self._parts.caller(model_id, version, reference)
+        caller = self._parts.registrar.caller(model_id, version, reference)
 
         def decorate(function: Callable[P, R]) -> Callable[P, R]:
             return wrap(
@@ -307,8 +314,8 @@ class ProductionMonitoringService:
         dict
             status, drift_detected, drift_types, severity, summary, details, top_features, performance.
         """
-        return self._parts.asked_drift(
-            model_id, current_data, current_predictions, current_targets, comprehensive, self._clock()
+        return actions.asked_drift(
+            self._parts, model_id, current_data, current_predictions, current_targets, comprehensive, self._clock()
         )
 
     @_answers
@@ -332,7 +339,7 @@ class ProductionMonitoringService:
         Parameters
         ----------
         severity
-            An :class:`AlertLevel` or its name.
+            An :class:`AlertLevel` or its name, in any case.
         message
             One sentence.
         data
@@ -345,23 +352,24 @@ class ProductionMonitoringService:
         dict
             status, alert_id, timestamp, level, type, message, data, channels.
         """
-        try:
-            level = AlertLevel(severity)
-        except ValueError as error:
-            allowed = ", ".join(AlertLevel)
-            msg = f"severity is one of {allowed}; got {severity!r}"
-            raise InputError(msg) from error
-        return self._parts.send_alert(level, message, dict(data or {}), alert_type, self._clock())
+        return actions.send_alert(self._parts, severity, message, data, alert_type, self._clock())
 
     @_answers
     def register_alert_handler(self, channel: str, handler: Callable[[dict[str, Any]], Any]) -> Result:
-        """Send alerts of a channel to your own callable, which gets the alert as a dict."""
+        """
+        Send alerts of a channel to your own callable, which gets the alert as a dict.
+
+        Returns
+        -------
+        dict
+            status, channel; warnings where ``alerting.mode`` leaves scheduled alerts to Prometheus.
+        """
         given: object = handler  # people pass addresses and URLs here, whatever the annotation says
         if not callable(given):
             msg = f"the handler of channel {channel!r} must be callable, got {type(given).__name__}"
             raise InputError(msg)
-        self._parts.add_handler(channel, handler)
-        return {"status": "success", "channel": channel}
+        warnings = self._parts.add_handler(channel, handler)
+        return {"status": "success", "channel": channel} | ({"warnings": warnings} if warnings else {})
 
     # ── exposition and life ──────────────────────────────────────────────────────────────────────────────────────
 

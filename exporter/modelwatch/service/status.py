@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from modelwatch.exceptions import StorageError
 from modelwatch.policy import Severity
 from modelwatch.service.times import iso
 
@@ -18,13 +20,11 @@ _RANK = (HEALTHY, DEGRADED, UNHEALTHY)
 
 
 def service_status(parts: Parts, started_at: float, now: float) -> dict[str, Any]:
-    """Return the answer of get_service_status (contract 1.1)."""
-    totals = _traffic(parts.recorder.snapshot())
-    results = {(r.model_id, r.model_version): r for r in parts.store.latest_results()} if parts.store else {}
-    alerts = parts.store.active_alerts() if parts.store else []
-    models = [_model_status(parts, model, totals, results, alerts) for model in parts.book.all()]
-    reasons = _service_reasons(parts)
-    worst = max([_rank(m["health"]) for m in models] + [1 if reasons else 0], default=0)
+    """Return the answer of get_service_status (contract 1.1); a store that can't be read is a reason, not an error."""
+    known = _Known.of(parts)
+    models = [_model_status(parts, model, known) for model in parts.book.all()]
+    reasons = _service_reasons(parts) + known.problems
+    worst = max([_rank(m["health"]) for m in models] + [1 if reasons else 0, 2 if known.problems else 0], default=0)
     return {
         "status": "success",
         "service_status": _RANK[worst],
@@ -33,30 +33,58 @@ def service_status(parts: Parts, started_at: float, now: float) -> dict[str, Any
         "models": models,
         "storage": {
             "path": str(parts.folder),
-            "usable": parts.store is not None,
-            "size_bytes": parts.store.size_bytes() if parts.store else 0,
+            "usable": parts.store is not None and not known.problems,
+            "size_bytes": known.size_bytes,
             "shared_counters": parts.recorder.shared,
         },
-        "checks": {"runs_here": bool(parts.loop and parts.loop.owner), "background": parts.loop is not None},
+        "checks": {
+            "runs_here": bool(parts.loop and parts.loop.owner),
+            "background": parts.loop is not None,
+            "sidecar": parts.sidecar_runs(),
+        },
         "alerts": {
             "active": [
-                {"model_id": a.model_id, "type": a.type, "level": a.severity.label, "message": a.message,
+                {"model_id": a.model_id, "type": a.type, "level": a.severity.label, "message": _headline(a),
                  "starts_at": iso(a.starts_at)}
-                for a in alerts
+                for a in known.alerts
             ],
-            "channels": sorted(parts.handler_channels),
+            "channels": sorted(parts.routes.channels),
         },
     }  # fmt: skip
 
 
-def _traffic(counters: SlotTotals) -> dict[str, tuple[int, int, float]]:
-    """Return attempts, errors and the time of the last prediction by model_id, over all versions and workers."""
-    found: dict[str, tuple[int, int, float]] = {}
-    for (family, *labels), block in counters.vectors.items():
-        if family == "totals":
-            attempts, errors, last = found.get(labels[0], (0, 0, 0.0))
-            found[labels[0]] = (attempts + int(block.ints[0]), errors + int(block.ints[1]), max(last, block.touched))
-    return found
+@dataclass(frozen=True)
+class _Known:
+    """What counters and store say just now."""
+
+    traffic: dict[tuple[str, str], tuple[int, int, float]]
+    results: list[StoredResult]
+    alerts: list[ActiveAlert]
+    size_bytes: int
+    problems: list[str]
+
+    @classmethod
+    def of(cls, parts: Parts) -> _Known:
+        traffic = _traffic(parts.recorder.snapshot())
+        if parts.store is None:
+            return cls(traffic, [], [], 0, [])
+        try:
+            return cls(traffic, parts.store.latest_results(), parts.store.active_alerts(), parts.store.size_bytes(), [])
+        except (StorageError, OSError) as error:
+            return cls(traffic, [], [], 0, [f"the store can't be read: {error}"])
+
+
+def _headline(alert: ActiveAlert) -> str:
+    return alert.message.partition("\n")[0]
+
+
+def _traffic(counters: SlotTotals) -> dict[tuple[str, str], tuple[int, int, float]]:
+    """Return attempts, errors and the time of the last prediction by model_id and version, over all workers."""
+    return {
+        (labels[0], labels[1]): (int(block.ints[0]), int(block.ints[1]), block.touched)
+        for (family, *labels), block in counters.vectors.items()
+        if family == "totals"
+    }
 
 
 def _rank(health: str) -> int:
@@ -67,42 +95,54 @@ def _service_reasons(parts: Parts) -> list[str]:
     reasons = []
     if parts.store is None:
         reasons.append(f"nothing is stored: {parts.storage_problem}")
+    elif parts.sink_problem:
+        reasons.append(f"recordings are kept in memory for now, the store refuses them: {parts.sink_problem}")
     if not parts.recorder.shared:
         reasons.append("this process counts alone: other workers' predictions are not in its metrics")
     return reasons
 
 
-def _model_status(
-    parts: Parts,
-    model: RegisteredModel,
-    totals: dict[str, tuple[int, int, float]],
-    results: dict[Any, StoredResult],
-    alerts: list[ActiveAlert],
-) -> dict[str, Any]:
+def _model_status(parts: Parts, model: RegisteredModel, known: _Known) -> dict[str, Any]:
     config = model.config
-    attempts, errors, last = totals.get(config.model_id, (0, 0, 0.0))
-    mine = [a for a in alerts if a.model_id == config.model_id]
+    versions = _versions_of(parts, model, known)
+    counted = [known.traffic[key] for key in versions if key in known.traffic]
+    last = max((touched for _, _, touched in counted), default=0.0)
+    mine = [a for a in known.alerts if (a.model_id, a.model_version) in versions]
     worst = max((a.severity for a in mine), default=Severity.NONE)
-    problems = [a.message for a in mine] + parts.channel_warnings(config)
+    problems = [_headline(a) for a in mine] + parts.routes.warnings(config)
+    if config.reference != "auto" and model.profile is None:
+        problems += [warning for warning in model.warnings if config.reference in warning or "reference" in warning]
     return {
         "model_id": config.model_id,
         "model_version": config.model_version,
         "health": UNHEALTHY if worst >= Severity.ERROR else DEGRADED if problems else HEALTHY,
         "reasons": problems,
-        "predictions": attempts,
-        "errors": errors,
+        "predictions": sum(attempts for attempts, _, _ in counted),
+        "errors": sum(errors for _, errors, _ in counted),
         "last_prediction_at": iso(last) if last > 0 else None,
         "reference": model.reference_state,
         "warnings": list(model.warnings),
-        **_drift_status(config.model_id, results),
+        **_drift_status([r for r in known.results if (r.model_id, r.model_version) in versions]),
     }
 
 
-def _drift_status(model_id: str, results: dict[Any, StoredResult]) -> dict[str, Any]:
-    mine = [r for (known, _), r in results.items() if known == model_id and r.result]
-    if not mine:
+def _versions_of(parts: Parts, model: RegisteredModel, known: _Known) -> set[tuple[str, str]]:
+    """Return what one row speaks for: its own version; the first of a model also for those that only calls named."""
+    config = model.config
+    registered = [m.config.model_version for m in parts.book.all() if m.config.model_id == config.model_id]
+    mine = {(config.model_id, config.model_version)}
+    if config.model_version != registered[0]:
+        return mine
+    seen = {*known.traffic, *((r.model_id, r.model_version) for r in known.results)}
+    seen |= {(a.model_id, a.model_version) for a in known.alerts}
+    return mine | {key for key in seen if key[0] == config.model_id and key[1] not in registered}
+
+
+def _drift_status(results: list[StoredResult]) -> dict[str, Any]:
+    checked = [r for r in results if r.result]
+    if not checked:
         return {"drift_severity": Severity.NONE.label, "drift_state": {}, "last_check_at": None}
-    latest = max(mine, key=lambda r: r.checked_at)
+    latest = max(checked, key=lambda r: r.checked_at)
     families = (latest.result or {})["families"]
     worst = max((int(f["severity"]) for f in families.values()), default=0)
     return {

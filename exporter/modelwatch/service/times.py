@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
+MILLISECONDS_FROM = 1e11
+"""A number from here on (the year 5138 in seconds) is milliseconds since 1970, as JavaScript and Java count."""
+
 
 def seconds_of(value: object) -> float | None:
-    """Return a time as seconds since 1970, or None for what is no time (recording must not raise)."""
+    """
+    Return a time as seconds since 1970, or None for what is no time; never raises.
+
+    >>> seconds_of(1_790_000_000_000) == seconds_of(1_790_000_000)
+    True
+    """
     try:
         seconds = value.timestamp() if isinstance(value, datetime) else float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError, OSError):
+    except Exception:  # noqa: BLE001 - the recorder boundary: a stranger's __float__ may raise anything
         return None
-    return seconds if 0.0 <= seconds < 1e11 else None
+    if MILLISECONDS_FROM <= seconds < 1000 * MILLISECONDS_FROM:
+        seconds /= 1000.0
+    return seconds if 0.0 <= seconds < MILLISECONDS_FROM else None
 
 
 def iso(seconds: float) -> str:

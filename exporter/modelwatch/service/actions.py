@@ -1,0 +1,142 @@
+"""What applications ask of a service by hand: set a metric, look at a batch, send an alert."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from modelwatch.exceptions import InputError, StorageError, did_you_mean
+from modelwatch.policy import AlertLevel, Severity
+from modelwatch.records import Alert
+from modelwatch.service.times import iso
+
+if TYPE_CHECKING:
+    from modelwatch.records import CheckResult
+    from modelwatch.service.models import RegisteredModel
+    from modelwatch.service.parts import Parts
+
+WAIT_SECONDS = 5.0
+
+
+def update_metric(
+    parts: Parts, model_id: str, metric: str, value: object, metadata: object, now: float
+) -> dict[str, Any]:
+    """
+    Store one value of a metric that the model is registered with.
+
+    Raises
+    ------
+    UnknownModelError
+        If the model is not registered.
+    InputError
+        If the metric is not the model's, or the value is no finite number.
+    """
+    config = parts.book.get(model_id).config
+    if parts.closed:
+        msg = "the service is closed"
+        raise InputError(msg)
+    if metric not in config.performance_metrics:
+        listed = ", ".join(config.performance_metrics) or "none"
+        hint = did_you_mean(str(metric), config.performance_metrics)
+        msg = f"{metric!r} is not among the performance_metrics of {model_id!r}{hint}; they are: {listed}"
+        raise InputError(msg)
+    if metadata is not None and not isinstance(metadata, Mapping):
+        msg = f"metadata must be a dict, got {type(metadata).__name__}"
+        raise InputError(msg)
+    number = _finite(metric, value)
+    parts.recorder.set_metric(model_id, metric, number, now, None if metadata is None else dict(metadata))
+    return {"status": "success", "metric": metric, "value": number, "timestamp": iso(now)}
+
+
+def _finite(metric: str, value: Any) -> float:  # noqa: ANN401 - whatever the caller has computed
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        msg = f"the value of {metric!r} must be a number, got {type(value).__name__}"
+        raise InputError(msg) from error
+    if not math.isfinite(number):
+        msg = f"the value of {metric!r} must be a finite number, got {number}"
+        raise InputError(msg)
+    return number
+
+
+def asked_drift(
+    parts: Parts, model_id: str, data: object, predictions: object, targets: object, comprehensive: bool, now: float
+) -> dict[str, Any]:
+    """Score a batch, or the model's recorded windows, and say it as the public API does (contract 1.1)."""
+    from modelwatch import checks
+
+    model = parts.book.get(model_id)
+    warnings = list(model.warnings)
+    if targets is not None:
+        warnings.append("current_targets were not used: concept drift is not scored in this release")
+    if data is None and predictions is None:
+        result = _windows_now(parts, model, now)
+    else:
+        result = checks.asked_check(model.config, model.profile, data, predictions if comprehensive else None, now)
+        # A renamed column must not read as "nothing drifts".
+        warnings += [f.reason for f in result.families.values() if "not in the data" in f.reason]
+    if not comprehensive:
+        result = checks.only(result, ("data",))
+    report = {"status": "success", "model_id": model_id, **checks.drift_report(result)}
+    return report | ({"warnings": warnings} if warnings else {})
+
+
+def _windows_now(parts: Parts, model: RegisteredModel, now: float) -> CheckResult:
+    if parts.jobs is None:
+        msg = f"nothing is stored ({parts.storage_problem}): pass current_data"
+        raise StorageError(msg)
+    parts.recorder.flush(WAIT_SECONDS)
+    return parts.jobs.look(model, now)
+
+
+def send_alert(
+    parts: Parts, severity: object, message: str, data: object, alert_type: str, now: float
+) -> dict[str, Any]:
+    """
+    Deliver one alert that somebody sent by hand, and store it.
+
+    Raises
+    ------
+    InputError
+        If the severity or the data are not usable.
+    """
+    level = _level(severity)
+    if data is not None and not isinstance(data, Mapping):
+        msg = f"data must be a dict, got {type(data).__name__}"
+        raise InputError(msg)
+    facts = dict(data or {})
+    model_id = facts.get("model_id")
+    alert = Alert(
+        alert_id=uuid.uuid4().hex,
+        timestamp=iso(now),
+        level=level.value,
+        type=str(alert_type),
+        message=str(message),
+        data=facts,
+        model_id=str(model_id) if model_id is not None else "",
+        status="firing",
+        fingerprint=uuid.uuid4().hex[:16],
+        starts_at=iso(now),
+    )
+    told = parts.routes.route(Severity[level.name], alert.model_id or None)
+    channels = parts.outbox.deliver_now(alert.as_dict(), told, WAIT_SECONDS)
+    shown = {key: getattr(alert, key) for key in ("alert_id", "timestamp", "level", "type", "message", "data")}
+    answer = {"status": "success", **shown, "channels": channels}
+    try:
+        if parts.store is not None:
+            parts.store.save_alert(alert, channels)
+    except StorageError as error:
+        # People have been told; an error result would make the caller tell them again.
+        answer["warnings"] = [f"the alert was sent, but is not in the history: {error}"]
+    return answer
+
+
+def _level(severity: object) -> AlertLevel:
+    try:
+        return AlertLevel(severity.lower() if isinstance(severity, str) else severity)
+    except ValueError as error:
+        msg = f"severity is one of {', '.join(AlertLevel)}; got {severity!r:.80}"
+        raise InputError(msg) from error

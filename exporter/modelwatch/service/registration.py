@@ -1,0 +1,148 @@
+"""Registering models everywhere: in the book, with the recorder, and in the store when the store can be reached."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelwatch.config import ModelMonitoringConfig, validate_name
+from modelwatch.exceptions import InputError, StorageError
+from modelwatch.recorder import RecordedModel, Recorder
+from modelwatch.service.call import ModelCaller
+from modelwatch.service.models import ModelBook, RegisteredModel
+
+if TYPE_CHECKING:
+    from modelwatch.profile import ReferenceProfile
+    from modelwatch.store import StoreWriter
+
+logger = logging.getLogger("modelwatch")
+
+
+class Registrar:
+    """Registers models of one service. What could not be saved at once is saved before the next flush."""
+
+    def __init__(
+        self, book: ModelBook, recorder: Recorder, store: StoreWriter | None, clock: Callable[[], float]
+    ) -> None:
+        self._book = book
+        self._recorder = recorder
+        self._store = store
+        self._clock = clock
+        self._waiting: dict[tuple[str, str], RegisteredModel] = {}
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        self._complained = False
+
+    def register(self, given: ModelMonitoringConfig | Mapping[str, Any], *, save_now: bool = True) -> RegisteredModel:
+        """
+        Register or update a model.
+
+        Parameters
+        ----------
+        given
+            The configuration, or its fields.
+        save_now
+            False on a predict path, where nothing waits for a database: the next flush saves it.
+        """
+        config = given if isinstance(given, ModelMonitoringConfig) else ModelMonitoringConfig.model_validate(given)
+        model = self._book.register(config, self._clock())
+        self._take(model)
+        if save_now:
+            self.save_waiting()
+        return model
+
+    def attach_profile(self, model_id: str, profile: ReferenceProfile) -> None:
+        """Compare a registered model with a profile that is already in memory."""
+        self._book.get(model_id)
+        self._book.attach_profile(model_id, profile)
+        for model in self._book.all():
+            if model.config.model_id == model_id:
+                self._take(model)
+        self.save_waiting()
+
+    def caller(self, model_id: str, version: str | None, reference: str | Path | None) -> ModelCaller:
+        """Return who records the calls of one decorated function; an unlisted model is registered."""
+        validate_name(model_id, "model_id")
+        check_version(version)
+        if model_id not in self._book or reference is not None:
+            self.register(self._fields(model_id, version, reference), save_now=False)
+        return ModelCaller(self._recorder, model_id, version)
+
+    def save_waiting(self) -> None:
+        """Save the registrations that the store does not have yet; they stay if it can't be reached."""
+        if self._store is None or not self._waiting:
+            return
+        if self._pid != os.getpid():
+            # A lock that another thread held at the fork would never be given back.
+            self._lock, self._pid = threading.Lock(), os.getpid()
+        with self._lock:
+            for key, model in list(self._waiting.items()):
+                if not self._save(self._store, model):
+                    return
+                if self._waiting.get(key) is model:
+                    del self._waiting[key]
+        self._complained = False
+
+    def _save(self, store: StoreWriter, model: RegisteredModel) -> bool:
+        config = model.config.model_dump(mode="json", exclude_unset=True)
+        try:
+            store.register_model(model.config.model_id, model.config.model_version, config, model.registered_at)
+            if model.profile is not None:
+                store.save_profile(model.profile.id, model.profile.to_json())
+        except (StorageError, OSError) as error:
+            if not self._complained:
+                self._complained = True
+                logger.warning("%s can't be registered in the store yet: %s", model.config.model_id, error)
+            return False
+        return True
+
+    def _fields(self, model_id: str, version: str | None, reference: str | Path | None) -> dict[str, Any]:
+        """Return what a decorator registers: what is known of the model already, and what the decorator says."""
+        fields: dict[str, Any] = {"model_id": model_id}
+        if model_id in self._book:
+            fields = self._book.get(model_id, version).config.model_dump(mode="json", exclude_unset=True)
+        elif self._book.file_config(model_id) is None:
+            fields["performance_metrics"] = ["latency_ms", "error_rate"]
+        if version is not None:
+            fields["model_version"] = version
+        if reference is not None:
+            fields["reference"] = str(reference)
+        return fields
+
+    def _take(self, model: RegisteredModel) -> None:
+        self._recorder.add_model(recorded(model))
+        self._waiting[(model.config.model_id, model.config.model_version)] = model
+
+
+def check_version(version: object) -> None:
+    """Refuse a model version that is no text."""
+    if version is not None and not isinstance(version, str):
+        msg = f"version must be text, such as '2026-11-24', got {type(version).__name__}"
+        raise InputError(msg)
+
+
+def recorded(model: RegisteredModel) -> RecordedModel:
+    """Return what the recorder needs to know of a model."""
+    config = model.config
+    latency = config.thresholds.get("latency_ms")
+    bounds = (latency.max / 1000.0,) if latency is not None and latency.max is not None else ()
+    return RecordedModel(
+        model_id=config.model_id,
+        model_version=config.model_version,
+        task=config.task or (model.profile.task if model.profile is not None else "") or "",
+        sampling_rate=config.sampling_rate,
+        log_predictions=config.log_predictions,
+        latency_bounds=bounds,
+        profile=model.profile,
+        metadata_keys=config.metadata_keys,
+        exclude=config.features.exclude,
+        count_interval=config.drift.count_interval_seconds,
+        decision_threshold=config.decision_threshold,
+    )
+
+
+__all__ = ["Registrar", "check_version", "recorded"]
