@@ -111,7 +111,7 @@ def alertmanager_config(
 def routing_comment(*, merge: bool = False) -> str:
     """Return what stands above the configuration in its file, as lines of comment."""
     lines = [
-        "Who is told of the alerts of modelwatch, for Alertmanager 0.25 and later. Generated: changes are lost.",
+        "Who is told of the alerts of modelwatch, for Alertmanager 0.25 and later.",
         "Times in messages are in the zone of Alertmanager's process: start it with TZ=Europe/Berlin, for example.",
         "Links need --web.external-url, the address under which people reach Alertmanager.",
         f"The receiver {PREFIX}{WATCHDOG} is called as long as Prometheus and Alertmanager work: give it the webhook of"

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from modelwatch.config import MonitoringConfig, load_config
 from modelwatch.policy import channels_for
 from modelwatch_rules.receivers import receiver_entry
+from modelwatch_rules.render import to_yaml
 from modelwatch_rules.routing import (
     alertmanager_config,
     expected_receivers,
@@ -164,7 +164,7 @@ def merged(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]
 
 def write(folder: Path, content: Mapping[str, Any]) -> Path:
     path = folder / "alertmanager.yml"
-    path.write_text(routing_comment() + yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True), "utf-8")
+    path.write_text(routing_comment() + to_yaml(content), "utf-8")
     (folder / "templates").mkdir(exist_ok=True)
     (folder / "templates" / TEMPLATE_FILE).write_text(notification_templates(), "utf-8")
     return path
@@ -224,7 +224,7 @@ def test_amtool_routes_each_severity_of_each_model_as_expected(
 ) -> None:
     config = CONFIGS[name]()
     path = write(tmp_path, alertmanager_config(config, PRODUCTION))
-    # Of fifty models of five kinds, two of each will do; every one of them is looked at without amtool below.
+    # Of fifty models of five kinds two of each will do.
     for model_id in [*dict.fromkeys(m.model_id for m in config.models[:10]), "not in the file"]:
         for severity in SEVERITIES:
             found = receivers_of(path, alertname="MLModelDataDrift", model_id=model_id, severity=severity)
@@ -341,8 +341,9 @@ def test_a_part_to_be_merged_names_nothing_that_others_may_have() -> None:
     assert parent["matchers"] == ['alertname=~"MLModel.+|Modelwatch.+"']
     assert "continue" not in parent
     assert all(receiver["name"].startswith("modelwatch-") for receiver in made["receivers"])
-    assert "as the first one" in routing_comment(merge=True)
-    assert all(line.startswith("# ") for line in routing_comment(merge=True).splitlines())
+    comment = routing_comment(merge=True)
+    assert "as the first one" in comment
+    assert all(line.startswith("# ") for line in comment.splitlines())
 
 
 @pytest.mark.parametrize("merge", [False, True])
