@@ -61,7 +61,10 @@ def test_one_row_of_any_type_gives_the_same_columns(row: Any) -> None:
     for rows in ([row], [row, row], [row, {"age": 5.0, "city": "Oslo"}]):
         columns, unreadable = to_columns(rows, NAMES)
         assert unreadable == 0
-        assert columns == {"age": [5.0] * len(rows), "city": ["Oslo"] * len(rows)}
+        assert {name: list(column) for name, column in columns.items()} == {
+            "age": [5.0] * len(rows),
+            "city": ["Oslo"] * len(rows),
+        }
 
 
 def test_nameless_values_take_names_from_the_hint_and_then_by_position() -> None:

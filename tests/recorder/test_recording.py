@@ -70,7 +70,7 @@ def test_a_snapshot_is_taken_unless_the_caller_promises_not_to_change_the_featur
     recorder.record("m", array, {"a": 3.0, "b": 2.0})
     array[1] = 0.0
     recorder.flush()
-    assert sink.rows[0].columns["a"] == [1.0, 9.0, 3.0]
+    assert list(sink.rows[0].columns["a"]) == [1.0, 9.0, 3.0]
     assert list(sink.rows[0].columns[ROW_PREDICTION])[2] == 0.9
 
 

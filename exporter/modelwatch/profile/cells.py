@@ -145,17 +145,29 @@ class _NumericMembers:
 
     def in_range_sums(self, numbers: FloatArray, block: slice) -> FloatArray:
         """Return each row's sum of the values between minimum and maximum, kept finite."""
-        inside = (numbers >= self.minima[block]) & (numbers <= self.maxima[block])
+        inside = numbers >= self.minima[block]
+        inside &= numbers <= self.maxima[block]
         with np.errstate(over="ignore", invalid="ignore"):
-            sums: FloatArray = np.nan_to_num(np.where(inside, numbers, 0.0).sum(axis=1))
-        return sums
+            sums: FloatArray = numbers.sum(axis=1)
+            mixed = ~inside.all(axis=1)
+            if mixed.any():
+                sums[mixed] = np.where(inside[mixed], numbers[mixed], 0.0).sum(axis=1)
+        return sums if np.isfinite(sums).all() else np.nan_to_num(sums)
 
     def add_sorted(self, numbers: FloatArray, block: slice, cells: IntArray) -> None:
         """Add the counts of rows that are sorted: look up the cuts in the values."""
-        n = numbers.shape[1]
-        for row, cuts, slots in zip(numbers, self.cuts[block], self.slot_cells[block], strict=True):
-            up_to = row.searchsorted(cuts, side="right")
-            cells[slots] += np.diff(up_to, prepend=0, append=n)
+        cuts = self.cuts[block]
+        # One row after another, each as 0, how many values lie up to each cut, n; then all steps at once.
+        up_to = np.empty(sum(map(len, cuts)) + 2 * len(cuts), dtype=np.int64)
+        steps = np.ones(len(up_to) - 1, dtype=bool)
+        end = 0
+        for row, row_cuts in zip(numbers, cuts, strict=True):
+            first, end = end, end + len(row_cuts) + 2
+            up_to[first] = 0
+            up_to[first + 1 : end - 1] = row.searchsorted(row_cuts, side="right")
+            up_to[end - 1] = numbers.shape[1]
+            steps[end - 1 : end] = False
+        cells[np.concatenate(self.slot_cells[block])] += np.diff(up_to)[steps]
 
     def add_each(self, numbers: FloatArray, block: slice, cells: IntArray) -> None:
         """Add the counts of rows in any order: look up the values in the cuts."""
@@ -177,6 +189,9 @@ def _read_numbers(column: Any, n: int, out: FloatArray) -> Mapping[int, int]:  #
     if values is None:
         out[:] = np.nan
         return {INVALID_TYPE: n}
+    if isinstance(values, np.ndarray) and values.dtype == np.float64:  # the usual case of the recorder
+        out[:] = values
+        return {}
     return fill_numbers(values, out)
 
 

@@ -36,6 +36,8 @@ def as_column(column: Any, n: int) -> NDArray[Any] | list[Any] | None:  # noqa: 
     n : int
         Rows of the batch: what is longer is cut, what is shorter ends with missing values.
     """
+    if type(column) is np.ndarray and column.shape == (n,):
+        return column
     try:
         out = _coerce(column, n)
     except Exception:  # noqa: BLE001 - part of the recorder boundary: a customer's container may raise anything
@@ -108,6 +110,8 @@ def count_categories(column: NDArray[Any] | list[Any]) -> tuple[Counter[str], Co
     values = values.tolist() if isinstance(values, np.ndarray) else values
     kinds = set(map(type, values))
     counted: Iterable[tuple[Any, int]]
+    if kinds == {str}:
+        return Counter(values), Counter()
     if kinds <= {str, NoneType}:
         counted = Counter(values).items()
     elif kinds <= _PLAIN_CATEGORIES:

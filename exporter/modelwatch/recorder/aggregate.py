@@ -13,15 +13,18 @@ from modelwatch.conventions import OTHER
 from modelwatch.profile.cells import BinnedBatch
 from modelwatch.recorder.blocks import SlotTotals
 from modelwatch.recorder.columns import Columns, to_columns
-from modelwatch.recorder.inputs import Actual, Attempt, MetricUpdate
+from modelwatch.recorder.inputs import Actual, Attempt, Attempts, MetricUpdate
 from modelwatch.recorder.intervals import AttemptSums, Intervals
 from modelwatch.recorder.models import Binning, VersionEntry
 from modelwatch.recorder.outcomes import (
+    Values,
     count_classes,
     epoch_seconds,
-    finite,
     finite_numbers,
+    finite_or_none,
     finite_sum,
+    floats_or_list,
+    holds_any,
     plain_prediction,
     plain_predictions,
     seconds_of,
@@ -74,21 +77,22 @@ class Aggregator:
 
     def add(self, entry: VersionEntry, rows: Sequence[Attempt], now: float) -> None:
         """Count one slice of attempts of one model version."""
-        times = self._times(entry, [row[2] for row in rows], now)
+        attempts = Attempts.of(rows)
+        times = self._times(entry, attempts.times, now)
         length = entry.config.count_interval
         starts = np.floor(times / length) * length
         if starts.min() == starts.max():
-            self._add_to_interval(entry, rows, times, float(starts[0]), now)
+            self._add_to_interval(entry, rows, attempts, times, float(starts[0]), now)
             return
         for start in np.unique(starts):
             chosen = starts == start
-            self._add_to_interval(entry, list(compress(rows, chosen)), times[chosen], float(start), now)
+            some = list(compress(rows, chosen))
+            self._add_to_interval(entry, some, Attempts.of(some), times[chosen], float(start), now)
 
-    def _times(self, entry: VersionEntry, given: list[Any], now: float) -> FloatArray:
-        if set(map(type, given)) == {float}:
-            times = np.array(given, np.float64)
-            if times.min() >= 0 and times.max() <= now:
-                return times
+    def _times(self, entry: VersionEntry, given: Sequence[Any], now: float) -> FloatArray:
+        times = floats_or_list(given)
+        if isinstance(times, np.ndarray) and times.min() >= 0 and times.max() <= now:
+            return times
         read = [epoch_seconds(value, now) for value in given]
         unreadable = sum(value is None for value in read)
         if unreadable:
@@ -96,32 +100,35 @@ class Aggregator:
         return np.array([now if value is None else value for value in read], np.float64)
 
     def _add_to_interval(
-        self, entry: VersionEntry, rows: Sequence[Attempt], times: FloatArray, start: float, now: float
+        self,
+        entry: VersionEntry,
+        rows: Sequence[Attempt],
+        attempts: Attempts,
+        times: FloatArray,
+        start: float,
+        now: float,
     ) -> None:
-        sums = self._count_attempts(entry, rows, times, now)
-        sampled, sampled_at = rows, times
-        if sums.sampled < len(rows):
-            looked_at = np.array([row[1] is not None for row in rows])
-            sampled, sampled_at = list(compress(rows, looked_at)), times[looked_at]
+        sums = self._count_attempts(entry, attempts, times, now)
         try:
-            if sampled:
-                self._look_at(entry, sampled, sampled_at, start, sums, now)
+            if 0 < sums.sampled < len(rows):
+                looked_at = np.array([prediction_id is not None for prediction_id in attempts.ids])
+                attempts, times = Attempts.of(compress(rows, looked_at)), times[looked_at]
+            if sums.sampled:
+                self._look_at(entry, attempts, times, start, sums, now)
         except Exception:  # the recorder boundary: whatever was handed in must not stop the counting
             logger.exception("modelwatch could not look at rows of %r", entry.model_id)
-            self.fault(entry.labels, "internal", now, len(sampled))
+            self.fault(entry.labels, "internal", now, sums.sampled)
         self.intervals.add_attempts(entry, start, sums)
 
-    def _count_attempts(
-        self, entry: VersionEntry, rows: Sequence[Attempt], times: FloatArray, now: float
-    ) -> AttemptSums:
-        seconds, invalid = seconds_of([row[3] for row in rows])
+    def _count_attempts(self, entry: VersionEntry, attempts: Attempts, times: FloatArray, now: float) -> AttemptSums:
+        seconds, invalid = seconds_of(attempts.latencies)
         if invalid:
             self.fault(entry.labels, "latency", now, invalid)
         cells = np.bincount(np.searchsorted(entry.bounds, seconds, side="left"), minlength=len(entry.bounds) + 1)
         sums = AttemptSums(
-            attempts=len(rows),
-            errors=[row[8] for row in rows].count(True),
-            sampled=len(rows) - [row[1] for row in rows].count(None),
+            attempts=len(attempts.ids),
+            errors=attempts.failed.count(True),
+            sampled=len(attempts.ids) - attempts.ids.count(None),
             latency_cells=cells.astype(np.int64),
             latency_sum=finite_sum(seconds),
             first_at=float(times.min()),
@@ -132,7 +139,7 @@ class Aggregator:
         latency.ints += cells
         latency.floats[0] += sums.latency_sum
         latency.touched = now
-        self.dropped(entry.labels, QUEUE_FULL, [row[9] for row in rows].count(True), now)
+        self.dropped(entry.labels, QUEUE_FULL, attempts.dropped.count(True), now)
         return sums
 
     def _count_totals(self, entry: VersionEntry, attempts: int, errors: int, sampled: int, now: float) -> None:
@@ -161,36 +168,39 @@ class Aggregator:
     def _look_at(
         self,
         entry: VersionEntry,
-        rows: Sequence[Attempt],
+        attempts: Attempts,
         times: FloatArray,
         start: float,
         sums: AttemptSums,
         now: float,
     ) -> None:
-        _, ids, _, latencies, raw, features, actuals, metadata, _, _ = zip(*rows, strict=True)
-        predictions, unreadable = plain_predictions(raw)
+        ids = [prediction_id for prediction_id in attempts.ids if prediction_id is not None]
+        predictions, unreadable = plain_predictions(attempts.predictions)
         self.fault(entry.labels, "prediction", now, unreadable)
         self._count_predictions(entry, predictions, sums, now)
-        for when, prediction_id, value in zip(times.tolist(), ids, actuals, strict=True):
-            if value is not None:
-                self.add_actual(Actual(entry.labels, prediction_id, value, when))
+        if holds_any(attempts.actuals):
+            for when, prediction_id, value in zip(times.tolist(), ids, attempts.actuals, strict=True):
+                if value is not None:
+                    self.add_actual(Actual(entry.labels, prediction_id, value, when))
         binning, config = entry.binning, entry.config
         keep_rows = config.log_predictions and self._for_store
         if binning is None and not keep_rows:
             return
-        columns, unreadable = to_columns(features, binning.profile.feature_names if binning is not None else ())
+        columns, unreadable = to_columns(
+            attempts.features, binning.profile.feature_names if binning is not None else ()
+        )
         self.fault(entry.labels, "features", now, unreadable)
         for name in config.exclude:
             columns.pop(name, None)
         if binning is not None:
-            batch = binning.assigner.bin(columns, len(rows), predictions)
+            batch = binning.assigner.bin(columns, len(ids), predictions)
             self._count_cells(entry, binning, batch, start, now)
         if keep_rows:
-            columns.update(_outcome_columns(predictions, latencies, metadata, config.metadata_keys))
+            columns.update(_outcome_columns(predictions, attempts, config.metadata_keys))
             buffer = self._rows.setdefault(entry.labels, RowBuffer(entry.labels))
             buffer.add(times, ids, columns)
 
-    def _count_predictions(self, entry: VersionEntry, predictions: list[Any], sums: AttemptSums, now: float) -> None:
+    def _count_predictions(self, entry: VersionEntry, predictions: Values, sums: AttemptSums, now: float) -> None:
         numbers = finite_numbers(predictions)
         sums.prediction_count, sums.prediction_sum = len(numbers), finite_sum(numbers)
         classes = count_classes(predictions, numbers, entry.config.task, entry.config.class_threshold)
@@ -268,24 +278,18 @@ def _actual_chunk(labels: tuple[str, str], items: list[tuple[float, str, Any]]) 
     return ActualChunk(model_id, np.array(times, np.float64), list(ids), list(values), version)
 
 
-def _outcome_columns(
-    predictions: list[Any], latencies: Sequence[Any], metadata: Sequence[Any], keys: tuple[str, ...] | None
-) -> Columns:
+def _outcome_columns(predictions: Values, attempts: Attempts, keys: tuple[str, ...] | None) -> Columns:
     """Return the columns of a row chunk that are not features; those that hold nothing are left out."""
     columns: Columns = {}
-    if any(value is not None for value in predictions):
-        columns[ROW_PREDICTION] = _floats_or_list(predictions)
-    if any(value is not None for value in latencies):
-        columns[ROW_LATENCY] = _floats_or_list([finite(value) for value in latencies])
-    if any(value is not None for value in metadata):
-        kept = [_chosen(value, keys) for value in metadata]
-        if any(value is not None for value in kept):
+    if holds_any(predictions):
+        columns[ROW_PREDICTION] = predictions
+    if holds_any(attempts.latencies):
+        columns[ROW_LATENCY] = finite_or_none(attempts.latencies)
+    if holds_any(attempts.metadata):
+        kept = [_chosen(value, keys) for value in attempts.metadata]
+        if holds_any(kept):
             columns[ROW_METADATA] = kept
     return columns
-
-
-def _floats_or_list(values: list[Any]) -> list[Any] | FloatArray:
-    return np.array(values, np.float64) if set(map(type, values)) == {float} else values
 
 
 def _chosen(metadata: Any, keys: tuple[str, ...] | None) -> Any:  # noqa: ANN401 - metadata may be anything

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from modelwatch.recorder.text import label_text
+from modelwatch.recorder.outcomes import floats_or_list
+from modelwatch.recorder.text import are_labels, label_text
 from modelwatch.records import FloatArray
 
 MAX_COLUMNS = 2000
@@ -39,8 +40,8 @@ def to_columns(rows: Sequence[Any], names_hint: Sequence[str] = ()) -> tuple[Col
     Returns
     -------
     columns, unreadable
-        Columns of equal length, in order of appearance, None where a row has no such key; and how many rows could
-        not be read.
+        Columns of equal length, in order of appearance, None where a row has no such key (arrays, which can't be
+        written to, where all rows are dicts and all values floats); and how many rows could not be read.
 
     >>> to_columns([{"a": 1}, [2.5]], ["a"])
     ({'a': [1, 2.5]}, 0)
@@ -56,15 +57,15 @@ def to_columns(rows: Sequence[Any], names_hint: Sequence[str] = ()) -> tuple[Col
 def _uniform_dicts(rows: Sequence[Any], keys: tuple[Any, ...]) -> Columns | None:
     """Return the columns of dicts that all have the same text keys, the usual case; None if they don't."""
     size = len(keys)
-    if not 2 <= size <= MAX_COLUMNS or not all(type(row) is dict and len(row) == size for row in rows):
+    if not 2 <= size <= MAX_COLUMNS or set(map(type, rows)) != {dict} or set(map(len, rows)) != {size}:
         return None
-    if not all(type(key) is str and label_text(key) is key for key in keys):
+    if set(map(type, keys)) != {str} or not are_labels(keys):
         return None
     try:
-        columns = list(map(list, zip(*map(itemgetter(*keys), rows), strict=True)))
+        columns = map(floats_or_list, zip(*map(itemgetter(*keys), rows), strict=True))
+        return dict(zip(keys, columns, strict=True))
     except KeyError:
         return None
-    return dict(zip(keys, columns, strict=True))
 
 
 def _any_rows(rows: Sequence[Any], names: tuple[str, ...]) -> tuple[Columns, int]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,26 @@ One attempted prediction in the queue: entry, prediction_id, when, latency_ms, p
 failed, dropped. A plain tuple, since the request path builds one per call. A light one (prediction_id None) counts as
 an attempt only: it was not sampled, failed, or was dropped.
 """
+
+
+class Attempts(NamedTuple):
+    """Attempts as columns."""
+
+    entries: tuple[VersionEntry, ...]
+    ids: tuple[str | None, ...]
+    times: tuple[Any, ...]
+    latencies: tuple[Any, ...]
+    predictions: tuple[Any, ...]
+    features: tuple[Any, ...]
+    actuals: tuple[Any, ...]
+    metadata: tuple[Any, ...]
+    failed: tuple[bool, ...]
+    dropped: tuple[bool, ...]
+
+    @classmethod
+    def of(cls, rows: Iterable[Attempt]) -> Attempts:
+        """Return rows, of which there must be one at least, as columns."""
+        return cls(*zip(*rows, strict=True))
 
 
 @dataclass(frozen=True)

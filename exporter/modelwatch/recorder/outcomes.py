@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,8 @@ import numpy as np
 from modelwatch.recorder.text import label_text
 from modelwatch.records import FloatArray
 
+Values = list[Any] | FloatArray
+"""Plain values; an array where all are floats. Arrays can't be written to."""
 _PLAIN = frozenset({float, int, str, bool, type(None)})
 SCORE_CLASSES = ("0", "1")
 """The classes of scores up to and above the decision threshold."""
@@ -43,10 +47,28 @@ def plain_prediction(value: Any) -> Any:  # noqa: ANN401 - whatever a model retu
     return value
 
 
-def plain_predictions(values: Sequence[Any]) -> tuple[list[Any], int]:
+def floats_or_list(values: Sequence[Any]) -> Values:
+    """
+    Return values as an array if all are floats, else as they are in a list.
+
+    >>> floats_or_list([0.5, 1.0]), floats_or_list([0.5, 1])
+    (array([0.5, 1. ]), [0.5, 1])
+    """
+    if len(values) and type(values[0]) is float and set(map(type, values)) == {float}:
+        return np.frombuffer(struct.pack(f"{len(values)}d", *values))  # three times as fast as numpy reads a list
+    return list(values)
+
+
+def holds_any(values: Values | Sequence[Any]) -> bool:
+    """Return whether any of `values` is not None."""
+    return isinstance(values, np.ndarray) or not {NoneType}.issuperset(map(type, values))
+
+
+def plain_predictions(values: Sequence[Any]) -> tuple[Values, int]:
     """Return predictions as plain values, None for those that can't be read, and how many those are."""
-    if _PLAIN.issuperset(map(type, values)):
-        return list(values), 0
+    numbers = floats_or_list(values)
+    if isinstance(numbers, np.ndarray) or _PLAIN.issuperset(map(type, values)):
+        return numbers, 0
     plain, unreadable = [], 0
     for value in values:
         try:
@@ -82,7 +104,7 @@ def class_of(value: Any, task: str | None) -> str | None:  # noqa: ANN401 - a pl
 
 
 def count_classes(
-    predictions: Sequence[Any], numbers: FloatArray, task: str | None, threshold: float | None
+    predictions: Values, numbers: FloatArray, task: str | None, threshold: float | None
 ) -> Mapping[str, int]:
     """
     Return how many predictions are of each class.
@@ -99,13 +121,16 @@ def count_classes(
         Scores above it are of class "1", others of class "0", as the bucket of a histogram up to the threshold holds
         the threshold itself. None: scores have no class.
 
-    >>> count_classes([0.5, 0.7], np.array([0.5, 0.7]), "binary", 0.5)
+    >>> scores = np.array([0.5, 0.7])
+    >>> count_classes(scores, scores, "binary", 0.5)
     {'0': 1, '1': 1}
     """
     if task == "regression":
         return {}
-    if set(map(type, predictions)) == {float} and task != "multiclass":
-        return {} if threshold is None else _count_scores(numbers, threshold)
+    if isinstance(predictions, np.ndarray):
+        if task != "multiclass":
+            return {} if threshold is None else _count_scores(numbers, threshold)
+        predictions = predictions.tolist()
     names = [class_of(prediction, task) for prediction in predictions]
     classes = Counter(name for name in names if name is not None)
     if threshold is not None:
@@ -132,23 +157,35 @@ def finite(value: Any) -> float | None:  # noqa: ANN401 - anything
     return number if math.isfinite(number) else None
 
 
-def finite_numbers(values: Sequence[Any]) -> FloatArray:
+def finite_or_none(values: Sequence[Any]) -> Values:
+    """Return finite numbers as floats, and None in the place of anything else; an array if there is no None."""
+    numbers = floats_or_list(values)
+    if isinstance(numbers, np.ndarray) and np.isfinite(numbers).all():
+        return numbers
+    return floats_or_list([finite(value) for value in values])
+
+
+def finite_numbers(values: Values | Sequence[Any]) -> FloatArray:
     """Return those of `values` that are finite numbers."""
-    if set(map(type, values)) == {float}:
-        numbers = np.array(values, np.float64)
-        return numbers[np.isfinite(numbers)]
+    numbers = values if isinstance(values, np.ndarray) else floats_or_list(values)
+    if isinstance(numbers, np.ndarray):
+        good = np.isfinite(numbers)
+        return numbers if good.all() else numbers[good]
     return np.array([number for number in map(finite, values) if number is not None], np.float64)
 
 
 def finite_sum(numbers: FloatArray) -> float:
     """Return the sum of finite numbers, kept finite."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return float(np.nan_to_num(numbers.sum()))
+        total = float(numbers.sum())
+    return total if math.isfinite(total) else float(np.nan_to_num(total))
 
 
 def seconds_of(latencies_ms: Sequence[Any]) -> tuple[FloatArray, int]:
     """Return the given latencies in seconds, None left out, and how many were neither None nor finite and >= 0."""
-    given = [value for value in latencies_ms if value is not None]
+    given = floats_or_list(latencies_ms)
+    if isinstance(given, list):
+        given = [value for value in given if value is not None]
     numbers = finite_numbers(given)
     good = numbers[numbers >= 0]
     return good / 1000.0, len(given) - len(good)

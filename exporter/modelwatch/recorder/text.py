@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 MAX_LENGTH = 200
 
 
@@ -21,13 +23,25 @@ def label_text(value: object) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
+def are_labels(texts: Collection[str]) -> bool:
+    r"""
+    Return whether `texts` are label values as they are.
+
+    >>> are_labels(("a", "b")), are_labels(("a", "\n"))
+    (True, False)
+    """
+    return all(map(str.isprintable, texts)) and max(map(len, texts), default=0) <= MAX_LENGTH
+
+
 def id_text(value: object) -> str:
     r"""
     Return a caller's prediction id as text that can be stored; empty if it can't be one.
 
-    >>> id_text(7), id_text("a\ud800")
-    ('7', 'a?')
+    >>> id_text(7), id_text("a\ud800"), id_text(None)
+    ('7', 'a?', '')
     """
+    if value is None:
+        return ""
     try:
         text = value if type(value) is str else str(value)
     except Exception:  # noqa: BLE001 - the recorder boundary: the __str__ of an arbitrary object may raise anything

@@ -62,12 +62,18 @@ class Worker:
         """Count all that is in the queue now; return the barriers that were met."""
         groups: dict[VersionEntry, list[Attempt]] = {}
         others: list[Any] = []
+        current: VersionEntry | None = None
+        append = others.append
         for _ in range(len(queue)):
             item = queue.popleft()
-            if type(item) is tuple:
-                groups.setdefault(item[0], []).append(item)
-            else:
+            if type(item) is not tuple:
                 others.append(item)
+                continue
+            if item[0] is not current:
+                current = item[0]
+                append = groups.setdefault(current, []).append
+            append(item)
+        item = None  # else the last row would live until the next drain
         now = self._clock()
         for entry, rows in groups.items():
             for first in range(0, len(rows), SLICE):
