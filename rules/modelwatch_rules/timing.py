@@ -27,6 +27,8 @@ class Timing:
         Of rates, error ratios and latency quantiles: the long one is used where the short one holds too few requests.
     bridge : float
         For how long the last sample of a result stands in for a failed scrape or a short restart.
+    memory : float
+        For how long it is remembered that a model was seen or checked after whatever said so went away.
     hold : float
         ``for`` of alerts about traffic: how long a condition must last.
     result_hold : float
@@ -51,6 +53,7 @@ class Timing:
     short_window: float
     long_window: float
     bridge: float
+    memory: float
     hold: float
     result_hold: float
     keep_firing: float
@@ -69,6 +72,7 @@ PRODUCTION = Timing(
     short_window=300,
     long_window=3600,
     bridge=300,
+    memory=7 * 86400,
     hold=300,
     result_hold=60,
     keep_firing=600,
@@ -86,6 +90,7 @@ DEMO = Timing(
     short_window=60,
     long_window=300,
     bridge=20,
+    memory=3600,
     hold=4,
     result_hold=2,
     keep_firing=6,
@@ -103,6 +108,7 @@ TEST = Timing(
     short_window=20,
     long_window=60,
     bridge=10,
+    memory=600,
     hold=2,
     result_hold=1,
     keep_firing=2,

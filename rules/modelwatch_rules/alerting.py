@@ -1,0 +1,171 @@
+"""Alerts: model-agnostic where a value can be compared with an exposed threshold, per model where it must be absent.
+
+Severity is a label. A condition of some severity fires all tiers up to it (``>=``), so that one that gets worse never
+says "resolved" in between; Alertmanager mutes the lower tiers.
+"""
+
+from __future__ import annotations
+
+from modelwatch import conventions as c
+from modelwatch.config import MonitoringConfig
+from modelwatch.conventions import MODEL_ID, MODEL_LABELS, SEGMENT
+from modelwatch.policy import Severity
+from modelwatch_rules import texts
+from modelwatch_rules.drift_texts import DriftTexts
+from modelwatch_rules.limits import ERRORS_ABOVE_LIMIT, MIN_REQUESTS, latency_above_limit
+from modelwatch_rules.promql import AlertingRule, bridged, indent, largest, literal, select
+from modelwatch_rules.recording import (
+    CHECK_INTERVAL,
+    FAILURES_BEFORE,
+    LAST_SEEN,
+    LAST_SUCCESS,
+    QUANTILE,
+    SEVERITY,
+    SILENCE,
+    THRESHOLD,
+    THRESHOLD_WORTH,
+    failures,
+    quantiles_in_use,
+)
+from modelwatch_rules.timing import Timing
+
+__all__ = [
+    "DRIFT_TIERS",
+    "FAILURES_IN_A_ROW",
+    "STALE_AFTER_INTERVALS",
+    "THRESHOLD_TIERS",
+    "check_alerts",
+    "drift_alerts",
+    "performance_alerts",
+    "silence_alerts",
+    "traffic_alerts",
+    "watchdog_alert",
+]
+
+FAILURES_IN_A_ROW = 3
+STALE_AFTER_INTERVALS = 3
+DRIFT_TIERS = (Severity.WARNING, Severity.ERROR, Severity.CRITICAL)
+THRESHOLD_TIERS = (Severity.INFO, *DRIFT_TIERS)
+"""Also info, as somebody may have written that a threshold is worth no more."""
+
+_PAIR = ", ".join(MODEL_LABELS)
+
+
+def traffic_alerts(config: MonitoringConfig, timing: Timing) -> list[AlertingRule]:
+    """Return the alerts on latency, one set per quantile in use, and on the error rate."""
+    out = []
+    for quantile in quantiles_in_use(config):
+        above, used = latency_above_limit(quantile), f"and on ({MODEL_ID})\n  {QUANTILE} == {quantile!r}"
+        summary, description = texts.latency(quantile, MIN_REQUESTS, timing)
+        out += [
+            AlertingRule(
+                c.ALERT_LATENCY_HIGH, f"{above}\n{used}\n{_worth('latency_ms', tier)}", tier, summary, description,
+                hold=timing.hold, keep_firing=timing.keep_firing,
+            )
+            for tier in THRESHOLD_TIERS
+        ]  # fmt: skip
+    summary, description = texts.error_rate(MIN_REQUESTS, timing)
+    out += [
+        AlertingRule(
+            c.ALERT_ERROR_RATE_HIGH, f"{ERRORS_ABOVE_LIMIT}\n{_worth('error_rate', tier)}", tier, summary, description,
+            hold=timing.hold, keep_firing=timing.keep_firing,
+        )
+        for tier in THRESHOLD_TIERS
+    ]  # fmt: skip
+    return out
+
+
+def drift_alerts(timing: Timing) -> list[AlertingRule]:
+    """Return the alerts on drift of inputs and of predictions."""
+    out = []
+    for drift_type, alert in c.DRIFT_ALERTS.items():
+        said = DriftTexts(drift_type, timing)
+        severity = largest((*MODEL_LABELS, SEGMENT), select(SEVERITY, drift_type=drift_type))
+        out += [
+            AlertingRule(
+                alert, f"{severity} >= {int(tier)}", tier, said.summary(), said.description(tier),
+                hold=timing.result_hold, keep_firing=timing.keep_firing,
+            )
+            for tier in DRIFT_TIERS
+        ]  # fmt: skip
+    return out
+
+
+def performance_alerts(timing: Timing) -> list[AlertingRule]:
+    """Return the alerts on performance metrics that were reported beyond their floor or ceiling."""
+    out = []
+    for alert, bound, other, beyond in (
+        (c.ALERT_BELOW_FLOOR, "min", "max", ">"),
+        (c.ALERT_ABOVE_CEILING, "max", "min", "<"),
+    ):
+        summary, description = texts.performance(bound, timing)
+        out += [
+            AlertingRule(
+                alert, _performance(tier, bound, other, beyond, timing), tier, summary, description,
+                hold=timing.result_hold, keep_firing=timing.keep_firing,
+            )
+            for tier in THRESHOLD_TIERS
+        ]  # fmt: skip
+    return out
+
+
+def silence_alerts(config: MonitoringConfig, timing: Timing) -> list[AlertingRule]:
+    """Return the alert on models that were seen and went silent, and one per configured model that is not seen."""
+    silent = f"time() - {LAST_SEEN} > on ({MODEL_ID}) {SILENCE}"
+    out = [AlertingRule(c.ALERT_NO_PREDICTIONS, silent, Severity.CRITICAL, *texts.silence(), hold=timing.result_hold)]
+    for model_id in dict.fromkeys(model.model_id for model in config.models):
+        known = f"{select(LAST_SEEN, model_id=model_id)} and on ({MODEL_ID}) {select(SILENCE, model_id=model_id)}"
+        # Who was seen and may be silent for a while (a nightly batch) is watched by the rule above.
+        expr = f"absent({select(c.PREDICTIONS, model_id=model_id)})\nunless on ({MODEL_ID})\n  ({known})"
+        out.append(
+            AlertingRule(
+                c.ALERT_NO_PREDICTIONS, expr, Severity.CRITICAL, *texts.absent(), hold=timing.silence_hold,
+                labels={MODEL_ID: literal(model_id)},
+            )
+        )  # fmt: skip
+    return out
+
+
+def check_alerts(timing: Timing) -> list[AlertingRule]:
+    """Return the alerts on checks that do not happen or fail, and on recordings that are exposed twice."""
+    newest = largest([MODEL_ID], LAST_SUCCESS)
+    failed = f"{failures(timing)}\n- on ({MODEL_ID})\n{FAILURES_BEFORE}\n>= {FAILURES_IN_A_ROW}"
+    stale = (
+        f"time() - {newest} > on ({MODEL_ID}) {STALE_AFTER_INTERVALS} * {CHECK_INTERVAL}\n"
+        f"unless on ({MODEL_ID})\n(\n{indent(failed)}\n)"
+    )
+    failing = f"{failed}\nunless on ({MODEL_ID})\n  (time() - {newest} <= on ({MODEL_ID}) 1.5 * {CHECK_INTERVAL})"
+    twice = (
+        f"count by (storage) (\n  max by (storage, job, instance) ({c.STORAGE_INFO.name})\n"
+        f"  and on (job, instance)\n  {c.PREDICTIONS.name}\n)\n> 1"
+    )
+    return [
+        AlertingRule(alert, expr, Severity.WARNING, *text, hold=hold, keep_firing=timing.keep_firing)
+        for alert, expr, text, hold in (
+            (c.ALERT_CHECK_STALE, stale, texts.stale(), timing.hold),
+            (c.ALERT_CHECK_FAILING, failing, texts.failing(), timing.result_hold),
+            (c.ALERT_EXPOSED_TWICE, twice, texts.exposed_twice(), timing.hold),
+        )
+    ]
+
+
+def watchdog_alert() -> AlertingRule:
+    """Return the alert that always fires: a dead man's switch for the whole way to the receiver."""
+    return AlertingRule(c.ALERT_WATCHDOG, "vector(1)", Severity.NONE, *texts.watchdog())
+
+
+def _worth(metric: str, tier: Severity) -> str:
+    return f"and on ({MODEL_ID})\n  {select(THRESHOLD_WORTH, metric=metric, bound='max')} >= {int(tier)}"
+
+
+def _performance(tier: Severity, bound: str, other: str, beyond: str, timing: Timing) -> str:
+    labels = (*MODEL_LABELS, "metric", SEGMENT)
+    severity = largest(labels, bridged(c.PERFORMANCE_SEVERITY.name, timing.bridge))
+    value = largest((*MODEL_LABELS, "metric"), bridged(c.METRIC_VALUE.name, timing.bridge))
+    # A metric with a floor and a ceiling is beyond one of them; if the value is known, it says which.
+    return (
+        f"{severity} >= {int(tier)}\n"
+        f"and on ({MODEL_ID}, metric)\n  {select(THRESHOLD, bound=bound)}\n"
+        f"unless on ({_PAIR}, metric)\n"
+        f"  ({value} {beyond} on ({MODEL_ID}, metric) group_left () {select(THRESHOLD, bound=other)})"
+    )

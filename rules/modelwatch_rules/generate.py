@@ -1,0 +1,104 @@
+"""From a configuration to files: rules, routing, message templates, and a Prometheus configuration to start from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelwatch_rules.groups import DEFAULT_RUNBOOK_BASE, rule_file
+from modelwatch_rules.render import header, replace_files, to_yaml
+from modelwatch_rules.routing import alertmanager_config, routing_comment
+from modelwatch_rules.scraping import DEFAULT_ALERTMANAGER, DEFAULT_TARGETS, RULE_FILE, prometheus_config
+from modelwatch_rules.templates import TEMPLATE_FILE, notification_templates
+from modelwatch_rules.timing import PRODUCTION, Timing
+
+if TYPE_CHECKING:
+    from modelwatch.config import MonitoringConfig
+
+__all__ = ["ALERTMANAGER_FILE", "MERGE_FILE", "PROMETHEUS_FILE", "RULES_PATH", "Options", "contents", "generate"]
+
+RULES_PATH = f"prometheus/{RULE_FILE}"
+PROMETHEUS_FILE = "prometheus/prometheus.yml"
+ALERTMANAGER_FILE = "alertmanager/alertmanager.yml"
+MERGE_FILE = "alertmanager/modelwatch.merge.yml"
+TEMPLATES_PATH = f"alertmanager/templates/{TEMPLATE_FILE}"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is not in a configuration of models.
+
+    Attributes
+    ----------
+    timing : Timing
+        Windows and waiting times.
+    merge : bool
+        Write only our part of an Alertmanager configuration.
+    runbook_base : str
+        Alerts link to ``<runbook_base>/<alertname>.md``.
+    targets : mapping of str to sequence of str
+        What Prometheus scrapes: addresses of kind "app" and "sidecar".
+    alertmanagers : sequence of str
+        Addresses.
+    log_url, deadman_url : str or None
+        Webhooks for the channel ``log`` and for the watchdog.
+    environ : mapping or None
+        Where receivers may be defined too; None is the environment of this process.
+    """
+
+    timing: Timing = PRODUCTION
+    merge: bool = False
+    runbook_base: str = DEFAULT_RUNBOOK_BASE
+    targets: Mapping[str, Sequence[str]] = field(default_factory=lambda: dict(DEFAULT_TARGETS))
+    alertmanagers: Sequence[str] = (DEFAULT_ALERTMANAGER,)
+    log_url: str | None = None
+    deadman_url: str | None = None
+    environ: Mapping[str, str] | None = None
+
+
+def contents(config: MonitoringConfig, options: Options | None = None) -> dict[str, str]:
+    """Return the text of every file by its path below the output folder."""
+    o = options or Options()
+    rules = rule_file(config, o.timing, runbook_base=o.runbook_base)
+    alertmanager = alertmanager_config(
+        config, o.timing, merge=o.merge, log_url=o.log_url, deadman_url=o.deadman_url, environ=o.environ
+    )
+    timing = f"timing: {o.timing.name}"
+    routing = to_yaml(alertmanager).removeprefix(header())
+    return {
+        RULES_PATH: to_yaml(rules, timing),
+        PROMETHEUS_FILE: to_yaml(
+            prometheus_config(o.timing, o.targets, o.alertmanagers),
+            timing,
+            "an example to start from",
+        ),
+        MERGE_FILE if o.merge else ALERTMANAGER_FILE: header() + routing_comment(merge=o.merge) + routing,
+        TEMPLATES_PATH: notification_templates(),
+    }
+
+
+def generate(config: MonitoringConfig, out: Path, options: Options | None = None) -> list[Path]:
+    """Write all files below a folder; they are replaced together, and only once all of them could be made.
+
+    Parameters
+    ----------
+    config
+        What :func:`modelwatch.config.load_config` returned: a file with mistakes never comes this far.
+    out
+        The folder; made if it does not exist.
+    options
+        Everything else.
+
+    Returns
+    -------
+    list of Path
+        What was written.
+
+    Raises
+    ------
+    StorageError
+        If the folder can't be written to.
+    """
+    return replace_files(out, contents(config, options))

@@ -1,0 +1,201 @@
+"""Recorded series: what several alerts read, computed once and in one place.
+
+A name says over which window it was made, so with other timings the names differ too. Rates come from counters of all
+targets that expose recordings; results and thresholds come from whoever runs the checks, the largest if several do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from modelwatch import conventions as c
+from modelwatch.config import MonitoringConfig
+from modelwatch.conventions import MODEL_ID, MODEL_LABELS, SEGMENT, Metric
+from modelwatch.policy import Severity
+from modelwatch_rules.naming import quantile_name, record_name
+from modelwatch_rules.promql import RecordingRule, bridged, indent, largest, select
+from modelwatch_rules.timing import Timing, prometheus_duration
+
+__all__ = [
+    "CHECK_INTERVAL",
+    "DEFAULT_QUANTILE",
+    "DRIFTED",
+    "FAILURES_BEFORE",
+    "LAST_SEEN",
+    "LAST_SUCCESS",
+    "OPERATIONAL",
+    "QUANTILE",
+    "SEVERITY",
+    "SILENCE",
+    "THRESHOLD",
+    "THRESHOLD_WORTH",
+    "Window",
+    "check_records",
+    "failures",
+    "quantiles_in_use",
+    "silence_records",
+    "threshold_records",
+    "traffic_records",
+    "windows",
+]
+
+DEFAULT_QUANTILE = 0.95
+OPERATIONAL = "latency_ms|error_rate"
+"""Metrics that are measured here and not reported: they have rules of their own."""
+_PAIR = ", ".join(MODEL_LABELS)
+_BOUND = (MODEL_ID, "metric", "bound")
+
+THRESHOLD = record_name(_BOUND, c.PERFORMANCE_THRESHOLD, "max")
+THRESHOLD_WORTH = record_name(_BOUND, c.THRESHOLD_SEVERITY, "max")
+QUANTILE = record_name([MODEL_ID], c.LATENCY_QUANTILE, "max")
+LAST_SEEN = record_name([MODEL_ID], c.LAST_PREDICTION, "max")
+SILENCE = record_name([MODEL_ID], c.SILENCE_LIMIT, "max")
+LAST_SUCCESS = record_name(MODEL_LABELS, c.DRIFT_LAST_SUCCESS, "max")
+FAILURES_BEFORE = record_name([MODEL_ID], c.DRIFT_CHECK_FAILURES, "at_success")
+CHECK_INTERVAL = record_name([MODEL_ID], c.DRIFT_CHECK_INTERVAL, "max")
+DRIFTED = record_name((*MODEL_LABELS, c.FEATURE), c.DRIFT_ATTRIBUTION, "drifted")
+SEVERITY = record_name((*MODEL_LABELS, c.DRIFT_TYPE, SEGMENT), c.DRIFT_SEVERITY, "max")
+
+
+@dataclass(frozen=True)
+class Window:
+    """The names of what is recorded over one window."""
+
+    seconds: float
+
+    @property
+    def text(self) -> str:
+        """The window as Prometheus writes it: ``"5m"``."""
+        return prometheus_duration(self.seconds)
+
+    @property
+    def predictions(self) -> str:
+        """Attempted predictions in the window."""
+        return record_name(MODEL_LABELS, c.PREDICTIONS, f"increase{self.text}")
+
+    @property
+    def errors(self) -> str:
+        """Failed predictions in the window."""
+        return record_name(MODEL_LABELS, c.PREDICTION_ERRORS, f"increase{self.text}")
+
+    @property
+    def error_ratio(self) -> str:
+        """Failed / attempted predictions."""
+        per = c.PREDICTIONS.name.removeprefix(c.PREFIX).removesuffix("_total")
+        return record_name(MODEL_LABELS, c.PREDICTION_ERRORS, f"ratio_increase{self.text}", suffix=f"_per_{per}")
+
+    @property
+    def latency_buckets(self) -> str:
+        """Predictions in the window by upper bound of their latency."""
+        return record_name((*MODEL_LABELS, "le"), c.PREDICTION_LATENCY, f"increase{self.text}", suffix="_bucket")
+
+    def latency(self, quantile: float) -> str:
+        """Return the name of a latency quantile, in seconds."""
+        return record_name(MODEL_LABELS, c.PREDICTION_LATENCY, f"{quantile_name(quantile)}_increase{self.text}")
+
+
+def windows(timing: Timing) -> tuple[Window, Window]:
+    """Return the short and the long window of traffic."""
+    return Window(timing.short_window), Window(timing.long_window)
+
+
+def quantiles_in_use(config: MonitoringConfig) -> tuple[float, ...]:
+    """Return the latency quantiles that models of the configuration name, and the default one, ascending."""
+    return tuple(sorted({DEFAULT_QUANTILE, *(model.latency_quantile for model in config.models)}))
+
+
+def traffic_records(config: MonitoringConfig, timing: Timing) -> list[RecordingRule]:
+    """Return requests, errors and latency quantiles by model version, over both windows."""
+    out = []
+    for window in windows(timing):
+        out += [
+            RecordingRule(window.predictions, _increase(c.PREDICTIONS, _PAIR, window)),
+            RecordingRule(window.errors, _increase(c.PREDICTION_ERRORS, _PAIR, window)),
+            RecordingRule(window.error_ratio, f"{window.errors}\n/\n({window.predictions} > 0)"),
+            RecordingRule(window.latency_buckets, _increase(c.PREDICTION_LATENCY, f"{_PAIR}, le", window, "_bucket")),
+        ]
+        out += [
+            RecordingRule(window.latency(q), f"histogram_quantile({q!r}, {window.latency_buckets})")
+            for q in quantiles_in_use(config)
+        ]
+    return out
+
+
+def threshold_records(timing: Timing) -> list[RecordingRule]:
+    """Return the thresholds that recordings are compared with: by model, as they hold for all its versions."""
+    return [
+        RecordingRule(name, largest(by, bridged(select(metric), timing.bridge)))
+        for name, by, metric in (
+            (THRESHOLD, _BOUND, c.PERFORMANCE_THRESHOLD),
+            (THRESHOLD_WORTH, _BOUND, c.THRESHOLD_SEVERITY),
+            (QUANTILE, (MODEL_ID,), c.LATENCY_QUANTILE),
+        )
+    ]
+
+
+def silence_records(timing: Timing) -> list[RecordingRule]:
+    """Return when each model was last seen and how long it may be silent; remembered while nobody exposes it."""
+    return [
+        RecordingRule(LAST_SEEN, _remembered_time(LAST_SEEN, [MODEL_ID], c.LAST_PREDICTION, timing)),
+        RecordingRule(SILENCE, _remembered_beside(SILENCE, c.SILENCE_LIMIT, LAST_SEEN, timing)),
+    ]
+
+
+def check_records(timing: Timing) -> list[RecordingRule]:
+    """Return what is known of the checks, and the severities of drift of all versions that are still checked.
+
+    The last result of a version that nobody serves any more stays as it is for ever; it is told by a success that lies
+    far behind that of the model's other versions.
+    """
+    labels = (*MODEL_LABELS, c.DRIFT_TYPE, SEGMENT)
+    severity = largest(labels, bridged(select(c.DRIFT_SEVERITY, feature=""), timing.bridge))
+    superseded = (
+        f"{LAST_SUCCESS}\n< on ({MODEL_ID}) group_left ()\n({largest([MODEL_ID], LAST_SUCCESS)} - 3 * {CHECK_INTERVAL})"
+    )
+    # Right after a success the number of failures is the number at that success; from then on it is remembered.
+    before = (
+        f"  (\n{indent(failures(timing), 2)}\n    and on ({MODEL_ID})\n"
+        f"      (time() - {largest([MODEL_ID], LAST_SUCCESS)} <= {CHECK_INTERVAL} / 2)\n  )\n"
+        f"or\n  {bridged(FAILURES_BEFORE, timing.bridge)}\n"
+        f"or\n  0 * {failures(timing)}"
+    )
+    return [
+        RecordingRule(LAST_SUCCESS, _remembered_time(LAST_SUCCESS, MODEL_LABELS, c.DRIFT_LAST_SUCCESS, timing)),
+        RecordingRule(CHECK_INTERVAL, _remembered_beside(CHECK_INTERVAL, c.DRIFT_CHECK_INTERVAL, LAST_SUCCESS, timing)),
+        RecordingRule(FAILURES_BEFORE, before),
+        RecordingRule(SEVERITY, f"{severity}\nunless on ({_PAIR})\n(\n{indent(superseded)}\n)"),
+        RecordingRule(DRIFTED, _drifted(timing)),
+    ]
+
+
+def _drifted(timing: Timing) -> str:
+    """Return the inputs at warning or above by their share in the drift; 0 for one that is held, not measured now."""
+    by = (*MODEL_LABELS, c.FEATURE)
+    severity = f'{c.DRIFT_SEVERITY.name}{{{c.DRIFT_TYPE}="data",{c.FEATURE}!=""}}'
+    drifted = f"{largest(by, bridged(severity, timing.bridge))} >= {int(Severity.WARNING)}"
+    share = largest(by, bridged(c.DRIFT_ATTRIBUTION.name, timing.bridge))
+    return f"  (\n    {share}\n    and\n    {drifted}\n  )\nor\n  0 * ({drifted})"
+
+
+def failures(timing: Timing) -> str:
+    """Return how many checks of a model have failed, ever; whichever version the failure was put down to."""
+    return f"sum by ({MODEL_ID}) ({largest(MODEL_LABELS, bridged(c.DRIFT_CHECK_FAILURES.name, timing.bridge))})"
+
+
+def _increase(metric: Metric, by: str, window: Window, suffix: str = "") -> str:
+    return f"sum by ({by}) (increase({metric.name}{suffix}[{window.text}]))"
+
+
+def _remembered_time(record: str, labels: Iterable[str], metric: Metric, timing: Timing) -> str:
+    """Return a time that outlives whoever exposed it: the rule reads what it last said, until that is too long ago."""
+    kept = f"  {largest(labels, metric.name)}\nor\n  {bridged(record, timing.bridge)}"
+    return f"(\n{indent(kept)}\n)\n> time() - {timing.memory:g}"
+
+
+def _remembered_beside(record: str, metric: Metric, time_record: str, timing: Timing) -> str:
+    """Return a model's value that outlives whoever exposed it, as long as the time beside it is remembered."""
+    return (
+        f"  {largest([MODEL_ID], metric.name)}\nor\n"
+        f"  ({bridged(record, timing.bridge)} and on ({MODEL_ID}) {time_record})"
+    )
