@@ -31,7 +31,8 @@ class Run:
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("MODELWATCH_", "XDG_"))}
         environment |= {"HOME": str(root / "home"), "TMPDIR": str(root / "tmp"), "PYTHONDONTWRITEBYTECODE": "1"}
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "error::ResourceWarning", "-m", "modelwatch", "demo", "--port", "0", *options],
+            [sys.executable, "-W", "error::ResourceWarning", "-m", "modelwatch", "demo", "--port", "0",
+             "--prometheus", "no", *options],
             cwd=self.here, env=environment, start_new_session=True, text=True, encoding="utf-8",
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip

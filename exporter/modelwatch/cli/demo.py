@@ -29,6 +29,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--port", type=_port, default=9100, help="port of the metrics (default 9100; the next free one if it is taken)"
     )
+    parser.add_argument(
+        "--prometheus",
+        choices=("auto", "yes", "no"),
+        default="auto",
+        help="whether the alert comes through Prometheus and Alertmanager (auto: if they are on PATH)",
+    )
     parser.add_argument("--folder", type=Path, help="where to keep its files (default .demo)")
     parser.add_argument("--seed", type=int, help="other flights, in another order (by default always the same)")
     application = parser.add_argument_group(
@@ -71,6 +77,7 @@ def _run(args: argparse.Namespace) -> int:
             port=args.port,
             folder=args.folder,
             seed=args.seed,
+            prometheus=args.prometheus,
         )
     )
 

@@ -18,7 +18,9 @@ from modelwatch.demo.flights import require_packages
 from modelwatch.demo.inbox import Inbox
 from modelwatch.demo.learning import learn
 from modelwatch.demo.narrate import Narrator
+from modelwatch.demo.prometheus import PrometheusWorld
 from modelwatch.demo.script import PROFILES, Script, Step, Timetable
+from modelwatch.demo.servers import find_binaries
 from modelwatch.demo.serving import make_traffic
 from modelwatch.demo.settings import config_text
 from modelwatch.demo.sinks import SlackSink, SmtpSink
@@ -47,6 +49,8 @@ class DemoOptions:
     port: int = 9100
     folder: Path | None = None
     seed: int | None = None
+    prometheus: str = "auto"
+    """Whether the alert comes through Prometheus and Alertmanager: "auto" if they are installed, "yes", "no"."""
 
 
 def run_demo(options: DemoOptions, console: Console | None = None) -> int:
@@ -158,16 +162,25 @@ class _Demo:
         )
         smtp = cleanup.enter_context(SmtpSink())
         slack = cleanup.enter_context(SlackSink())
+        binaries = find_binaries(self._options.prometheus)
+        mode = "prometheus" if binaries is not None else "direct"
         files.write_secret(files.slack_url, slack.url)
         files.config.write_text(
-            config_text(self._times, profile=files.profile, slack_url=files.slack_url, smtp_port=smtp.port),
+            config_text(self._times, profile=files.profile, slack_url=files.slack_url, smtp_port=smtp.port, mode=mode),
             encoding="utf-8",
         )
-        self._inbox = cleanup.enter_context(Inbox(smtp, slack))
+        world = None
+        if binaries is not None:
+            world = PrometheusWorld(files.prometheus, binaries, files.config, files.storage)
+        self._inbox = cleanup.enter_context(Inbox(smtp, slack, world.new_alert_lines if world is not None else None))
         self._service = ProductionMonitoringService(config_path=files.config, storage_path=files.storage)
         cleanup.callback(self._service.close)
         port = self._serve_metrics()
         self._traffic = make_traffic(self._service, model, split, self._times)
+        if world is not None:
+            self._say.prometheus(files.show(files.prometheus))
+            world.start(cleanup, [port])
+            self._say.world(world.url("sidecar"), world.url("prometheus"), world.url("alertmanager"))
         url = f"http://127.0.0.1:{port}/metrics"
         self._say.serving(len(split.stream), self._times, url, files.show(files.config))
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import html
+import json
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from email.message import EmailMessage
 from queue import Empty, SimpleQueue
 from types import TracebackType
@@ -17,6 +18,7 @@ __all__ = ["Inbox"]
 
 # What an alert is about, in the words of its text: the same whether it fires or is over, whatever else has changed.
 _SUBJECT = re.compile(r"inputs?\b|predictions\b|latency\b|drift check\b")
+_MESSAGE = re.compile(r'message=("(?:[^"\\]|\\.)*")')
 
 
 class MailServer(Protocol):
@@ -44,15 +46,20 @@ class Inbox:
         The mail server.
     slack : SlackServer
         The Slack endpoint.
+    log_lines : callable, optional
+        Returns the new lines of the ``log`` channel where another process, the sidecar, writes it.
 
     Notes
     -----
     While it is open, the package's log lines come here and no longer go to standard error.
     """
 
-    def __init__(self, smtp: MailServer, slack: SlackServer) -> None:
+    def __init__(
+        self, smtp: MailServer, slack: SlackServer, log_lines: Callable[[], Iterable[str]] | None = None
+    ) -> None:
         self._smtp = smtp
         self._slack = slack
+        self._log_lines = log_lines
         self._log = _LogTap()
         self._logger = logging.getLogger("modelwatch")
         self._mails_read = 0
@@ -76,7 +83,7 @@ class Inbox:
 
     def collect(self, now: float) -> list[Arrival]:
         """Return what has arrived since the last call; it counts as having arrived `now`."""
-        found = [*self._from_log(now), *self._from_mail(now), *self._from_slack(now)]
+        found = [*self._from_log(now), *self._from_sidecar(now), *self._from_mail(now), *self._from_slack(now)]
         self.arrivals += found
         return found
 
@@ -99,6 +106,16 @@ class Inbox:
             elif record.levelno >= logging.WARNING:
                 self._notes.append(f"In the log: {record.levelname} {record.name} {record.getMessage()}")
 
+    def _from_sidecar(self, now: float) -> Iterator[Arrival]:
+        for line in self._log_lines() if self._log_lines is not None else ():
+            message = _MESSAGE.search(line)
+            if message is not None and "level=info" not in line:
+                headline = str(json.loads(message[1])).partition(" | ")[0]
+                level = next((word for word in ("ERROR", "CRITICAL") if f"level={word.lower()}" in line), "WARNING")
+                firing = "status=firing" in line
+                told = f"[{level if firing else 'RESOLVED'}] {headline}"
+                yield Arrival("log", now, firing, _subject(headline), told, line.strip())
+
     def _from_mail(self, now: float) -> Iterator[Arrival]:
         new = self._smtp.messages[self._mails_read :]
         self._mails_read += len(new)
@@ -113,10 +130,19 @@ class Inbox:
         new = self._slack.messages[self._posts_read :]
         self._posts_read += len(new)
         for post in new:
-            title = str(post.get("text", ""))
-            blocks = [block.get("text", {}).get("text", "") for block in post.get("blocks", ())]
-            text = html.unescape("\n".join(blocks) or title)
+            title, text = _slack_texts(post)
             yield Arrival("slack", now, _is_firing(title), _subject(title), title, text)
+
+
+def _slack_texts(post: dict[str, Any]) -> tuple[str, str]:
+    """Return the title and the text of a Slack message: ours has blocks, Alertmanager's has attachments."""
+    attached = [part for part in post.get("attachments", ()) if isinstance(part, dict)]
+    if attached:
+        title = html.unescape(str(attached[0].get("title", "")))
+        return title, "\n".join([title, html.unescape(str(attached[0].get("text", "")))])
+    title = str(post.get("text", ""))
+    blocks = [block.get("text", {}).get("text", "") for block in post.get("blocks", ())]
+    return title, html.unescape("\n".join(blocks) or title)
 
 
 class _LogTap(logging.Handler):

@@ -78,6 +78,17 @@ class Narrator:
         )
         self._print("")
 
+    def prometheus(self, folder: str) -> None:
+        """Say that the alert takes the long way."""
+        self._line(
+            "Prometheus and Alertmanager are installed here, so the alert goes through them, by rules and routes "
+            f"generated from the settings (in {folder}); --prometheus no does without."
+        )
+
+    def world(self, sidecar: str, prometheus: str, alertmanager: str) -> None:
+        """Say where to look."""
+        self._line(f"Sidecar: {sidecar}   Prometheus: {prometheus}/alerts   Alertmanager: {alertmanager}")
+
     # ── on the way ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def progress(self, served: int, labelled: int, state: str) -> None:

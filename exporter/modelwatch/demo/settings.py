@@ -12,7 +12,7 @@ __all__ = ["MODEL_ID", "config_text"]
 MODEL_ID = "flight_delay"
 
 
-def config_text(times: Timetable, *, profile: Path, slack_url: Path, smtp_port: int) -> str:
+def config_text(times: Timetable, *, profile: Path, slack_url: Path, smtp_port: int, mode: str = "direct") -> str:
     """Return the models.yaml of the demo.
 
     Parameters
@@ -25,11 +25,14 @@ def config_text(times: Timetable, *, profile: Path, slack_url: Path, smtp_port: 
         A file that holds the address of the Slack webhook.
     smtp_port : int
         Where the demo's mail server listens on this machine.
+    mode : str
+        Who tells people: "direct" is modelwatch itself, "prometheus" is an Alertmanager.
     """
     short, long = times.windows
     return f"""\
 # Written by `modelwatch demo` at each start; change a copy.
 alerting:
+  mode: {mode}
   receivers:
     email: {{to: ml-team@example.com, from: modelwatch@example.com, smtp: "127.0.0.1:{smtp_port}", tls: none}}
     slack: {{url_file: {_quoted(slack_url)}}}

@@ -38,7 +38,9 @@ class Workspace:
         self.config = self.folder / "models.yaml"
         self.slack_url = self.folder / "slack_url"
         self.storage = self.folder / "storage"
-        shutil.rmtree(self.storage, ignore_errors=True)
+        self.prometheus = self.folder / "prometheus"
+        for last in (self.storage, self.prometheus):
+            shutil.rmtree(last, ignore_errors=True)
 
     @property
     def shown(self) -> Path:
