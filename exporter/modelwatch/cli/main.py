@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 import modelwatch
-from modelwatch.cli import check_config, dashboards, demo, reference, rules
+from modelwatch.cli import check_config, dashboards, demo, reference, rules, sidecar
 from modelwatch.exceptions import ModelwatchError
 
 EXIT_OK, EXIT_FINDING, EXIT_USAGE = 0, 1, 2
@@ -20,6 +20,7 @@ START      demo              real flights, a fault, an alert
            check-config      errors in a configuration file, before they matter
 REFERENCE  reference build   a reference profile from your data
            reference show    what a profile knows, in the terminal
+RUN        sidecar           score, export, notify: beside your applications
 DEPLOY     rules generate    rules and routing for Prometheus and Alertmanager
            rules check       what promtool and amtool say about them
            dashboards generate   Grafana dashboards as files
@@ -36,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"modelwatch {modelwatch.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (demo, check_config, reference, dashboards, rules):
+    for module in (demo, check_config, reference, sidecar, dashboards, rules):
         module.add_parser(commands)
     return parser
 

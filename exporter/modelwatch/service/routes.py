@@ -12,7 +12,7 @@ from modelwatch.config import (
     environment_receivers,
     validate_name,
 )
-from modelwatch.notify.handlers import build_handlers
+from modelwatch.notify.handlers import build_handler, build_handlers
 from modelwatch.notify.outbox import Outbox
 from modelwatch.policy import Severity, channels_for
 from modelwatch.service.models import ModelBook
@@ -75,9 +75,11 @@ class AlertRoutes:
         self._handlers.add(channel)
 
     def remove_handler(self, channel: str) -> None:
-        """Deliver to a channel no more; its receiver, if the configuration has one, is not touched by this."""
+        """Deliver to a channel by its receiver, if the configuration has one, else no more."""
         self._handlers.discard(channel)
-        if channel not in self.receivers:
+        if channel in self.receivers:
+            self._outbox.add_handler(channel, build_handler(self.receivers[channel]))
+        else:
             self._outbox.remove_handler(channel)
 
     def route(self, severity: Severity, model_id: str | None) -> tuple[str, ...]:

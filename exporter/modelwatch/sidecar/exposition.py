@@ -1,0 +1,140 @@
+"""What Prometheus reads of a sidecar: results of checks, its own state, and recordings if asked to."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from modelwatch import __version__
+from modelwatch import conventions as c
+from modelwatch.collector import RecordingCollector, ResultsCollector
+from modelwatch.collector.families import Families
+from modelwatch.recorder import Recorder
+from modelwatch.service.models import RegisteredModel
+from modelwatch.service.registration import recorded
+from modelwatch.sidecar.watch import Watch
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric as Family
+
+    from modelwatch.config import ModelMonitoringConfig
+
+__all__ = ["Exposition", "accepts_gzip"]
+
+logger = logging.getLogger("modelwatch")
+
+
+class _SidecarCollector:
+    """The sidecar's own state."""
+
+    def __init__(self, watch: Watch, storage_id: str, *, alone: bool) -> None:
+        self._watch = watch
+        self._storage_id = storage_id
+        self._alone = alone
+
+    def describe(self) -> list[Family]:
+        return []
+
+    def collect(self) -> Iterable[Family]:
+        about = (c.BUILD_INFO, c.STORAGE_INFO) if self._alone else ()
+        out = Families([*c.SIDECAR_METRICS, *about])
+        out.add(c.CONFIG_RELOAD_OK, (), float(self._watch.reload_ok))
+        out.add(c.CONFIG_RELOAD_TIME, (), self._watch.loaded_at)
+        if self._alone:
+            out.add(c.BUILD_INFO, (__version__,), 1)
+            out.add(c.STORAGE_INFO, (self._storage_id,), 1)
+        return out.all()
+
+
+class Exposition:
+    """
+    A registry of the sidecar's own, and its text.
+
+    Parameters
+    ----------
+    watch
+        Whose results are exposed.
+    recordings
+        Expose what was recorded too.
+    """
+
+    def __init__(self, watch: Watch, *, recordings: bool) -> None:
+        self._watch = watch
+        # Read once: it can't change, and a scrape must not fail with the store.
+        storage_id = watch.store.storage_id()
+        self.registry = CollectorRegistry()
+        self._recorder: Recorder | None = None
+        if recordings:
+            # Reads the slots of all workers; as it records nothing, it never takes one.
+            self._recorder = Recorder(watch.folder, None, clock=watch.clock, start_thread=False)
+            self.registry.register(RecordingCollector(self._recorder, lambda: storage_id))
+        self.registry.register(ResultsCollector(watch.store, watch.clock, models=self._configs))
+        self.registry.register(_SidecarCollector(watch, storage_id, alone=not recordings))
+        self._shown: list[int] = []
+
+    def _configs(self) -> list[ModelMonitoringConfig]:
+        return [model.config for model in self._watch.models()]
+
+    def render(self, accept: str, names: Sequence[str] = (), *, compress: bool = False) -> tuple[bytes, str]:
+        """
+        Return the text of all metrics and its content type.
+
+        Parameters
+        ----------
+        accept
+            The request's header ``Accept``: OpenMetrics for those who ask, else Prometheus' text format.
+        names
+            Only these metrics (``name[]=``); empty for all.
+        compress
+            Whether to gzip it.
+        """
+        if self._recorder is not None:
+            self._start_at_zero(self._recorder)
+        registry = self.registry.restricted_registry(names) if names else self.registry
+        encode, content_type = choose_encoder(accept)
+        text = encode(registry)
+        return (gzip.compress(text, compresslevel=4) if compress else text), content_type
+
+    def _start_at_zero(self, recorder: Recorder) -> None:
+        """Tell the reader of recordings which models there are: what is not recorded yet begins at zero."""
+        models = self._watch.models()
+        if [id(model) for model in models] == self._shown:
+            return
+        for model in models:
+            recorder.add_model(recorded(self._with_profile(model)))
+        self._shown = [id(model) for model in models]
+
+    def _with_profile(self, model: RegisteredModel) -> RegisteredModel:
+        """Return a model with the profile that its last check compared it with."""
+        key = (model.config.model_id, model.config.model_version)
+        for checked in self._watch.store.latest_results():
+            if (checked.model_id, checked.model_version) == key and checked.result is not None:
+                profile = self._watch.jobs.profile(str(checked.result.get("profile_id") or ""))
+                return RegisteredModel(model.config, model.registered_at, profile or model.profile, model.warnings)
+        return model
+
+    def close(self) -> None:
+        """Let go of the recordings."""
+        if self._recorder is not None:
+            self._recorder.close()
+
+
+def accepts_gzip(header: str) -> bool:
+    """
+    Return whether a request's ``Accept-Encoding`` allows gzip.
+
+    Examples
+    --------
+    >>> accepts_gzip("gzip;q=0.5, br"), accepts_gzip("gzip;q=0"), accepts_gzip("")
+    (True, False, False)
+    """
+    for part in header.split(","):
+        coding, _, weight = part.partition(";")
+        if coding.strip().lower() in ("gzip", "*"):
+            return weight.replace(" ", "").lower() not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False

@@ -1,0 +1,80 @@
+"""What Alertmanager's webhook sends, turned into alerts for the log."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from modelwatch.exceptions import InputError
+from modelwatch.notify.log import LogHandler
+from modelwatch.policy import AlertLevel
+
+__all__ = ["alerts_of", "log_alerts"]
+
+MAX_ALERTS = 10_000
+_NOT_REPEATED = ("alertname", "severity", "model_id", "summary", "description")
+
+
+def log_alerts(body: bytes) -> int:
+    """
+    Write one line per alert of a webhook message to the logger ``modelwatch.alerts``; return how many.
+
+    Raises
+    ------
+    InputError
+        If it is no such message; nothing is logged then.
+    """
+    alerts = alerts_of(body)
+    handler = LogHandler(logging.getLogger("modelwatch.alerts"))
+    for alert in alerts:
+        handler(alert)
+    return len(alerts)
+
+
+def alerts_of(body: bytes) -> list[dict[str, Any]]:
+    """
+    Return the alert dicts (contract 1.1) of a message of Alertmanager's webhook, format version 4.
+
+    Raises
+    ------
+    InputError
+        If it is no such message; the sentence says what is missing.
+    """
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"the body is not JSON: {type(error).__name__}") from error
+    alerts = message.get("alerts") if isinstance(message, dict) else None
+    if not isinstance(alerts, list) or len(alerts) > MAX_ALERTS:
+        raise InputError(f"the body must be an Alertmanager message with a list of at most {MAX_ALERTS} 'alerts'")
+    return [_alert(alert, number) for number, alert in enumerate(alerts)]
+
+
+def _alert(given: object, number: int) -> dict[str, Any]:
+    if not isinstance(given, dict):
+        raise InputError(f"alerts[{number}] must be an object")
+    labels = _texts(given.get("labels"), f"alerts[{number}].labels")
+    annotations = _texts(given.get("annotations", {}), f"alerts[{number}].annotations")
+    name = labels.get("alertname", "")
+    level = labels.get("severity", "")
+    said = [text.strip() for key in ("summary", "description") if (text := annotations.get(key, ""))]
+    others = {k: v for k, v in {**labels, **annotations}.items() if k not in _NOT_REPEATED}
+    return {
+        "alert_id": str(given.get("fingerprint") or ""),
+        "timestamp": str(given.get("startsAt") or ""),
+        "level": level if level in set(AlertLevel) else AlertLevel.INFO.value,
+        "type": name,
+        "message": "\n".join(said) or name,
+        "data": {"alertname": name, **others},
+        "model_id": labels.get("model_id", ""),
+        "status": "resolved" if given.get("status") == "resolved" else "firing",
+        "fingerprint": str(given.get("fingerprint") or ""),
+        "starts_at": str(given.get("startsAt") or ""),
+    }
+
+
+def _texts(value: object, where: str) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
+        raise InputError(f"{where} must be an object whose values are texts")
+    return value
