@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test lint format generated clean
 .DEFAULT_GOAL := help
 
 help: ## Show what there is to run
@@ -28,6 +28,13 @@ lint: $(VENV)/.dev ## ruff, mypy --strict, import contracts
 format: $(VENV)/.dev ## Sort imports, format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+generated: $(VENV)/.dev ## Write rules/generated and grafana/dashboards again
+	$(BIN)/modelwatch rules generate --config examples/models.yaml --out rules/generated
+	$(BIN)/modelwatch rules generate --config compose/models.yaml --out rules/generated/compose --timing demo \
+		--scrape app=app:9100 --scrape sidecar=sidecar:9877 --alertmanager alertmanager:9093 \
+		--log-url http://sidecar:9877/api/v1/alerts
+	$(BIN)/modelwatch dashboards generate --out grafana/dashboards
 
 clean: ## Remove what the commands above made
 	rm -rf $(VENV) .demo build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

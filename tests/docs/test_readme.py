@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from modelwatch import monitor
+from modelwatch.demo.servers import Server, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -80,15 +81,31 @@ def test_every_python_snippet_runs(desk: Path, capsys: pytest.CaptureFixture[str
         monitor.close()
 
 
-@pytest.mark.parametrize("command", [c for c in commands() if c not in RUN_ELSEWHERE])
+def ends_by_itself(command: str) -> bool:
+    return not command.startswith("modelwatch sidecar")
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if c not in RUN_ELSEWHERE and ends_by_itself(c)])
 def test_every_command_runs(command: str, desk: Path) -> None:
     assert command.startswith("modelwatch "), f"a command that no test runs: {command}"
-    if "show" in command:
-        build = next(c for c in commands() if "reference build" in c)
-        subprocess.run(_argv(build), check=True, capture_output=True, timeout=60)
+    for later, earlier in (("reference show", "reference build"), ("rules check", "rules generate")):
+        if later in command:
+            first = next(c for c in commands() if earlier in c)
+            subprocess.run(_argv(first), check=True, capture_output=True, timeout=60)
     done = subprocess.run(_argv(command), capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+
+
+def test_the_sidecar_command_starts_serves_and_stops(desk: Path) -> None:
+    (command,) = [c for c in commands() if not ends_by_itself(c)]
+    port = free_port()
+    argv = [word.replace("9877", str(port)) for word in _argv(command)]
+    environment = {**os.environ, "MODELWATCH_STORAGE": str(desk / "storage")}
+    ready = f"http://127.0.0.1:{port}/-/ready"
+    with Server("sidecar", argv, desk / "sidecar.log", ready, env=environment) as sidecar:
+        sidecar.wait_ready(30)
+    assert "Traceback" not in (desk / "sidecar.log").read_text()
 
 
 def _argv(command: str) -> list[str]:
