@@ -12,20 +12,18 @@ from modelwatch.conventions import MODEL_ID, MODEL_LABELS, SEGMENT
 from modelwatch.policy import Severity
 from modelwatch_rules import texts
 from modelwatch_rules.drift_texts import DriftTexts
-from modelwatch_rules.limits import ERRORS_ABOVE_LIMIT, MIN_REQUESTS, latency_above_limit
+from modelwatch_rules.limits import ERRORS_ABOVE_LIMIT, LATENCY_ABOVE_LIMIT, MIN_REQUESTS
 from modelwatch_rules.promql import AlertingRule, bridged, indent, largest, literal, select
 from modelwatch_rules.recording import (
     CHECK_INTERVAL,
     FAILURES_BEFORE,
     LAST_SEEN,
     LAST_SUCCESS,
-    QUANTILE,
     SEVERITY,
     SILENCE,
     THRESHOLD,
     THRESHOLD_WORTH,
     failures,
-    quantiles_in_use,
 )
 from modelwatch_rules.timing import Timing
 
@@ -51,28 +49,18 @@ THRESHOLD_TIERS = (Severity.INFO, *DRIFT_TIERS)
 _PAIR = ", ".join(MODEL_LABELS)
 
 
-def traffic_alerts(config: MonitoringConfig, timing: Timing) -> list[AlertingRule]:
-    """Return the alerts on latency, one set per quantile in use, and on the error rate."""
-    out = []
-    for quantile in quantiles_in_use(config):
-        above, used = latency_above_limit(quantile), f"and on ({MODEL_ID})\n  {QUANTILE} == {quantile!r}"
-        summary, description = texts.latency(quantile, MIN_REQUESTS, timing)
-        out += [
-            AlertingRule(
-                c.ALERT_LATENCY_HIGH, f"{above}\n{used}\n{_worth('latency_ms', tier)}", tier, summary, description,
-                hold=timing.hold, keep_firing=timing.keep_firing,
-            )
-            for tier in THRESHOLD_TIERS
-        ]  # fmt: skip
-    summary, description = texts.error_rate(MIN_REQUESTS, timing)
-    out += [
+def traffic_alerts(timing: Timing) -> list[AlertingRule]:
+    """Return the alerts on latency and on the error rate."""
+    return [
         AlertingRule(
-            c.ALERT_ERROR_RATE_HIGH, f"{ERRORS_ABOVE_LIMIT}\n{_worth('error_rate', tier)}", tier, summary, description,
-            hold=timing.hold, keep_firing=timing.keep_firing,
+            alert, f"{above}\n{_worth(metric, tier)}", tier, *text, hold=timing.hold, keep_firing=timing.keep_firing
+        )
+        for alert, above, metric, text in (
+            (c.ALERT_LATENCY_HIGH, LATENCY_ABOVE_LIMIT, "latency_ms", texts.latency(MIN_REQUESTS, timing)),
+            (c.ALERT_ERROR_RATE_HIGH, ERRORS_ABOVE_LIMIT, "error_rate", texts.error_rate(MIN_REQUESTS, timing)),
         )
         for tier in THRESHOLD_TIERS
     ]  # fmt: skip
-    return out
 
 
 def drift_alerts(timing: Timing) -> list[AlertingRule]:

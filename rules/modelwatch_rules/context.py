@@ -30,4 +30,5 @@ def quality(timing: Timing) -> str:
         for bound, word in (("min", "floor"), ("max", "ceiling"))
     )
     one = f"{{{{ $measure := .Labels.metric }}}}; {{{{ $measure }}}} {{{{ . | value | {NUMBER} }}}}{bounds}"
-    return f"{{{{ range {fetch(values)} }}}}{one}{{{{ else }}}}; quality on real labels not measured{{{{ end }}}}"
+    each = f"{{{{ range {fetch(values)} | sortByLabel `metric` }}}}{one}"
+    return f"{each}{{{{ else }}}}; quality on real labels not measured{{{{ end }}}}"

@@ -34,7 +34,7 @@ def rule_groups(config: MonitoringConfig, timing: Timing) -> tuple[Group, ...]:
                 *recording.threshold_records(timing),
                 *recording.traffic_records(config, timing),
                 *limits.above_limit_records(config, timing),
-                *alerting.traffic_alerts(config, timing),
+                *alerting.traffic_alerts(timing),
             ),
         ),
         Group(

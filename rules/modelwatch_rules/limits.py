@@ -11,13 +11,13 @@ from modelwatch import conventions as c
 from modelwatch.conventions import MODEL_ID, MODEL_LABELS
 from modelwatch_rules.naming import quantile_name, record_name
 from modelwatch_rules.promql import RecordingRule, indent, select
-from modelwatch_rules.recording import THRESHOLD, Window, quantiles_in_use, windows
+from modelwatch_rules.recording import QUANTILE, THRESHOLD, Window, quantiles_in_use, windows
 
 if TYPE_CHECKING:
     from modelwatch.config import MonitoringConfig
     from modelwatch_rules.timing import Timing
 
-__all__ = ["ERRORS_ABOVE_LIMIT", "MIN_ERRORS", "MIN_REQUESTS", "above_limit_records", "latency_above_limit"]
+__all__ = ["ERRORS_ABOVE_LIMIT", "LATENCY_ABOVE_LIMIT", "MIN_ERRORS", "MIN_REQUESTS", "above_limit_records"]
 
 MIN_REQUESTS, MIN_ERRORS = 100, 5
 """Fewer requests say nothing about a rate, unless as many as that fail."""
@@ -26,16 +26,25 @@ ERRORS_ABOVE_LIMIT = record_name(MODEL_LABELS, c.PREDICTION_ERRORS, "ratio_above
 _PAIR = ", ".join(MODEL_LABELS)
 
 
+LATENCY_ABOVE_LIMIT = record_name(MODEL_LABELS, c.PREDICTION_LATENCY, "above_limit")
+
+
 def latency_above_limit(quantile: float) -> str:
-    """Return the name of the latencies that are above their limit, in seconds."""
+    """Return the name of the latencies that are above the limit, in seconds; whatever quantile the limit is for."""
     return record_name(MODEL_LABELS, c.PREDICTION_LATENCY, f"{quantile_name(quantile)}_above_limit")
 
 
 def above_limit_records(config: MonitoringConfig, timing: Timing) -> list[RecordingRule]:
-    """Return what is above its limit: a latency per quantile in use, and the error ratio."""
+    """Return what is above its limit: each model's latency at the quantile that the limit is for, and error ratios."""
     short, long = windows(timing)
-    latencies = [RecordingRule(latency_above_limit(q), _latency(q, short, long)) for q in quantiles_in_use(config)]
-    return [*latencies, RecordingRule(ERRORS_ABOVE_LIMIT, _error_ratio(short, long))]
+    quantiles = quantiles_in_use(config)
+    latencies = [RecordingRule(latency_above_limit(q), _latency(q, short, long)) for q in quantiles]
+    own = (f"{latency_above_limit(q)} and on ({MODEL_ID}) {QUANTILE} == {q!r}" for q in quantiles)
+    return [
+        *latencies,
+        RecordingRule(LATENCY_ABOVE_LIMIT, "\nor\n".join(own)),
+        RecordingRule(ERRORS_ABOVE_LIMIT, _error_ratio(short, long)),
+    ]
 
 
 def _latency(quantile: float, short: Window, long: Window) -> str:

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from modelwatch import conventions as c
 from modelwatch_rules.context import quality, traffic
-from modelwatch_rules.naming import quantile_percent
-from modelwatch_rules.recording import CHECK_INTERVAL, LAST_SEEN, LAST_SUCCESS, SILENCE, THRESHOLD, Window, windows
+from modelwatch_rules.recording import (
+    CHECK_INTERVAL,
+    LAST_SEEN,
+    LAST_SUCCESS,
+    QUANTILE,
+    SILENCE,
+    THRESHOLD,
+    Window,
+    windows,
+)
 from modelwatch_rules.timing import Timing
 from modelwatch_rules.words import COUNT, NUMBER, PERCENT, TIME, given, last, lines, say
 
@@ -27,16 +35,17 @@ _LOOK_FOR_PROCESS = (
 _BESIDE = {"min": ("floor", "below"), "max": ("ceiling", "above")}
 
 
-def latency(quantile: float, least: int, timing: Timing) -> Text:
+def latency(least: int, timing: Timing) -> Text:
     """Return the text of high latency; the short window is looked at if it holds `least` requests."""
     limit = f'{THRESHOLD}{{<id>,metric="latency_ms",bound="max"}} / 1000'
-    name = f"p{quantile_percent(quantile)}"
-    times = say(f"{limit} > 0", TIME, " against a limit of ")
+    name = say(f"100 * {QUANTILE}{{<id>}}", 'printf "%.4g"', "p")
+    against = say(limit, TIME, " against a limit of ")
+    slower = say(f"1 / (1 - {QUANTILE}{{<id>}})", COUNT, "; one request in ", " is slower than that")
     short, long = (f'{window.latency_buckets}{{<model>,le="+Inf"}}' for window in windows(timing))
     return (
         f"Latency {name} is {_SECONDS}{say(limit, TIME, ' (limit ', ')')}.",
         lines(
-            f"How bad: {name} is {_SECONDS}{times}; one request in {round(1 / (1 - quantile))} is slower than that",
+            f"How bad: {name} is {_SECONDS}{against}{slower}",
             f"Measured over: {_requests(short, long, least, timing)}",
             _failures(timing),
             "Look first: load and saturation of the serving process, then slow inputs or a slow feature source",
@@ -130,7 +139,9 @@ def exposed_twice() -> Text:
     """Return the text of recordings that are counted more than once."""
     target = "{{ if $i }}, {{ end }}{{ $one.Labels.instance }} (job {{ $one.Labels.job }})"
     both = f"max by (job, instance) ({c.STORAGE_INFO.name}{{<storage>}}) and on (job, instance) {c.PREDICTIONS.name}"
-    listing = given(f"sort({both})", f"{{{{ range $i, $one := . }}}}{target}{{{{ end }}}}", "not known at the moment")
+    listing = given(
+        both, f"{{{{ range $i, $one := . | sortByLabel `instance` }}}}{target}{{{{ end }}}}", "not known at the moment"
+    )
     return (
         f"{{{{ $value | {COUNT} }}}} targets expose the recordings of one storage.",
         lines(

@@ -1,4 +1,4 @@
-"""Alerts on checks that do not happen, recordings that are counted twice, performance, and the one that always fires."""
+"""Alerts on checks that do not happen, recordings counted twice, performance, and the one that always fires."""
 
 from __future__ import annotations
 
