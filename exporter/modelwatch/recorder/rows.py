@@ -15,6 +15,11 @@ _OBJECT = 64
 """Rough bytes of one value in an array and in a list, for the bound on what waits for the store."""
 
 
+MAX_TEXT = 1000
+"""Characters of one text that are kept in a stored row."""
+_TEXTS = (str, bytes)
+
+
 class RowBuffer:
     """
     Rows of one model version, slice by slice; slices may have different columns.
@@ -32,10 +37,10 @@ class RowBuffer:
         self._slices: list[tuple[int, Columns]] = []
 
     def add(self, times: FloatArray, ids: Sequence[str], columns: Columns) -> None:
-        """Add one slice: times of shape (n,), n ids, columns of length n."""
+        """Add one slice: times of shape (n,), n ids, columns of length n. Long texts are cut to `MAX_TEXT` characters."""
         self._times.append(times)
         self._ids.extend(ids)
-        self._slices.append((len(ids), columns))
+        self._slices.append((len(ids), {name: _cut(column) for name, column in columns.items()}))
 
     def chunk(self) -> RowChunk:
         """Return all rows as one chunk; None stands where a slice had no such column."""
@@ -51,6 +56,19 @@ class RowBuffer:
         for part, (size, _) in zip(parts, self._slices, strict=True):
             out.extend([None] * size if part is None else part.tolist() if isinstance(part, np.ndarray) else part)
         return out
+
+
+def _cut(column: list[Any] | FloatArray) -> list[Any] | FloatArray:
+    """Return a column without long texts: a store of rows is no store of documents, and memory has bounds."""
+    if isinstance(column, np.ndarray):
+        return column
+    try:
+        if max(map(len, column), default=0) <= MAX_TEXT:
+            return column
+    except Exception:  # noqa: BLE001 - the recorder boundary: numbers and None have no length, others' may raise
+        if not any(type(value) in _TEXTS and len(value) > MAX_TEXT for value in column):
+            return column
+    return [value[:MAX_TEXT] if type(value) in _TEXTS and len(value) > MAX_TEXT else value for value in column]
 
 
 def rough_bytes(chunk: RowChunk) -> int:
