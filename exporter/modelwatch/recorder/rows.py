@@ -37,7 +37,7 @@ class RowBuffer:
         self._slices: list[tuple[int, Columns]] = []
 
     def add(self, times: FloatArray, ids: Sequence[str], columns: Columns) -> None:
-        """Add one slice: times of shape (n,), n ids, columns of length n. Long texts are cut to `MAX_TEXT` characters."""
+        """Add one slice: times of shape (n,), n ids, columns of length n; long texts are cut to `MAX_TEXT`."""
         self._times.append(times)
         self._ids.extend(ids)
         self._slices.append((len(ids), {name: _cut(column) for name, column in columns.items()}))
