@@ -198,6 +198,21 @@ def test_a_damaged_profile_in_the_storage_costs_its_own_families_only(
     assert samples(registry, "modelwatch_predictions_total") == {("m", "1"): 1}
 
 
+def test_the_last_prediction_is_the_latest_of_all_workers_and_survives_them(tmp_path: Path, clock: Any) -> None:
+    for at in (100.0, 300.0, 200.0):
+        clock.now = at
+        worker = Recorder(tmp_path, None, start_thread=False, clock=clock)
+        worker.add_model(RecordedModel("m", "1"))
+        worker.add_model(RecordedModel("silent", "1"))
+        worker.record("m", 0.5, {}, model_version="1")
+        worker.close()
+    reader = Recorder(tmp_path, None, start_thread=False)
+    shown = CollectorRegistry()
+    shown.register(RecordingCollector(reader))
+    assert samples(shown, c.LAST_PREDICTION.name) == {("m", "1"): 300.0}
+    reader.close()
+
+
 def test_registering_does_not_collect(recorder: Recorder) -> None:
     assert RecordingCollector(recorder).describe() == []
 

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from modelwatch import conventions as c
 from modelwatch.collector import ResultsCollector
+from modelwatch.config import ModelMonitoringConfig
 from modelwatch.profile import ReferenceProfile
 
 
@@ -55,7 +56,8 @@ def a_shift(feature: str, share: float, **also: Any) -> dict[str, Any]:
 
 def checked(**result: Any) -> Any:
     fields = {
-        "model_id": "m", "model_version": "1", "checked_at": 90.0, "last_success_at": 90.0, "checks": 5, "failures": 1, "duration": 0.25,
+        "model_id": "m", "model_version": "1", "checked_at": 90.0,
+        "last_success_at": 90.0, "checks": 5, "failures": 1, "duration": 0.25,
         "interval": 1800.0, "result": result or None,
     }  # fmt: skip
     return SimpleNamespace(**fields)
@@ -94,6 +96,10 @@ def expose(store: HeldStore, **options: Any) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(ResultsCollector(store, **options))
     return registry
+
+
+def scrape(store: HeldStore, **options: Any) -> str:
+    return generate_latest(expose(store, **options)).decode()
 
 
 def samples(registry: CollectorRegistry, metric: c.Metric) -> dict[tuple[str, ...], float]:
@@ -172,6 +178,62 @@ def test_a_model_whose_checks_all_failed_has_no_scores_but_its_counts() -> None:
     assert samples(registry, c.DRIFT_CHECKS) == {("m", "1"): 5}
     for metric in (c.DRIFT_LAST_SUCCESS, c.DRIFT_SCORE, c.DRIFT_SEVERITY, c.DRIFT_STATE):
         assert samples(registry, metric) == {}
+
+
+def a_value(metric: str, value: float, version: str = "1") -> Any:
+    return SimpleNamespace(model_id="m", model_version=version, metric=metric, value=value, at=80.0)
+
+
+def test_what_rules_compare_with_follows_from_the_configuration_and_the_last_values() -> None:
+    threshold = {"auc": 0.85, "rmse": {"max": 2, "severity": "error"}, "latency_ms": 150, "f1": 0.5}
+    config = ModelMonitoringConfig(
+        model_id="m", model_version="1", latency_quantile=0.99, performance_threshold=threshold
+    )
+    store = HeldStore()
+    store.metrics = [a_value("auc", 0.8), a_value("rmse", 1.0), a_value("latency_ms", 900), a_value("auc", 0.1, "0")]
+    text = scrape(store, models=lambda: [config])
+    mine = 'model_id="m",model_version="1"'
+    for line in (
+        f'modelwatch_performance_severity{{metric="auc",{mine},segment=""}} 4.0',
+        f'modelwatch_performance_severity{{metric="rmse",{mine},segment=""}} 0.0',
+        f'modelwatch_performance_threshold{{bound="min",metric="auc",{mine}}} 0.85',
+        f'modelwatch_performance_threshold{{bound="max",metric="latency_ms",{mine}}} 150.0',
+        f'modelwatch_performance_threshold_severity{{bound="max",metric="rmse",{mine}}} 3.0',
+        f'modelwatch_performance_threshold_severity{{bound="max",metric="latency_ms",{mine}}} 3.0',
+        f"modelwatch_latency_quantile_ratio{{{mine}}} 0.99",
+        'modelwatch_silence_limit_seconds{model_id="m"} 900.0',
+    ):
+        assert line in text
+    assert text.count("modelwatch_performance_severity{") == 2, "no value, another version, or a rule of its own"
+
+
+def test_a_threshold_that_nobody_wrote_is_worth_a_warning() -> None:
+    text = scrape(HeldStore(), models=lambda: [ModelMonitoringConfig(model_id="m")])
+    severities = [line for line in text.splitlines() if line.startswith("modelwatch_performance_threshold_severity{")]
+    assert len(severities) == 3
+    assert all(line.endswith(" 2.0") for line in severities)
+
+
+def test_nothing_is_exposed_while_somebody_else_does() -> None:
+    standing_by = [True]
+    store = HeldStore(checked(**RESULT))
+    registry = CollectorRegistry()
+    registry.register(ResultsCollector(store, stand_by=lambda: standing_by[0]))
+    assert generate_latest(registry) == b""
+    standing_by[0] = False
+    assert b"modelwatch_drift_severity{" in generate_latest(registry)
+
+
+def test_a_version_that_is_checked_no_more_is_exposed_no_more() -> None:
+    old, new, canary = (checked(**RESULT) for _ in range(3))
+    old.model_version, old.checked_at = "0", 30.0
+    canary.model_version = "2"
+    other = checked(**RESULT)
+    other.model_id, other.checked_at = "other", 10.0
+    text = scrape(HeldStore(old, new, canary, other))
+    assert 'model_version="0"' not in text
+    for labels in ('model_id="m",model_version="1"', 'model_id="m",model_version="2"', 'model_id="other"'):
+        assert f"modelwatch_drift_last_success_timestamp_seconds{{{labels}" in text
 
 
 def test_the_last_scrape_is_the_one_before_this_one() -> None:

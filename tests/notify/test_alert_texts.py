@@ -204,6 +204,23 @@ def test_operational_texts_give_value_limit_and_sample() -> None:
     assert "Reason: disk I/O error" in failing.message
 
 
+def test_a_broken_floor_says_by_how_much_when_measured_and_whether_anybody_wrote_it() -> None:
+    common: dict[str, Any] = {"severity": Severity.CRITICAL, "now": NOW, "timezone": NEW_YORK, "measured_at": NOW}
+    floor = messages.performance_text(
+        FACTS, metric="auc", value=0.81, limit=0.85, below=True, written=True, since=NOW - 600, **common
+    )
+    assert floor.subject == "[CRITICAL] ad_score_model_v1: auc 0.81 is below its floor 0.85 since 02:00 EST"
+    assert "How bad: 0.04 below the floor, 4.7 % of it" in floor.lines
+    assert "Measured: the value given to update_model_metric at 02:10 EST" in floor.lines
+    assert "nobody wrote" not in floor.message
+    ceiling = messages.performance_text(
+        FACTS, metric="bias|<b>", value=0.5, limit=0, below=False, written=False, **common
+    )
+    assert "is above its ceiling 0 since" in ceiling.headline
+    assert "a default that nobody wrote" in ceiling.message
+    assert "<b>" not in ceiling.html
+
+
 def test_resolved_says_how_long_it_lasted() -> None:
     first = text(family())
     over = resolved_text("ad_score_model_v1", first.headline, 11100)

@@ -363,3 +363,18 @@ def test_pauses_grow_to_a_ceiling_with_jitter_below(attempts: int, seed: int) ->
     whole = RetryPolicy(jitter=0.0).pause(attempts, random.Random(seed))
     assert whole == min(2.0 ** min(attempts - 1, 60), 120.0)
     assert 0.75 * whole <= policy.pause(attempts, random.Random(seed)) <= whole
+
+
+def test_a_channel_that_is_removed_delivers_no_more(wait_until: Callable[..., None]) -> None:
+    told: list[str] = []
+    outbox = Outbox({"a": lambda alert: told.append(alert["message"]), "b": lambda alert: None})
+    outbox.submit({"message": "before"}, ["a"])
+    outbox.remove_handler("a")
+    outbox.remove_handler("never there")
+    wait_until(lambda: told == ["before"])
+    assert outbox.channels == ("b",)
+    assert outbox.submit({"message": "after"}, ["a"]) == {"a": "failed: no handler is registered for channel 'a'"}
+    outbox.add_handler("a", lambda alert: told.append(alert["message"]))
+    assert outbox.submit({"message": "again"}, ["a"]) == {"a": "queued"}
+    assert outbox.close()
+    assert told == ["before", "again"]

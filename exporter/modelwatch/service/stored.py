@@ -23,7 +23,7 @@ SUPERSEDED_SECONDS = 3600.0
 
 def in_use(models: Iterable[StoredModel]) -> list[StoredModel]:
     """
-    Return the models without versions that were replaced, the most recently active last.
+    Return the models without versions that were replaced, the most recently started last.
 
     A version that never predicted may belong to a job that evaluates, or names its versions with each call: it stays.
     """
@@ -36,7 +36,7 @@ def in_use(models: Iterable[StoredModel]) -> list[StoredModel]:
         for m in listed
         if m.last_prediction_at is None or newest[m.model_id] - m.last_prediction_at <= SUPERSEDED_SECONDS
     ]
-    return sorted(kept, key=lambda m: max(m.last_prediction_at or 0.0, m.updated_at))
+    return sorted(kept, key=lambda m: m.updated_at)
 
 
 class StoredConfigs:
@@ -55,7 +55,7 @@ class StoredConfigs:
         self._lock = threading.Lock()
 
     def __call__(self) -> list[ModelMonitoringConfig]:
-        """Return the configurations, those of the most recently active versions last."""
+        """Return the configurations, those of the most recently started versions last."""
         found = [self._config(model) for model in in_use(self._store.models())]
         return [config for config in found if config is not None]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
 
 from modelwatch import __version__
 from modelwatch import conventions as c
@@ -49,6 +50,25 @@ class _SidecarCollector:
             out.add(c.BUILD_INFO, (__version__,), 1)
             out.add(c.STORAGE_INFO, (self._storage_id,), 1)
         return out.all()
+
+
+class _Only(Collector):
+    """
+    The samples of a registry that have certain names.
+
+    A registry restricts itself by what its collectors say they have, and ours find that out when they collect.
+    """
+
+    def __init__(self, registry: CollectorRegistry, names: Sequence[str]) -> None:
+        self._registry = registry
+        self._names = frozenset(names)
+
+    def collect(self) -> Iterable[Family]:
+        for family in self._registry.collect():
+            samples = [sample for sample in family.samples if sample.name in self._names]
+            if samples:
+                family.samples = samples  # made anew for each collection
+                yield family
 
 
 class Exposition:
@@ -95,9 +115,8 @@ class Exposition:
         """
         if self._recorder is not None:
             self._start_at_zero(self._recorder)
-        registry = self.registry.restricted_registry(names) if names else self.registry
         encode, content_type = choose_encoder(accept)
-        text = encode(registry)
+        text = encode(_Only(self.registry, names) if names else self.registry)
         return (gzip.compress(text, compresslevel=4) if compress else text), content_type
 
     def _start_at_zero(self, recorder: Recorder) -> None:

@@ -47,7 +47,7 @@ class Settings:
     refresh_seconds: float = 3.0
     lease_seconds: float = 30.0
     operational_seconds: float = 60.0
-    stop_seconds: float = 10.0
+    stop_seconds: float = 5.0
 
 
 def parse_listen(text: str) -> tuple[str, int]:
