@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -194,3 +195,31 @@ def test_in_prometheus_mode_scheduled_alerts_are_kept_track_of_and_sent_to_nobod
     assert sidecar.sample("modelwatch_notifications_total{") is None
     assert app.send_alert(AlertLevel.ERROR, "by hand", {"model_id": "flights"})["channels"] == {"pager": "sent"}
     assert heard == ["by hand"]
+
+
+def test_a_look_at_itself_is_no_scrape(make_sidecar: Any) -> None:
+    sidecar = make_sidecar()
+    assert "metrics last read <b>never since it started</b>" in sidecar.get("/").text
+    assert sidecar.sample("modelwatch_last_scrape_timestamp_seconds") == 0.0
+    assert time.time() - sidecar.sample("modelwatch_last_scrape_timestamp_seconds") < 10
+    assert "metrics last read <b>never" not in sidecar.get("/").text
+
+
+def test_a_check_that_does_not_end_keeps_nobody_from_stopping(
+    make_sidecar: Any, make_app: Any, watched: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, over = threading.Event(), threading.Event()
+
+    def hangs(*_: Any, **__: Any) -> Any:
+        begun.set()
+        over.wait(60)
+        raise RuntimeError("too late")
+
+    monkeypatch.setattr(checks, "scheduled_check", hangs)
+    make_app().register_model(watched)
+    sidecar = make_sidecar(stop_seconds=0.1)
+    assert begun.wait(20)
+    assert sidecar.get("/-/healthy").status == 200, "scoring does not hold up HTTP"
+    sidecar.stop()
+    assert sidecar.ended is False
+    over.set()

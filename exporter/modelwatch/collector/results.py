@@ -144,10 +144,25 @@ class ResultsCollector:
         self._complained = False
         return families
 
+    def check(self) -> None:
+        """
+        Collect for nobody, which counts as no scrape.
+
+        Raises
+        ------
+        StorageError
+            If the results can't be exposed now.
+        """
+        self._read()
+
     def _families(self) -> list[Family]:
+        families = self._read()
+        self._last_scrape = self._clock()
+        return families
+
+    def _read(self) -> list[Family]:
         out = Families(c.RESULT_METRICS)
         out.add(c.LAST_SCRAPE, (), self._last_scrape)
-        self._last_scrape = self._clock()
         out.add(c.STORE_SIZE, (), self._store.size_bytes())
         for channel, (delivered, given_up) in sorted(self._store.notification_counts().items()):
             out.add(c.NOTIFICATIONS, (channel,), delivered)

@@ -187,7 +187,10 @@ class Parts:
 
     def sidecar_runs(self) -> bool:
         """Return whether a sidecar has the checks of this storage, and exposes their results."""
-        return self.jobs is not None and self.jobs.sidecar_runs(self.clock())
+        try:
+            return self.jobs is not None and self.jobs.sidecar_runs(self.clock())
+        except StorageError:
+            return False
 
     def close(self) -> None:
         """Stop everything in the order in which it depends on each other."""

@@ -37,7 +37,8 @@ class AlertRoutes:
     def __init__(self, config: MonitoringConfig, book: ModelBook, outbox: Outbox) -> None:
         self._book = book
         self._outbox = outbox
-        self._handlers: set[str] = set()
+        # Replaced whole, since one thread routes while another adds.
+        self._handlers: frozenset[str] = frozenset()
         self.receivers: dict[str, Any] = {}
         self.configure(config)
 
@@ -67,16 +68,16 @@ class AlertRoutes:
     @property
     def handlers(self) -> frozenset[str]:
         """The channels that the program delivers to by a handler of its own."""
-        return frozenset(self._handlers)
+        return self._handlers
 
     def add_handler(self, channel: str, handler: Callable[[dict[str, Any]], Any]) -> None:
         """Send a channel's alerts to a callable."""
         self._outbox.add_handler(validate_name(channel, "channel"), handler)
-        self._handlers.add(channel)
+        self._handlers |= {channel}
 
     def remove_handler(self, channel: str) -> None:
         """Deliver to a channel by its receiver, if the configuration has one, else no more."""
-        self._handlers.discard(channel)
+        self._handlers -= {channel}
         if channel in self.receivers:
             self._outbox.add_handler(channel, build_handler(self.receivers[channel]))
         else:

@@ -93,12 +93,24 @@ class Exposition:
             # Reads the slots of all workers; as it records nothing, it never takes one.
             self._recorder = Recorder(watch.folder, None, clock=watch.clock, start_thread=False)
             self.registry.register(RecordingCollector(self._recorder, lambda: storage_id))
-        self.registry.register(ResultsCollector(watch.store, watch.clock, models=self._configs))
+        self._results = ResultsCollector(watch.store, watch.clock, models=self._configs)
+        self.registry.register(self._results)
         self.registry.register(_SidecarCollector(watch, storage_id, alone=not recordings))
         self._shown: list[int] = []
 
     def _configs(self) -> list[ModelMonitoringConfig]:
         return [model.config for model in self._watch.models()]
+
+    def check(self) -> None:
+        """
+        See whether there is something to render.
+
+        Raises
+        ------
+        StorageError
+            If the results can't be read now.
+        """
+        self._results.check()
 
     def render(self, accept: str, names: Sequence[str] = (), *, compress: bool = False) -> tuple[bytes, str]:
         """

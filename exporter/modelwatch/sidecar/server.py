@@ -56,7 +56,7 @@ class Sidecar:
         self._tasks: list[asyncio.Task[None]] = []
         self._runner: web.AppRunner | None = None
         self._last_scrape: float | None = None
-        self._rendered = False
+        self._exposable = False
         self._stopping = False
         self._said: set[str] = set()
         self.address = ""
@@ -141,18 +141,14 @@ class Sidecar:
     async def _refresh(self) -> None:
         await asyncio.to_thread(self.watch.refresh)
         await self._plan()
-        if not self._rendered:
-            await asyncio.to_thread(self._exposition.render, "")
-            self._rendered = True
+        if not self._exposable:
+            await asyncio.to_thread(self._exposition.check)
+            self._exposable = True
 
     async def _plan(self) -> None:
         if self._stopping:
             return
-        results = await asyncio.to_thread(self.watch.store.latest_results) if self.watch.owner else []
-        checked: dict[str, float] = {}
-        for result in results:
-            checked[result.model_id] = max(result.checked_at, checked.get(result.model_id, 0.0))
-        self._schedule.sync(checked)
+        self._schedule.sync(await asyncio.to_thread(self.watch.store.last_checks) if self.watch.owner else {})
 
     async def _guarded(self, what: str, job: Callable[[], Awaitable[None]]) -> None:
         """Run what is done again and again; a fault is logged once until it works again."""
@@ -185,7 +181,7 @@ class Sidecar:
             return "it stops"
         if self.watch.refreshed_at is None:
             return "the storage could not be read yet"
-        return None if self._rendered else "the metrics could not be rendered yet"
+        return None if self._exposable else "the results could not be read yet"
 
     async def reload(self) -> None:
         """

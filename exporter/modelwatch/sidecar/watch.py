@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -89,6 +90,7 @@ class Watch:
         self.refreshed_at: float | None = None
         self._holder = f"sidecar-{os.getpid()}-{uuid.uuid4().hex[:12]}"
         self._registered: list[tuple[Key, ModelMonitoringConfig]] = []
+        self._lock = threading.Lock()
 
     def _load(self) -> MonitoringConfig:
         path = self._settings.config_path or find_config()
@@ -114,7 +116,10 @@ class Watch:
         StorageError
             If the storage can't be read now; what was known stays.
         """
-        now = self.clock()
+        with self._lock:
+            self._refresh(self.clock())
+
+    def _refresh(self, now: float) -> None:
         stored = self.configs()
         known = {config.model_id for config in stored}
         listed = [*stored, *(config for config in self.config.models if config.model_id not in known)]
@@ -160,10 +165,17 @@ class Watch:
         """
         try:
             config = self._load()
-            self.routes.configure(config)
+            with self._lock:
+                self._take_over(config)
         except ConfigError:
             self.reload_ok = False
             raise
+        self.loaded_at, self.reload_ok = self.clock(), True
+        if default_storage_path(self._settings.storage, config).absolute() != self.folder:
+            logger.warning("the storage folder can't change while the sidecar runs: it stays %s", self.folder)
+
+    def _take_over(self, config: MonitoringConfig) -> None:
+        self.routes.configure(config)  # may raise, before anything has changed
         alerting = config.alerting
         self.engine.configure(
             repeat_interval=alerting.repeat_interval_seconds,
@@ -174,9 +186,6 @@ class Watch:
         self.jobs.timezone = config.timezone
         self.config = config
         self._registered = []
-        self.loaded_at, self.reload_ok = self.clock(), True
-        if default_storage_path(self._settings.storage, config).absolute() != self.folder:
-            logger.warning("the storage folder can't change while the sidecar runs: it stays %s", self.folder)
 
     # ── the right to check ───────────────────────────────────────────────────────────────────────────────────────
 

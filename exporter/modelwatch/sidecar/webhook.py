@@ -59,7 +59,7 @@ def _alert(given: object, number: int) -> dict[str, Any]:
     name = labels.get("alertname", "")
     level = labels.get("severity", "")
     said = [text.strip() for key in ("summary", "description") if (text := annotations.get(key, ""))]
-    others = {k: v for k, v in {**labels, **annotations}.items() if k not in _NOT_REPEATED}
+    others = {k: v for k, v in {**labels, **annotations}.items() if v and k not in _NOT_REPEATED}
     return {
         "alert_id": str(given.get("fingerprint") or ""),
         "timestamp": str(given.get("startsAt") or ""),

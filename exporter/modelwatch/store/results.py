@@ -95,6 +95,14 @@ class ResultStore:
 
         return self._database.run(read, write=False)
 
+    def last_checks(self) -> dict[str, float]:
+        """Return when each model was checked last, successfully or not, in seconds since the epoch by model_id."""
+
+        def read(connection: sqlite3.Connection) -> dict[str, float]:
+            return dict(connection.execute("SELECT model_id, max(checked_at) FROM check_results GROUP BY model_id"))
+
+        return self._database.run(read, write=False)
+
 
 def _stored(row: tuple[Any, ...]) -> StoredResult:
     values = dict(zip(_COLUMNS.split(", "), row, strict=True))
