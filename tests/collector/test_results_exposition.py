@@ -214,6 +214,33 @@ def test_a_threshold_that_nobody_wrote_is_worth_a_warning() -> None:
     assert all(line.endswith(" 2.0") for line in severities)
 
 
+def test_the_bins_of_a_feature_tile_the_line_with_the_bounds_of_its_histogram() -> None:
+    profile = ReferenceProfile.build({"age": [float(i % 60) for i in range(600)], "city": ["Oslo", "Rome"] * 300})
+    store = HeldStore(checked(**{**RESULT, "profile_id": profile.id}), profiles={profile.id: profile.to_json()})
+    registry = expose(store)
+    bins = [key for key in samples(registry, c.FEATURE_BIN_INFO) if key[:2] == ("m", "1")]
+    assert {key[3] for key in bins} == {"age"}
+    lowers, uppers = [key[4] for key in bins], [key[5] for key in bins]
+    assert lowers == ["-Inf", *uppers[:-1]]
+    buckets = [sample for family in registry.collect() for sample in family.samples
+               if sample.name == c.FEATURE_REFERENCE.name + "_bucket"]  # fmt: skip
+    assert uppers == [sample.labels["le"] for sample in buckets]
+
+
+def test_too_many_series_of_references_are_left_out_whole(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    profile = ReferenceProfile.build({"age": [float(i % 60) for i in range(600)]})
+    store = HeldStore(checked(**{**RESULT, "profile_id": profile.id}), profiles={profile.id: profile.to_json()})
+    monkeypatch.setattr("modelwatch.collector.results.MAX_REFERENCE_SERIES", 10)
+    registry = expose(store)
+    for _ in range(2):
+        assert samples(registry, c.FEATURE_BIN_INFO) == {}
+        assert b"modelwatch_feature_reference_bucket{" not in generate_latest(registry)
+    assert caplog.text.count("not exposed") == 1
+    assert samples(registry, c.DRIFT_SEVERITY) != {}
+
+
 def test_nothing_is_exposed_while_somebody_else_does() -> None:
     standing_by = [True]
     store = HeldStore(checked(**RESULT))

@@ -57,13 +57,22 @@ class Families:
         family = self._families[metric.name]
         assert isinstance(family, HistogramMetricFamily)
         up_to = np.cumsum(cells).tolist()
-        texts = [floatToGoString(bound) for bound in bounds]  # type: ignore[no-untyped-call]
+        texts = [bound_text(bound) for bound in bounds]
         buckets = list(zip(texts, up_to, strict=False))
         family.add_metric(labels, [*buckets, ("+Inf", up_to[-1] if up_to else 0)], total)
 
     def all(self) -> list[Family]:
         """Return the families in their order."""
         return list(self._families.values())
+
+
+def bound_text(bound: float) -> str:
+    """Return a bucket's bound as the label ``le`` gives it.
+
+    >>> bound_text(1.0), bound_text(1e7)
+    ('1.0', '1e+07')
+    """
+    return str(floatToGoString(bound))  # type: ignore[no-untyped-call]
 
 
 def _family(metric: Metric) -> Family:

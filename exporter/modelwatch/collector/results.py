@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from modelwatch import conventions as c
-from modelwatch.collector.families import Families
+from modelwatch.collector.families import Families, bound_text
 from modelwatch.performance import bounds_of, threshold_severity, verdicts
 from modelwatch.policy import Severity
 from modelwatch.profile import ReferenceProfile
@@ -28,6 +29,8 @@ logger = logging.getLogger("modelwatch")
 SEGMENT_ALL = ""
 MAX_ATTRIBUTED = 5
 MAX_PROFILES = 64
+MAX_REFERENCE_SERIES = 50_000
+"""References are constant and a convenience: beyond this many series none is exposed."""
 SAME_CHECK_SECONDS = 1e-3
 """Versions of a model are checked together, at one moment."""
 
@@ -122,6 +125,7 @@ class ResultsCollector:
         self._stand_by = stand_by
         self._last_scrape = 0.0
         self._complained = False
+        self._too_many = False
         self._profiles: dict[str, ReferenceProfile | None] = {}
 
     def describe(self) -> list[Family]:
@@ -168,12 +172,15 @@ class ResultsCollector:
             out.add(c.NOTIFICATIONS, (channel,), delivered)
             out.add(c.NOTIFICATION_FAILURES, (channel,), given_up)
         self._add_thresholds(out)
+        references: list[tuple[tuple[str, str], str, ReferenceProfile | None]] = []
         for checked in _in_use(self._store.latest_results()):
             labels = (checked.model_id, checked.model_version)
             _add_checks(out, labels, checked)
             if checked.result is not None:
                 _add_result(out, labels, checked.result)
-                self._add_reference(out, labels, str(checked.result.get("profile_id") or ""))
+                profile_id = str(checked.result.get("profile_id") or "")
+                references.append((labels, profile_id, self._profile(profile_id)))
+        self._add_references(out, [(labels, name, profile) for labels, name, profile in references if profile])
         return out.all()
 
     def _add_thresholds(self, out: Families) -> None:
@@ -193,13 +200,20 @@ class ResultsCollector:
             for verdict in verdicts(config, latest.get(labels, {})):
                 out.add(c.PERFORMANCE_SEVERITY, (*labels, verdict.metric, SEGMENT_ALL), verdict.severity)
 
-    def _add_reference(self, out: Families, labels: tuple[str, str], profile_id: str) -> None:
-        profile = self._profile(profile_id)
-        if profile is None:
+    def _add_references(self, out: Families, known: list[tuple[tuple[str, str], str, ReferenceProfile]]) -> None:
+        """Add the references as constant histograms, all or none."""
+        # About as many as buckets with their sums, and the bins once more.
+        series = sum(2 * member.size + 3 for _, _, profile in known for member in profile.layout.members)
+        if series > MAX_REFERENCE_SERIES:
+            if not self._too_many:
+                logger.warning("references would be %d series (limit %d): not exposed", series, MAX_REFERENCE_SERIES)
+            self._too_many = True
             return
-        for member, offset in zip(profile.layout.members, profile.layout.offsets, strict=True):
-            shape = profile.counts[offset : offset + member.shape_size]
-            _add_reference_member(out, (*labels, profile_id[:8]), member, np.asarray(shape), profile)
+        self._too_many = False
+        for labels, profile_id, profile in known:
+            for member, offset in zip(profile.layout.members, profile.layout.offsets, strict=True):
+                shape = profile.counts[offset : offset + member.shape_size]
+                _add_reference_member(out, (*labels, profile_id[:8]), member, np.asarray(shape), profile)
 
     def _profile(self, profile_id: str) -> ReferenceProfile | None:
         if not profile_id:
@@ -243,6 +257,9 @@ def _add_reference_member(
             out.add_histogram(c.PREDICTION_REFERENCE, labels, member.edges, shape, total)
         else:
             out.add_histogram(c.FEATURE_REFERENCE, (*labels, member.name), member.edges, shape, total)
+            bounds = ["-Inf", *map(bound_text, member.edges), "+Inf"]
+            for lower, upper in pairwise(bounds):
+                out.add(c.FEATURE_BIN_INFO, (*labels, member.name, lower, upper), 1)
         return
     for name, count in zip((*member.categories, c.OTHER), shape.tolist(), strict=True):
         out.add(c.FEATURE_REFERENCE_CATEGORY, (*labels, member.name, name), count / rows if rows else 0.0)
