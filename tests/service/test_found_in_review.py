@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from modelwatch import ModelMonitoringConfig, ProductionMonitoringService, ReferenceProfile, monitor
 from modelwatch.decorator import wrap
+from modelwatch.default import Monitor
 from modelwatch.exceptions import InputError, RegistryTakenError
 from modelwatch.store.queries import StoreQueries
 
@@ -23,7 +24,7 @@ MakeService = Callable[..., ProductionMonitoringService]
 
 
 @pytest.fixture
-def default_monitor() -> Iterator[Any]:
+def default_monitor() -> Iterator[Monitor]:
     yield monitor
     monitor.close()
 
@@ -57,7 +58,7 @@ print(os.waitstatus_to_exitcode(os.wait()[1]))
     assert done.stdout.strip() == "0", done.stderr
 
 
-def test_storage_that_becomes_unusable_never_raises_into_predict(default_monitor: Any, tmp_path: Path) -> None:
+def test_storage_that_becomes_unusable_never_raises_into_predict(default_monitor: Monitor, tmp_path: Path) -> None:
     @default_monitor("a")
     def predict_a(features: dict[str, float]) -> float:
         return 0.1
@@ -112,9 +113,9 @@ def test_milliseconds_are_taken_for_what_they_are(make_service: MakeService, tmp
     assert list(chunk.times) == [clock() - 3600]
 
 
-def test_one_bad_decorator_switches_no_other_off(default_monitor: Any) -> None:
+def test_one_bad_decorator_switches_no_other_off(default_monitor: Monitor) -> None:
     with pytest.raises(InputError, match="version must be text"):
-        default_monitor("bad", version=3)
+        default_monitor("bad", version=3)  # type: ignore[arg-type]
 
     @default_monitor("missing-profile", reference="/no/such/profile.json")
     def odd(features: dict[str, float]) -> float:
@@ -133,10 +134,10 @@ def test_one_bad_decorator_switches_no_other_off(default_monitor: Any) -> None:
     assert count(_default.service(), "good") == 5
 
 
-def test_the_decorator_without_parentheses_says_what_to_write(default_monitor: Any) -> None:
+def test_the_decorator_without_parentheses_says_what_to_write(default_monitor: Monitor) -> None:
     with pytest.raises(InputError, match=r'write @monitor\("your_model_id"\)'):
 
-        @default_monitor
+        @default_monitor  # type: ignore[arg-type]
         def predict(features: object) -> float:
             return 0.5
 
