@@ -143,7 +143,7 @@ class World:
         """Return the Slack messages whose title has all these parts, as people see them."""
         return [m for m in self.chat.messages if all(part in title_of(m) for part in parts)]
 
-    def expect(self, what: str, since: float, *parts: str, seconds: float = 45.0) -> tuple[EmailMessage, Json]:
+    def expect(self, what: str, since: float, *parts: str, seconds: float) -> tuple[EmailMessage, Json]:
         """Wait for an e-mail and a Slack message with these words; note how long after `since` they came."""
         found: dict[str, Any] = {}
 
