@@ -75,7 +75,8 @@ class Calm:
 @pytest.fixture(scope="module")
 def calm(world: Any) -> Calm:
     """All is well, and nobody has been told anything."""
-    return Calm(len(world.mail.messages) + len(world.chat.messages), world.query('ALERTS{alertstate="firing",model_id!=""}'))
+    firing = world.query('ALERTS{alertstate="firing",model_id!=""}')
+    return Calm(len(world.mail.messages) + len(world.chat.messages), firing)
 
 
 @pytest.fixture(scope="module")
@@ -143,13 +144,13 @@ class Outages:
 def killed(world: Any, live: Live) -> Outages:
     """SIGKILL of the sidecar, then of Prometheus, while an alert fires; other faults begin while they are dead."""
     world.servers.sidecar.kill()
-    world.wait(lambda: not world.up("modelwatch-sidecar"), 10.0)
+    world.wait(lambda: not world.up("modelwatch-sidecar"), 20.0)
     drift_at = world.break_(HOSTILE, "drift")
     served(world)
     world.servers.sidecar.start()
     world.servers.sidecar.wait_ready()
     restarted = time.time()
-    world.wait(lambda: world.up("modelwatch-sidecar"), 10.0)
+    world.wait(lambda: world.up("modelwatch-sidecar"), 20.0)
     restored = bool(world.query('modelwatch_drift_severity{drift_type="data",feature=""} >= 2'))
 
     world.servers.prometheus.kill()
@@ -173,7 +174,7 @@ def killed(world: Any, live: Live) -> Outages:
 def served(world: Any) -> None:
     """Wait until some more predictions have been made."""
     before = attempts(world)
-    world.wait(lambda: attempts(world) > before + 50, 10.0)
+    world.wait(lambda: attempts(world) > before + 50, 20.0)
 
 
 def attempts(world: Any) -> float:

@@ -164,6 +164,23 @@ def test_alertmanager_writes_one_line_per_alert_to_the_log(make_sidecar: Any, ca
     assert "status=resolved" in watchdog.getMessage()
 
 
+def test_of_the_tiers_of_a_finding_that_is_over_only_the_highest_is_told(
+    make_sidecar: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def over(severity: str, **labels: str) -> dict[str, Any]:
+        named = {"alertname": "MLModelLatencyHigh", "model_id": "m", "severity": severity, **labels}
+        return {"status": "resolved", "labels": named, "annotations": {"summary": "Latency p95 is 470 ms."}}
+
+    alerts = [over("info"), over("critical"), over("warning"), over("warning", model_version="2")]
+    with caplog.at_level(logging.INFO, "modelwatch.alerts"):
+        answer = make_sidecar().post("/api/v1/alerts", json.dumps({"alerts": alerts}).encode())
+    assert answer.status == 200
+    lines = [record.getMessage() for record in caplog.records if record.name == "modelwatch.alerts"]
+    assert [line.split()[:2] for line in lines] == [
+        ["status=resolved", "level=critical"], ["status=resolved", "level=warning"],
+    ]  # fmt: skip
+
+
 def test_a_name_in_a_webhook_can_not_forge_a_line(make_sidecar: Any, caplog: pytest.LogCaptureFixture) -> None:
     forged = {"alertname": "x\nstatus=firing level=critical", "model_id": 'a"\r\nb', "severity": "critical\n"}
     body = {"alerts": [{"status": "firing", "labels": forged, "annotations": {"summary": "one\x1b[31m\ntwo"}}]}

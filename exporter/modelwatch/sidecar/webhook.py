@@ -8,11 +8,12 @@ from typing import Any
 
 from modelwatch.exceptions import InputError
 from modelwatch.notify.log import LogHandler
-from modelwatch.policy import AlertLevel
+from modelwatch.policy import AlertLevel, severity_of
 
 __all__ = ["alerts_of", "log_alerts"]
 
 MAX_ALERTS = 10_000
+_FINDING = ("model_version", "segment", "metric", "storage")
 _NOT_REPEATED = ("alertname", "severity", "model_id", "summary", "description")
 
 
@@ -20,12 +21,14 @@ def log_alerts(body: bytes) -> int:
     """
     Write one line per alert of a webhook message to the logger ``modelwatch.alerts``; return how many.
 
+    Of several tiers of one finding that are over, only the highest is told: the others were muted while it fired.
+
     Raises
     ------
     InputError
         If it is no such message; nothing is logged then.
     """
-    alerts = alerts_of(body)
+    alerts = _highest_of_what_is_over(alerts_of(body))
     handler = LogHandler(logging.getLogger("modelwatch.alerts"))
     for alert in alerts:
         handler(alert)
@@ -49,6 +52,19 @@ def alerts_of(body: bytes) -> list[dict[str, Any]]:
     if not isinstance(alerts, list) or len(alerts) > MAX_ALERTS:
         raise InputError(f"the body must be an Alertmanager message with a list of at most {MAX_ALERTS} 'alerts'")
     return [_alert(alert, number) for number, alert in enumerate(alerts)]
+
+
+def _highest_of_what_is_over(alerts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    kept: dict[object, dict[str, Any]] = {}
+    for number, alert in enumerate(alerts):
+        if alert["status"] != "resolved":
+            kept[number] = alert
+            continue
+        finding = (alert["type"], alert["model_id"], *(alert["data"].get(name) for name in _FINDING))
+        known = kept.get(finding)
+        if known is None or severity_of(alert["level"]) > severity_of(known["level"]):
+            kept[finding] = alert
+    return list(kept.values())
 
 
 def _alert(given: object, number: int) -> dict[str, Any]:
