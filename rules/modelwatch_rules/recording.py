@@ -153,18 +153,25 @@ def check_records(timing: Timing) -> list[RecordingRule]:
     superseded = (
         f"{LAST_SUCCESS}\n< on ({MODEL_ID}) group_left ()\n({largest([MODEL_ID], LAST_SUCCESS)} - 3 * {CHECK_INTERVAL})"
     )
+    # A sidecar that is gone has not found that the drift is over: until a check is overdue, which is an alert of its
+    # own, the severity stands as it was last seen.
+    not_overdue = f"{LAST_SUCCESS}\n> on ({MODEL_ID}) group_left ()\n(time() - 3 * {CHECK_INTERVAL})"
+    held = (
+        f"  {severity}\nor\n  (\n    {bridged(SEVERITY, timing.recall)}\n    and on ({_PAIR})\n"
+        f"    (\n{indent(not_overdue, 3)}\n    )\n  )"
+    )
     # Right after a success the number of failures is the number at that success; from then on it is remembered.
     before = (
         f"  (\n{indent(failures(timing), 2)}\n    and on ({MODEL_ID})\n"
         f"      (time() - {largest([MODEL_ID], LAST_SUCCESS)} <= {CHECK_INTERVAL} / 2)\n  )\n"
-        f"or\n  {bridged(FAILURES_BEFORE, timing.bridge)}\n"
+        f"or\n  {bridged(FAILURES_BEFORE, timing.recall)}\n"
         f"or\n  0 * {failures(timing)}"
     )
     return [
         RecordingRule(LAST_SUCCESS, _remembered_time(LAST_SUCCESS, MODEL_LABELS, c.DRIFT_LAST_SUCCESS, timing)),
         RecordingRule(CHECK_INTERVAL, _remembered_beside(CHECK_INTERVAL, c.DRIFT_CHECK_INTERVAL, LAST_SUCCESS, timing)),
         RecordingRule(FAILURES_BEFORE, before),
-        RecordingRule(SEVERITY, f"{severity}\nunless on ({_PAIR})\n(\n{indent(superseded)}\n)"),
+        RecordingRule(SEVERITY, f"(\n{indent(held)}\n)\nunless on ({_PAIR})\n(\n{indent(superseded)}\n)"),
         RecordingRule(DRIFTED, _drifted(timing)),
     ]
 
@@ -189,7 +196,7 @@ def _increase(metric: Metric, by: str, window: Window, suffix: str = "") -> str:
 
 def _remembered_time(record: str, labels: Iterable[str], metric: Metric, timing: Timing) -> str:
     """Return a time that outlives whoever exposed it: the rule reads what it last said, until that is too long ago."""
-    kept = f"  {largest(labels, metric.name)}\nor\n  {bridged(record, timing.bridge)}"
+    kept = f"  {largest(labels, metric.name)}\nor\n  {bridged(record, timing.recall)}"
     return f"(\n{indent(kept)}\n)\n> time() - {timing.memory:g}"
 
 
@@ -197,5 +204,5 @@ def _remembered_beside(record: str, metric: Metric, time_record: str, timing: Ti
     """Return a model's value that outlives whoever exposed it, as long as the time beside it is remembered."""
     return (
         f"  {largest([MODEL_ID], metric.name)}\nor\n"
-        f"  ({bridged(record, timing.bridge)} and on ({MODEL_ID}) {time_record})"
+        f"  ({bridged(record, timing.recall)} and on ({MODEL_ID}) {time_record})"
     )

@@ -27,10 +27,16 @@ __all__ = ["OWN_ALERTS", "alertmanager_config", "expected_receivers", "routing_c
 OWN_ALERTS = "MLModel.+|Modelwatch.+"
 """The names of our alerts, as a pattern."""
 
-GROUP_BY = ("alertname", MODEL_ID, MODEL_VERSION)
+SITE_LABELS = ("cluster", "env", "environment", "namespace", "region")
+"""Labels that sites tell their environments by: what staging says must neither mute nor be mixed with production.
+
+A label that neither alert carries is equal, so these cost nothing where they are not in use.
+"""
+
+GROUP_BY = ("alertname", MODEL_ID, MODEL_VERSION, *SITE_LABELS)
 """Without the severity: escalation and resolution of one alert belong to one conversation."""
 
-INHIBIT_EQUAL = ("alertname", MODEL_ID, MODEL_VERSION, SEGMENT, "metric")
+INHIBIT_EQUAL = ("alertname", MODEL_ID, MODEL_VERSION, SEGMENT, "metric", *SITE_LABELS)
 DEFAULT_LOG_URL = f"http://127.0.0.1:{DEFAULT_SIDECAR_PORT}/api/v1/alerts"
 PREFIX = "modelwatch-"
 """What names receivers in somebody else's file."""

@@ -25,6 +25,8 @@ class Timing:
         Of Prometheus. Every window below holds at least ten scrapes.
     short_window, long_window : float
         Of rates, error ratios and latency quantiles: the long one is used where the short one holds too few requests.
+    recall : float
+        How far back a record looks for what it last said itself: longer than Prometheus is ever down for.
     bridge : float
         For how long the last sample of a result stands in for a failed scrape or a short restart.
     memory : float
@@ -53,6 +55,7 @@ class Timing:
     short_window: float
     long_window: float
     bridge: float
+    recall: float
     memory: float
     hold: float
     result_hold: float
@@ -72,6 +75,7 @@ PRODUCTION = Timing(
     short_window=300,
     long_window=3600,
     bridge=300,
+    recall=3600,
     memory=7 * 86400,
     hold=300,
     result_hold=60,
@@ -90,6 +94,7 @@ DEMO = Timing(
     short_window=60,
     long_window=300,
     bridge=20,
+    recall=120,
     memory=3600,
     hold=4,
     result_hold=2,
@@ -108,6 +113,7 @@ TEST = Timing(
     short_window=20,
     long_window=60,
     bridge=10,
+    recall=60,
     memory=600,
     hold=2,
     result_hold=1,

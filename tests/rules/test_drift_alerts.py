@@ -45,6 +45,21 @@ def test_a_restart_of_the_sidecar_resolves_nothing_and_begins_nothing(scenario: 
     scenario.check()
 
 
+def test_a_dead_sidecar_resolves_nothing_until_the_overdue_check_is_an_alert_of_its_own(scenario: Scenario) -> None:
+    """A sidecar that is gone has not found that the drift is over; between the two alerts there is no silence."""
+    alive = [(30 * MINUTE, 2), (330 * MINUTE, None)]
+    scenario.length = 360 * MINUTE
+    drift(scenario, alive)
+    scenario.give(c.DRIFT_CHECK_INTERVAL, [(30 * MINUTE, 3600), (330 * MINUTE, None)], **MODEL)
+    scenario.give(c.DRIFT_LAST_SUCCESS, [(30 * MINUTE, 20 * MINUTE), (330 * MINUTE, None)], **MODEL)
+    for minute in (29, 40, 60, 120, 180, 199):
+        scenario.fires(minute * MINUTE, c.ALERT_DATA_DRIFT, {**MODEL, "severity": "warning"})
+    scenario.fires(206 * MINUTE, c.ALERT_CHECK_STALE, {"model_id": "ad_score", "severity": "warning"})
+    scenario.silent(240 * MINUTE, c.ALERT_DATA_DRIFT)
+    scenario.fires(300 * MINUTE, c.ALERT_CHECK_STALE, {"model_id": "ad_score", "severity": "warning"})
+    scenario.check()
+
+
 def test_an_end_of_drift_resolves_after_it_has_lasted_a_while(scenario: Scenario) -> None:
     drift(scenario, [(10 * MINUTE, 2), (60 * MINUTE, 0)])
     scenario.fires(15 * MINUTE, c.ALERT_DATA_DRIFT, {**MODEL, "severity": "warning"})

@@ -153,6 +153,13 @@ class TestCommand:
         assert config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] == ["am:9093"]
         assert (tmp_path / MERGE_FILE).is_file()
 
+    def test_who_names_only_the_application_still_has_the_sidecar_scraped(self, tmp_path: Path) -> None:
+        options = ["--scrape", "app=model-server:9100", "--out", str(tmp_path), "--config", str(EXAMPLE)]
+        assert main(["rules", "generate", *options]) == 0
+        config = yaml.safe_load((tmp_path / PROMETHEUS_FILE).read_text())
+        jobs = {job["job_name"]: job["static_configs"][0]["targets"] for job in config["scrape_configs"]}
+        assert jobs == {"modelwatch-app": ["model-server:9100"], "modelwatch-sidecar": ["localhost:9877"]}
+
     def test_mode_direct_warns_that_people_would_be_told_twice(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

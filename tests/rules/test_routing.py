@@ -15,6 +15,7 @@ from modelwatch.policy import channels_for
 from modelwatch_rules.receivers import receiver_entry
 from modelwatch_rules.render import to_yaml
 from modelwatch_rules.routing import (
+    SITE_LABELS,
     alertmanager_config,
     expected_receivers,
     routing_comment,
@@ -363,7 +364,7 @@ def test_only_alerts_about_the_same_finding_of_the_same_model_inhibit_each_other
         ('severity="warning"', 'severity="info"'),
     ]
     for rule in rules:
-        assert rule["equal"] == ["alertname", "model_id", "model_version", "segment", "metric"]
+        assert rule["equal"] == ["alertname", "model_id", "model_version", "segment", "metric", *SITE_LABELS]
         assert 'model_id=~".+"' in rule["source_matchers"]
         assert 'model_id=~".+"' in rule["target_matchers"]
 
@@ -442,7 +443,7 @@ def test_the_log_goes_where_it_is_told() -> None:
 
 def test_one_conversation_per_alert_of_a_model_with_the_times_that_were_asked_for() -> None:
     route = alertmanager_config(of(models=[]), TEST)["route"]
-    assert route["group_by"] == ["alertname", "model_id", "model_version"]
+    assert route["group_by"] == ["alertname", "model_id", "model_version", *SITE_LABELS]
     assert (route["group_wait"], route["group_interval"], route["repeat_interval"]) == ("1s", "1s", "1h")
     written = of(models=[], alerting={"repeat_interval": "90m"})
     assert alertmanager_config(written, TEST)["route"]["repeat_interval"] == "1h30m"

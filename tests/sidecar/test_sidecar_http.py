@@ -110,6 +110,20 @@ def test_promtool_finds_nothing_in_either_endpoint(
     assert "modelwatch_drift_severity{" not in texts["application"], "the sidecar exposes results now"
 
 
+def test_recordings_of_a_model_without_reference_are_exposed_after_its_check(
+    make_sidecar: Any, make_app: Any, wait_until: Any
+) -> None:
+    app = make_app()
+    app.register_model({"model_id": "plain", "drift_detection_interval": "1s"})
+    app.record_prediction("plain", 0.5, {"a": 1.0})
+    assert app.flush()
+    sidecar = make_sidecar(expose_recordings=True)
+    wait_until(lambda: sidecar.sample("modelwatch_drift_checks_total{"))
+    answer = sidecar.get("/metrics")
+    assert answer.status == 200
+    assert 'modelwatch_predictions_total{model_id="plain",model_version=""} 1.0' in answer.text
+
+
 def test_names_are_shown_and_never_run(make_sidecar: Any, make_app: Any) -> None:
     app = make_app()
     name = HOSTILE.replace("\u202e", "")
@@ -215,3 +229,13 @@ def test_a_body_above_one_megabyte_is_refused(make_sidecar: Any) -> None:
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="host:port"):
         parse_listen(text)
+
+
+def test_a_second_sidecar_on_one_storage_says_that_it_stands_by(
+    make_sidecar: Any, wait_until: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="modelwatch")
+    make_sidecar()
+    wait_until(lambda: "the scheduled checks are this sidecar's now" in caplog.text)
+    make_sidecar()
+    wait_until(lambda: "another process has the scheduled checks" in caplog.text)

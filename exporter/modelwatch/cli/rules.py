@@ -131,7 +131,8 @@ def _options(args: argparse.Namespace) -> Options:
         timing=TIMINGS[args.timing],
         merge=args.merge,
         runbook_base=base,
-        targets=targets if args.scrape else DEFAULT_TARGETS,
+        # Who names the applications only still needs the sidecar scraped, or nothing would ever alert.
+        targets={kind: targets[kind] or DEFAULT_TARGETS[kind] for kind in DEFAULT_TARGETS},
         alertmanagers=[parse_address(text) for text in args.alertmanager] or [DEFAULT_ALERTMANAGER],
         log_url=args.log_url,
         deadman_url=args.deadman_url,

@@ -136,18 +136,22 @@ class Exposition:
         models = self._watch.models()
         if [id(model) for model in models] == self._shown:
             return
+        profiles = {
+            (checked.model_id, checked.model_version): str(checked.result.get("profile_id") or "")
+            for checked in self._watch.store.latest_results()
+            if checked.result is not None
+        }
         for model in models:
-            recorder.add_model(recorded(self._with_profile(model)))
+            key = (model.config.model_id, model.config.model_version)
+            recorder.add_model(recorded(self._with_profile(model, profiles.get(key, ""))))
         self._shown = [id(model) for model in models]
 
-    def _with_profile(self, model: RegisteredModel) -> RegisteredModel:
-        """Return a model with the profile that its last check compared it with."""
-        key = (model.config.model_id, model.config.model_version)
-        for checked in self._watch.store.latest_results():
-            if (checked.model_id, checked.model_version) == key and checked.result is not None:
-                profile = self._watch.jobs.profile(str(checked.result.get("profile_id") or ""))
-                return RegisteredModel(model.config, model.registered_at, profile or model.profile, model.warnings)
-        return model
+    def _with_profile(self, model: RegisteredModel, profile_id: str) -> RegisteredModel:
+        """Return a model with the profile that its last check compared it with; as it is if there was none."""
+        profile = self._watch.jobs.profile(profile_id) if profile_id else None
+        if profile is None:
+            return model
+        return RegisteredModel(model.config, model.registered_at, profile, model.warnings)
 
     def close(self) -> None:
         """Let go of the recordings."""

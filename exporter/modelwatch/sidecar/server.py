@@ -57,6 +57,7 @@ class Sidecar:
         self._runner: web.AppRunner | None = None
         self._last_scrape: float | None = None
         self._exposable = False
+        self._said_owner: bool | None = None
         self._stopping = False
         self._said: set[str] = set()
         self.address = ""
@@ -135,8 +136,21 @@ class Sidecar:
             await asyncio.to_thread(self.watch.renew_leases)
         finally:
             if self.watch.owner != before:
-                logger.info("the scheduled checks are %s", "this sidecar's now" if self.watch.owner else "another's")
                 await self._plan()
+            self._say_who_checks()
+
+    def _say_who_checks(self) -> None:
+        """Say once whose the checks are: a sidecar that waits for another, or for a dead one's lease, looks idle."""
+        if self.watch.owner == self._said_owner:
+            return
+        self._said_owner = self.watch.owner
+        if self.watch.owner:
+            logger.info("the scheduled checks are this sidecar's now")
+        else:
+            logger.info(
+                "another process has the scheduled checks; this sidecar takes over at most %.0f s after it is gone",
+                self._settings.lease_seconds,
+            )
 
     async def _refresh(self) -> None:
         await asyncio.to_thread(self.watch.refresh)
