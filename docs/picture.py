@@ -13,7 +13,7 @@ from modelwatch.demo.app import DemoOptions, run_demo
 def main() -> int:
     """Run the demo's short profile and draw what the terminal showed."""
     console = Console(record=True, width=118, highlight=False, force_terminal=True)
-    code = run_demo(DemoOptions(profile="ci"), console)
+    code = run_demo(DemoOptions(profile="ci", prometheus="no"), console)
     target = Path(__file__).with_name("demo.svg")
     console.save_svg(str(target), title="make demo")
     return code
