@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from modelwatch.notify import messages
@@ -324,7 +324,17 @@ def test_percent_never_rounds_some_to_none_or_all(ratio: float) -> None:
     assert (words == "100 %") == (ratio == 1)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(659, "11 min"), (3599, "1 h"), (86399, "1 day"), (1455158, "17 days"), (47 * 3600, "1 day 23 h")],
+)
+def test_a_duration_in_one_unit_is_rounded_and_not_cut_off(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
 @given(st.floats(0, 1e9))
+@example(seconds=1455158.0)
+@example(seconds=659.0)
 def test_duration_is_right_within_its_smaller_unit(seconds: float) -> None:
     units = {"s": 1, "min": 60, "h": 3600, "day": 86400, "days": 86400}
     words = duration(seconds).split(" ")

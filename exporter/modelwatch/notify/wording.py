@@ -156,14 +156,17 @@ def duration(seconds: float) -> str:
     total = round(seconds)
     if total < 60:
         return f"{total} s"
-    if total < 3600:
-        return _two(total // 60, "min", total % 60 if total < 600 else 0, "s")
+    if total < 600:
+        return _two(total // 60, "min", total % 60, "s")
     minutes = round(total / 60)
+    if minutes < 60:
+        return f"{minutes} min"
     if minutes < 24 * 60:
         return _two(minutes // 60, "h", minutes % 60, "min")
     hours = round(total / 3600)
-    days = hours // 24
-    return _two(days, "day" if days == 1 else "days", hours % 24 if days < 14 else 0, "h")
+    if hours < 14 * 24:
+        return _two(hours // 24, "day" if hours < 48 else "days", hours % 24, "h")
+    return f"{round(total / 86400)} days"
 
 
 def _two(large: int, large_unit: str, small: int, small_unit: str) -> str:
