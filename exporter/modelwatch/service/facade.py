@@ -3,51 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from modelwatch.config import ModelMonitoringConfig, MonitoringConfig, load_config
-from modelwatch.decorator import Pick, wrap
 from modelwatch.exceptions import InputError, ModelwatchError
-from modelwatch.service import actions
+from modelwatch.service.alert_calls import AlertCalls
+from modelwatch.service.answers import Result, answers
+from modelwatch.service.looking_calls import LookingCalls
 from modelwatch.service.parts import Parts
-from modelwatch.service.status import service_status
-from modelwatch.service.times import iso, seconds_of
+from modelwatch.service.recording_calls import RecordingCalls
+from modelwatch.service.times import iso
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from prometheus_client import CollectorRegistry
 
-    from modelwatch.policy import AlertLevel
     from modelwatch.profile import ReferenceProfile
     from modelwatch.service.call import ModelCaller
 
-P = ParamSpec("P")
-R = TypeVar("R")
-Result = dict[str, Any]
-logger = logging.getLogger("modelwatch")
 
-
-def _answers(method: Callable[P, Result]) -> Callable[P, Result]:
-    """Turn our own errors into ``{"status": "error", "error": …}``."""
-
-    @wraps(method)
-    def answering(*args: P.args, **kwargs: P.kwargs) -> Result:
-        try:
-            return method(*args, **kwargs)
-        except ModelwatchError as error:
-            return {"status": "error", "error": str(error)}
-
-    return answering
-
-
-class ProductionMonitoringService:
+class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls):
     """
     Records predictions, compares them with the model's reference, and alerts.
 
@@ -110,7 +89,7 @@ class ProductionMonitoringService:
 
     # ── models ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    @_answers
+    @answers
     def register_model(self, config: ModelMonitoringConfig | Mapping[str, Any]) -> Result:
         """
         Register a model, or update it; registering again loses nothing.
@@ -156,220 +135,6 @@ class ProductionMonitoringService:
     def knows(self, model_id: str) -> bool:
         """Return whether a model of that id is registered."""
         return model_id in self._parts.book
-
-    # ── recording: never raises, never blocks ────────────────────────────────────────────────────────────────────
-
-    def record_prediction(
-        self,
-        model_id: str,
-        prediction: Any,  # noqa: ANN401 - a model may return anything
-        features: Any,  # noqa: ANN401 - and take anything
-        actual: Any = None,  # noqa: ANN401
-        metadata: dict[str, Any] | None = None,
-        latency_ms: float | None = None,
-        *,
-        prediction_id: str | None = None,
-        timestamp: float | datetime | None = None,
-        model_version: str | None = None,
-        error: Any = None,  # noqa: ANN401
-        copy: bool = True,
-    ) -> Result:
-        """
-        Record one prediction; costs about a microsecond and never raises.
-
-        Parameters
-        ----------
-        model_id
-            A registered model.
-        prediction
-            What the model answered: a score, a number or a label.
-        features
-            The inputs: a dict by name, or a sequence or 1-D array in the profile's order.
-        actual
-            Ground truth, if already known; otherwise :meth:`record_actual` later.
-        metadata
-            Stored with the row (restricted by ``metadata_keys``).
-        latency_ms
-            How long the prediction took, in milliseconds.
-        prediction_id
-            Your id, to join ground truth with; one is made if you give none.
-        timestamp
-            When it happened: seconds since 1970 or a datetime (naive is local time); default now.
-        model_version
-            Overrides the registered version.
-        error
-            Anything but None or False: the attempt failed; it is counted, and features are not looked at.
-        copy
-            False if you promise not to change `features` afterwards; saves half the cost.
-
-        Returns
-        -------
-        dict
-            status, model_id, prediction_id, sampled; on an unknown model or after close: status and error.
-        """
-        when = timestamp if timestamp is None else seconds_of(timestamp)
-        return self._parts.recorder.record(
-            model_id,
-            prediction,
-            features,
-            actual=actual,
-            metadata=metadata,
-            latency_ms=latency_ms,
-            prediction_id=prediction_id,
-            timestamp=when,
-            model_version=model_version,
-            error=error,
-            copy=copy,
-        )
-
-    def record_actual(self, model_id: str, prediction_id: str, actual: Any) -> Result:  # noqa: ANN401
-        """Store late ground truth for a prediction, by its id; never raises."""
-        return self._parts.recorder.record_actual(model_id, prediction_id, actual)
-
-    @_answers
-    def update_model_metric(
-        self, model_id: str, metric: str, value: float, metadata: dict[str, Any] | None = None
-    ) -> Result:
-        """
-        Store one value of a metric that you computed yourself, and expose it as ``modelwatch_metric_value``.
-
-        Returns
-        -------
-        dict
-            status, metric, value, timestamp; an error for a metric outside the model's ``performance_metrics``.
-        """
-        return actions.update_metric(self._parts, model_id, metric, value, metadata, self._clock())
-
-    def flush(self, timeout: float = 10.0) -> bool:
-        """Wait until all that was recorded is visible and stored; False if that did not happen within `timeout` s."""
-        return self._parts.recorder.flush(timeout)
-
-    # ── the decorator ────────────────────────────────────────────────────────────────────────────────────────────
-
-    def monitor(
-        self,
-        model_id: str,
-        *,
-        features: Pick = None,
-        prediction: Pick = None,
-        prediction_id: Pick = None,
-        metadata: Pick = None,
-        timestamp: Pick = None,
-        version: str | None = None,
-        reference: str | Path | None = None,
-        ignore_errors: tuple[type[BaseException], ...] = (),
-    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-        """
-        Return a decorator that records every call of a predict function; see :func:`modelwatch.monitor`.
-
-        A model that is not registered yet is registered with latency, errors and traffic watched, and drift if
-        `reference` names a profile.
-        """
-        caller = self._parts.registrar.caller(model_id, version, reference)
-
-        def decorate(function: Callable[P, R]) -> Callable[P, R]:
-            return wrap(
-                function,
-                lambda: caller,
-                features=features,
-                prediction=prediction,
-                prediction_id=prediction_id,
-                metadata=metadata,
-                timestamp=timestamp,
-                ignore_errors=ignore_errors,
-            )
-
-        return decorate
-
-    # ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-    @_answers
-    def monitor_model_drift(
-        self,
-        model_id: str,
-        current_data: Any = None,  # noqa: ANN401 - DataFrame, array, dict of columns, list of dicts
-        current_predictions: Any = None,  # noqa: ANN401
-        current_targets: Any = None,  # noqa: ANN401
-        comprehensive: bool = True,
-    ) -> Result:
-        """
-        Compare data with the model's reference now.
-
-        Parameters
-        ----------
-        model_id
-            A registered model.
-        current_data
-            The batch to look at: DataFrame, dict of columns, list of dicts or 2-D array of shape (rows, features).
-            Without it, the model's own recorded windows are scored.
-        current_predictions
-            The batch's predictions, shape (rows,).
-        current_targets
-            Ground truth of the batch; concept drift is not scored in this release, which a warning says.
-        comprehensive
-            False looks at the features only.
-
-        Returns
-        -------
-        dict
-            status, drift_detected, drift_types, severity, summary, details, top_features, performance.
-        """
-        return actions.asked_drift(
-            self._parts, model_id, current_data, current_predictions, current_targets, comprehensive, self._clock()
-        )
-
-    @_answers
-    def get_service_status(self) -> Result:
-        """Return health and reasons of the service and of each model, with traffic, reference, drift and alerts."""
-        return service_status(self._parts, self._started_at, self._clock())
-
-    # ── alerts ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-    @_answers
-    def send_alert(
-        self,
-        severity: AlertLevel | str,
-        message: str,
-        data: dict[str, Any] | None = None,
-        alert_type: str = "monitoring",
-    ) -> Result:
-        """
-        Send an alert of your own to the channels that its severity goes to.
-
-        Parameters
-        ----------
-        severity
-            An :class:`AlertLevel` or its name, in any case.
-        message
-            One sentence.
-        data
-            Anything that helps; ``data["model_id"]`` names the model it is about.
-        alert_type
-            A word for what kind of alert it is.
-
-        Returns
-        -------
-        dict
-            status, alert_id, timestamp, level, type, message, data, channels.
-        """
-        return actions.send_alert(self._parts, severity, message, data, alert_type, self._clock())
-
-    @_answers
-    def register_alert_handler(self, channel: str, handler: Callable[[dict[str, Any]], Any]) -> Result:
-        """
-        Send alerts of a channel to your own callable, which gets the alert as a dict.
-
-        Returns
-        -------
-        dict
-            status, channel; warnings where ``alerting.mode`` leaves scheduled alerts to Prometheus.
-        """
-        given: object = handler  # people pass addresses and URLs here, whatever the annotation says
-        if not callable(given):
-            msg = f"the handler of channel {channel!r} must be callable, got {type(given).__name__}"
-            raise InputError(msg)
-        warnings = self._parts.add_handler(channel, handler)
-        return {"status": "success", "channel": channel} | ({"warnings": warnings} if warnings else {})
 
     # ── exposition and life ──────────────────────────────────────────────────────────────────────────────────────
 

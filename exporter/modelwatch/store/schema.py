@@ -184,7 +184,59 @@ _SECOND = (
     "CREATE INDEX deliveries_order ON deliveries (channel, fingerprint)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND)
+_THIRD = (
+    # One reference per model that was learnt, or given by a call: what workers and sidecar follow.
+    """CREATE TABLE model_references (
+        model_id TEXT NOT NULL PRIMARY KEY,
+        profile_id TEXT NOT NULL,
+        origin TEXT NOT NULL,
+        written TEXT NOT NULL,
+        set_at REAL NOT NULL,
+        revision INTEGER NOT NULL,
+        learning_since REAL,
+        counted_until REAL)""",
+    # Rows that are kept only until a reference is learnt from them, where predictions are not logged.
+    """CREATE TABLE learning_chunks (
+        chunk_id INTEGER NOT NULL PRIMARY KEY,
+        model_id TEXT NOT NULL,
+        model_version TEXT NOT NULL,
+        first_at REAL NOT NULL,
+        last_at REAL NOT NULL,
+        "rows" INTEGER NOT NULL,
+        data BLOB NOT NULL)""",
+    "CREATE INDEX learning_chunks_time ON learning_chunks (model_id, last_at)",
+    # Sums by minute: an hour of one worker, later a day of all of them.
+    """CREATE TABLE minute_hours (
+        block_id INTEGER NOT NULL PRIMARY KEY,
+        model_id TEXT NOT NULL,
+        model_version TEXT NOT NULL,
+        start REAL NOT NULL,
+        worker TEXT NOT NULL,
+        part INTEGER NOT NULL,
+        updated_at REAL NOT NULL,
+        data BLOB NOT NULL)""",
+    "CREATE UNIQUE INDEX minute_hours_key ON minute_hours (model_id, start, model_version, worker, part)",
+    """CREATE TABLE minute_days (
+        block_id INTEGER NOT NULL PRIMARY KEY,
+        model_id TEXT NOT NULL,
+        model_version TEXT NOT NULL,
+        start REAL NOT NULL,
+        data BLOB NOT NULL)""",
+    "CREATE UNIQUE INDEX minute_days_key ON minute_days (model_id, start, model_version)",
+    """CREATE TABLE retired_models (
+        model_id TEXT NOT NULL PRIMARY KEY,
+        retired_at REAL NOT NULL)""",
+    """CREATE TABLE silences (
+        silence_id TEXT NOT NULL PRIMARY KEY,
+        model_id TEXT NOT NULL,
+        alertname TEXT NOT NULL,
+        starts_at REAL NOT NULL,
+        ends_at REAL NOT NULL,
+        created_by TEXT NOT NULL,
+        comment TEXT NOT NULL)""",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD)
 """Statements that lead from version i to version i + 1."""
 
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -1,0 +1,25 @@
+"""How calls of the public API answer: our own errors become ``{"status": "error", "error": …}``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec
+
+from modelwatch.exceptions import ModelwatchError
+
+P = ParamSpec("P")
+Result = dict[str, Any]
+
+
+def answers(method: Callable[P, Result]) -> Callable[P, Result]:
+    """Turn our own errors into ``{"status": "error", "error": …}``."""
+
+    @wraps(method)
+    def answering(*args: P.args, **kwargs: P.kwargs) -> Result:
+        try:
+            return method(*args, **kwargs)
+        except ModelwatchError as error:
+            return {"status": "error", "error": str(error)}
+
+    return answering
