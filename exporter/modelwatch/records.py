@@ -212,6 +212,8 @@ class FlushBatch:
     rows: list[RowChunk] = field(default_factory=list)
     actuals: list[ActualChunk] = field(default_factory=list)
     metrics: list[MetricPoint] = field(default_factory=list)
+    learning: list[RowChunk] = field(default_factory=list)
+    """Rows that are kept only until a reference is learnt from them: features and prediction, without ids."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from modelwatch.recorder.blocks import SlotTotals
 from modelwatch.recorder.columns import Columns, to_columns
 from modelwatch.recorder.inputs import Actual, Attempt, Attempts, MetricUpdate
 from modelwatch.recorder.intervals import AttemptSums, Intervals
+from modelwatch.recorder.learning import RowBudget, names_and_counts
 from modelwatch.recorder.models import Binning, VersionEntry
 from modelwatch.recorder.outcomes import (
     Values,
@@ -48,6 +49,7 @@ SLICE = 256
 MAX_CLASSES = 50
 MAX_GAUGES = 200
 MAX_REASONS = 50
+MAX_LEARNING_FEATURES = 500
 SEGMENT_ALL = ""
 TOTALS_LAYOUT = "attempts,errors,sampled"
 QUEUE_FULL = "queue_full"
@@ -70,6 +72,8 @@ class Aggregator:
         self._for_store = for_store
         self.dirty = False
         self._rows: dict[tuple[str, str], RowBuffer] = {}
+        self._learning: dict[tuple[str, str], RowBuffer] = {}
+        self._budget = RowBudget()
         self._actuals: dict[tuple[str, str], list[tuple[float, str, Any]]] = {}
         self._metrics: list[MetricPoint] = []
 
@@ -184,7 +188,8 @@ class Aggregator:
                     self.add_actual(Actual(entry.labels, prediction_id, value, when))
         binning, config = entry.binning, entry.config
         keep_rows = config.log_predictions and self._for_store
-        if binning is None and not keep_rows:
+        learning = binning is None and config.learning
+        if binning is None and not keep_rows and not learning:
             return
         columns, unreadable = to_columns(
             attempts.features, binning.profile.feature_names if binning is not None else ()
@@ -195,10 +200,30 @@ class Aggregator:
         if binning is not None:
             batch = binning.assigner.bin(columns, len(ids), predictions)
             self._count_cells(entry, binning, batch, start, now)
+        if learning:
+            self._learn(entry, times, predictions, columns, start, now)
         if keep_rows:
             columns.update(_outcome_columns(predictions, attempts, config.metadata_keys))
             buffer = self._rows.setdefault(entry.labels, RowBuffer(entry.labels))
             buffer.add(times, ids, columns)
+
+    def _learn(
+        self, entry: VersionEntry, times: FloatArray, predictions: Values, columns: Columns, start: float, now: float
+    ) -> None:
+        """Count what can be told without a reference, and keep rows to learn one from if nobody else keeps them."""
+        keys = [(family, *entry.labels, SEGMENT_ALL) for family in ("learning_missing", "learning_invalid")]
+        for name, found in names_and_counts(columns).items():
+            for key, amount in zip(keys, found, strict=True):
+                self.totals.count(key, name, amount, now, MAX_LEARNING_FEATURES, OTHER)
+        if entry.config.log_predictions or not self._for_store:
+            return
+        kept = self._budget.take(entry.labels, start, len(times))
+        if kept:
+            taken = {name: column[:kept] for name, column in columns.items()}
+            if holds_any(predictions[:kept]):
+                taken[ROW_PREDICTION] = predictions[:kept]
+            buffer = self._learning.setdefault(entry.labels, RowBuffer(entry.labels))
+            buffer.add(times[:kept], [""] * kept, taken)
 
     def _count_predictions(self, entry: VersionEntry, predictions: Values, sums: AttemptSums, now: float) -> None:
         numbers = finite_numbers(predictions)
@@ -256,8 +281,9 @@ class Aggregator:
         totals, counts = self.intervals.collect()
         rows = [buffer.chunk() for buffer in self._rows.values()]
         actuals = [_actual_chunk(labels, items) for labels, items in self._actuals.items()]
-        metrics, self._metrics, self._rows, self._actuals = self._metrics, [], {}, {}
-        return FlushBatch(worker, totals, counts, rows, actuals, metrics)
+        learning = [buffer.chunk() for buffer in self._learning.values()]
+        metrics, self._metrics, self._rows, self._actuals, self._learning = self._metrics, [], {}, {}, {}
+        return FlushBatch(worker, totals, counts, rows, actuals, metrics, learning)
 
 
 def latency_layout(bounds: Sequence[float]) -> str:

@@ -40,6 +40,8 @@ class RecordedModel:
         Length in seconds of the intervals that counts are stored by.
     decision_threshold
         Scores of a task "binary" or "score" above it count as class "1", others as class "0"; None: in no class.
+    learning
+        Whether a reference is to be learnt from what is recorded while there is no profile.
     """
 
     model_id: str
@@ -53,6 +55,7 @@ class RecordedModel:
     exclude: tuple[str, ...] = ()
     count_interval: float = 300.0
     decision_threshold: float | None = None
+    learning: bool = False
 
     @property
     def class_threshold(self) -> float | None:

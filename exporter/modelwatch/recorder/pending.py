@@ -50,10 +50,11 @@ class Pending:
         self._row_bytes = 0
         self._actuals: deque[ActualChunk] = deque()
         self._metrics: deque[MetricPoint] = deque()
+        self._learning: deque[RowChunk] = deque()
         self._dropped = Dropped()
 
     def __bool__(self) -> bool:
-        return bool(self._totals or self._counts or self._rows or self._actuals or self._metrics)
+        return bool(self._totals or self._counts or self._rows or self._actuals or self._metrics or self._learning)
 
     def add(self, batch: FlushBatch) -> None:
         """Take over a batch; the oldest things are dropped if they are too many."""
@@ -67,6 +68,7 @@ class Pending:
             self._row_bytes += size
         self._actuals.extend(batch.actuals)
         self._metrics.extend(batch.metrics)
+        self._learning.extend(batch.learning)
         self._trim()
 
     def take_dropped(self) -> Dropped:
@@ -89,6 +91,9 @@ class Pending:
         while len(self._metrics) > MAX_POINTS:
             point = self._metrics.popleft()
             self._dropped[point.model_id, point.model_version, METRICS] += 1
+        while len(self._learning) > MAX_CHUNKS:
+            # Not counted: the predictions are, and learning takes as many rows from those that follow.
+            self._learning.popleft()
 
     def commit(self, sink: Sink, worker: str) -> None:
         """
@@ -109,11 +114,12 @@ class Pending:
             [chunk for chunk, _ in self._rows],
             list(self._actuals),
             list(self._metrics),
+            list(self._learning),
         )
         try:
             sink.commit(whole)
         except _DATA_FAULTS:
-            if not (self._rows or self._actuals or self._metrics):
+            if not (self._rows or self._actuals or self._metrics or self._learning):
                 raise
             self._commit_apart(sink, whole)
         self.clear()
@@ -139,10 +145,13 @@ class Pending:
             if not _accepts(sink, FlushBatch(whole.worker, metrics=[point])):
                 self._dropped[point.model_id, point.model_version, METRICS] += 1
             self._metrics.popleft()
+        while self._learning:
+            _accepts(sink, FlushBatch(whole.worker, learning=[self._learning[0]]))
+            self._learning.popleft()
 
     def clear(self) -> None:
         """Forget everything."""
-        for held in (self._totals, self._counts, self._rows, self._actuals, self._metrics):
+        for held in (self._totals, self._counts, self._rows, self._actuals, self._metrics, self._learning):
             held.clear()
         self._row_bytes = 0
 

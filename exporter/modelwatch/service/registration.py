@@ -142,6 +142,7 @@ def recorded(model: RegisteredModel) -> RecordedModel:
         exclude=config.features.exclude,
         count_interval=config.drift.count_interval_seconds,
         decision_threshold=config.decision_threshold,
+        learning=config.reference == "auto" and model.profile is None,
     )
 
 

@@ -50,6 +50,8 @@ _SELECT_SUBJECT = """
     SELECT subject_id FROM subjects WHERE model_id = ? AND model_version = ? AND segment = ? AND profile_id = ?"""
 _INSERT_ROWS = """
     INSERT INTO row_chunks (model_id, model_version, first_at, last_at, "rows", data) VALUES (?, ?, ?, ?, ?, ?)"""
+_INSERT_LEARNING = """
+    INSERT INTO learning_chunks (model_id, model_version, first_at, last_at, "rows", data) VALUES (?, ?, ?, ?, ?, ?)"""
 _INSERT_ACTUALS = 'INSERT INTO actual_chunks (model_id, first_at, last_at, "rows", data) VALUES (?, ?, ?, ?, ?)'
 _INSERT_METRICS = """
     INSERT INTO metric_points (model_id, model_version, metric, "timestamp", value, metadata)
@@ -105,11 +107,14 @@ class StoreWriter(ModelStore, LeaseStore, ResultStore, AlertStore, LiveStore, De
         counts = [(_subject(c), _count_row(batch.worker, c)) for c in batch.counts]
         totals = [_total_row(batch.worker, t) for t in batch.totals]
         activity = [(t.model_id, t.model_version, t.last_at) for t in batch.totals if t.attempts]
-        rows = [
-            (c.model_id, c.model_version, float(c.times.min()), float(c.times.max()), len(c.ids), chunks.encode(c))
-            for c in batch.rows
-            if c.ids
-        ]
+        rows, learning = (
+            [
+                (c.model_id, c.model_version, float(c.times.min()), float(c.times.max()), len(c.ids), chunks.encode(c))
+                for c in given
+                if c.ids
+            ]
+            for given in (batch.rows, batch.learning)
+        )
         actuals = [
             (c.model_id, float(c.times.min()), float(c.times.max()), len(c.ids), chunks.encode_actuals(c))
             for c in batch.actuals
@@ -123,6 +128,7 @@ class StoreWriter(ModelStore, LeaseStore, ResultStore, AlertStore, LiveStore, De
             connection.executemany(_INSERT_TOTALS, totals)
             connection.executemany(_INSERT_ACTIVITY, activity)
             connection.executemany(_INSERT_ROWS, rows)
+            connection.executemany(_INSERT_LEARNING, learning)
             connection.executemany(_INSERT_ACTUALS, actuals)
             connection.executemany(_INSERT_METRICS, metrics)
             connection.executemany(_INSERT_LATEST, [row[:5] for row in metrics])
