@@ -16,6 +16,7 @@ from modelwatch.store.values import (
     QueuedDelivery,
     StoredAlert,
     StoredModel,
+    StoredReference,
     StoredResult,
     TotalSeries,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "StoreWriter",
     "StoredAlert",
     "StoredModel",
+    "StoredReference",
     "StoredResult",
     "TotalSeries",
     "check_result_from_json",

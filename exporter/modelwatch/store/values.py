@@ -19,6 +19,7 @@ __all__ = [
     "QueuedDelivery",
     "StoredAlert",
     "StoredModel",
+    "StoredReference",
     "StoredResult",
     "TotalSeries",
 ]
@@ -35,6 +36,23 @@ class StoredModel:
     last_prediction_at: float | None = None
     updated_at: float = 0.0
     """When it was registered last: each start of an application does so."""
+
+
+@dataclass(frozen=True)
+class StoredReference:
+    """What a model is compared with, all its versions. Times are seconds since the epoch."""
+
+    model_id: str
+    profile_id: str
+    origin: str
+    """"given" by a call, or "learnt" from production."""
+    written: str
+    """The `reference` of the model's configuration when this was set."""
+    set_at: float
+    revision: int
+    """Rises with every change."""
+    learning_since: float | None = None
+    counted_until: float | None = None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from modelwatch.store.database import Database
 from modelwatch.store.deliveries import DeliveryStore
 from modelwatch.store.leases import LeaseStore
 from modelwatch.store.live import LiveStore
+from modelwatch.store.references import ReferenceStore
 from modelwatch.store.registry import ModelStore
 from modelwatch.store.results import ResultStore
 from modelwatch.store.retention import delete_before
@@ -63,7 +64,7 @@ _INSERT_LATEST = """
     WHERE excluded."timestamp" >= latest_metrics.timestamp"""
 
 
-class StoreWriter(ModelStore, LeaseStore, ResultStore, AlertStore, LiveStore, DeliveryStore):
+class StoreWriter(ModelStore, ReferenceStore, LeaseStore, ResultStore, AlertStore, LiveStore, DeliveryStore):
     """The embedded store of one folder: a recorder's sink, and the memory of checks, alerts and leases.
 
     Safe to use from several threads, from several processes, and after a fork. A damaged database is set aside,
