@@ -23,13 +23,18 @@ if TYPE_CHECKING:
     from modelwatch.profile import ReferenceProfile
     from modelwatch.store.queries import StoreQueries
 
-__all__ = ["asked_check", "drift_report", "family_report", "only", "scheduled_check"]
+__all__ = ["NO_REFERENCE", "Absence", "asked_check", "drift_report", "family_report", "only", "scheduled_check"]
 
 FAMILIES = ("data", "prediction")
 UNSEASONAL_SECONDS = 86400.0
 """The window in which the daily cycle cancels: the one that is scored where nothing is known about seasonality."""
 UNCALIBRATED_CAP = Severity.WARNING
-NO_REFERENCE = "no reference profile: build one with ReferenceProfile.build, or `modelwatch reference build`"
+Absence = tuple[str, str]
+"""State and reason of a model without a reference: it has none, or is learning one."""
+NO_REFERENCE: Absence = (
+    "no_reference",
+    "no reference profile: build one with ReferenceProfile.build, or `modelwatch reference build`",
+)
 NO_REFERENCE_PREDICTIONS = "the reference holds no predictions"
 
 
@@ -54,6 +59,7 @@ def scheduled_check(
     now: float,
     *,
     started_at: float,
+    absence: Absence = NO_REFERENCE,
 ) -> tuple[CheckResult, dict[str, Any]]:
     """Score the recorded windows of a model version, in the light of earlier checks.
 
@@ -74,6 +80,8 @@ def scheduled_check(
     started_at : float
         When this process began to watch, seconds since the epoch: taken for the beginning of the recording where
         nothing is recorded.
+    absence : (str, str)
+        State and reason where there is no reference.
 
     Returns
     -------
@@ -88,7 +96,7 @@ def scheduled_check(
     """
     subject = _Subject(config, model_version, profile, now, time.perf_counter())
     if profile is None:
-        families = {name: _nothing(name, NO_REFERENCE, subject) for name in FAMILIES}
+        families = {name: _nothing(name, absence[1], subject, state=absence[0]) for name in FAMILIES}
         return _result(subject, families, {}, None), {}
     remembered = _remembered(state, profile)
     lengths = _window_lengths(config)
@@ -119,6 +127,8 @@ def asked_check(
     data: Any,  # noqa: ANN401 - any table
     predictions: Any,  # noqa: ANN401 - any column
     now: float,
+    *,
+    absence: Absence = NO_REFERENCE,
 ) -> CheckResult:
     """Score a batch that somebody hands over: one check of its own, without memory and without a cap on severity.
 
@@ -134,6 +144,8 @@ def asked_check(
         The predictions.
     now : float
         Seconds since the epoch.
+    absence : (str, str)
+        State and reason where there is no reference.
 
     Returns
     -------
@@ -147,7 +159,7 @@ def asked_check(
     """
     subject = _Subject(config, config.model_version, profile, now, time.perf_counter())
     if profile is None:
-        families = {name: _nothing(name, NO_REFERENCE, subject) for name in FAMILIES}
+        families = {name: _nothing(name, absence[1], subject, state=absence[0]) for name in FAMILIES}
         return _result(subject, families, {}, None)
     batch = count_batch(profile, data, predictions, now)
     given = {"data": data is not None, "prediction": predictions is not None}
@@ -245,7 +257,7 @@ def _family(subject: _Subject, scored: ScoredFamily, verdict: Verdict) -> Family
     return family_result(profile, scored, verdict, config.drift, importance, subject.now)
 
 
-def _nothing(drift_type: str, reason: str, subject: _Subject, *, state: str = "no_reference") -> FamilyResult:
+def _nothing(drift_type: str, reason: str, subject: _Subject, *, state: str) -> FamilyResult:
     scored = unscored(drift_type, state, reason)
     return _family(subject, scored, verdict_of(scored))
 

@@ -228,6 +228,12 @@ DRIFT_ATTRIBUTION = _metric(
 DRIFT_CALIBRATED = _metric(
     "drift_calibrated", "gauge", "1 if tolerances are learnt from a timestamped reference, 0 if not.", *MODEL_LABELS
 )
+REFERENCE_LEARNED = _metric(
+    "reference_learned_ratio",
+    "gauge",
+    "Share of what is needed to learn a reference from production that is there, 0 to 1; 1 once it is learnt.",
+    MODEL_ID,
+)
 DRIFTED_FEATURES = _metric("drifted_features", "gauge", "Features at warning or above." + _CACHED, *MODEL_LABELS)
 SCORED_FEATURES = _metric("scored_features", "gauge", "Features that could be scored." + _CACHED, *MODEL_LABELS)
 WINDOW_ROWS = _metric("window_rows", "gauge", "Sampled rows behind the last check.", *MODEL_LABELS, WINDOW, "sample")
@@ -303,9 +309,9 @@ CHECK_METRICS: tuple[Metric, ...] = (
 RESULT_METRICS: tuple[Metric, ...] = (
     FEATURE_REFERENCE, PREDICTION_REFERENCE, FEATURE_REFERENCE_CATEGORY, FEATURE_BIN_INFO, DRIFT_SCORE, DRIFT_THRESHOLD,
     DRIFT_SEVERITY, DRIFT_STATE, FEATURE_SHIFT_SD, FEATURE_MISSING_RATIO, FEATURE_NOVEL_RATIO, DRIFT_ATTRIBUTION,
-    DRIFT_CALIBRATED, DRIFTED_FEATURES, SCORED_FEATURES, WINDOW_ROWS, DRIFT_CHECKS, DRIFT_CHECK_FAILURES,
-    DRIFT_CHECK_DURATION, DRIFT_LAST_SUCCESS, DRIFT_CHECK_INTERVAL, LAST_SCRAPE, NOTIFICATIONS, NOTIFICATION_FAILURES,
-    STORE_SIZE,
+    DRIFT_CALIBRATED, REFERENCE_LEARNED, DRIFTED_FEATURES, SCORED_FEATURES, WINDOW_ROWS, DRIFT_CHECKS,
+    DRIFT_CHECK_FAILURES, DRIFT_CHECK_DURATION, DRIFT_LAST_SUCCESS, DRIFT_CHECK_INTERVAL, LAST_SCRAPE, NOTIFICATIONS,
+    NOTIFICATION_FAILURES, STORE_SIZE,
     *CHECK_METRICS,
 )  # fmt: skip
 

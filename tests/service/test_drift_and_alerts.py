@@ -122,7 +122,7 @@ def test_asked_drift_without_a_reference_says_so_and_guesses_nothing(make_servic
     service.register_model(ModelMonitoringConfig(model_id="m"))
     answer = service.monitor_model_drift("m", {"a": [1.0, 2.0]})
     assert (answer["status"], answer["drift_detected"], answer["severity"]) == ("success", False, "none")
-    assert "no reference" in answer["summary"]
+    assert "no reference yet: learning, 0 of 5 000 rows" in answer["summary"]
 
 
 def test_asked_drift_of_empty_data_is_an_error_result(
@@ -138,7 +138,7 @@ def test_a_profile_in_memory_serves_as_well_as_one_in_a_file(
 ) -> None:
     service = make_service()
     service.register_model(ModelMonitoringConfig(model_id="m"))
-    service.attach_profile("m", profile)
+    assert service.set_reference("m", profile)["reference"] == profile.id
     assert service.monitor_model_drift("m", rows(2000, 5))["drift_detected"] is False
 
 

@@ -21,6 +21,8 @@ logger = logging.getLogger("modelwatch")
 
 FAULTS_OF_A_MODEL = ("features", "internal", "latency", "prediction", "record", "snapshot", "timestamp")
 FAULTS_OF_A_PROCESS = ("disk_full", "slot_write", "slots_unusable", "store")
+NO_PROFILE = ""
+"""The label of counts that were made before a reference was learnt."""
 DROP_REASONS = ("actuals", "metrics", "queue_full", "store")
 
 
@@ -138,7 +140,20 @@ def _add_names(out: Families, totals: SlotTotals) -> None:
     metrics = {"classes": c.PREDICTION_CLASS, "dropped": c.DROPPED_RECORDS, "faults": c.RECORDER_ERRORS}
     for (family, *labels), block in totals.names.items():
         for name, count in block.counts.items():
-            out.add(metrics[family], (*labels, name), count)
+            if family in metrics:
+                out.add(metrics[family], (*labels, name), count)
+            else:
+                _add_learning(out, family, labels, name, count)
+
+
+def _add_learning(out: Families, family: str, labels: list[str], name: str, count: int) -> None:
+    """Add what was counted of a feature before there was a profile."""
+    model_id, version, segment = labels
+    shown = (model_id, version, NO_PROFILE, segment, name)
+    if family == "learning_missing":
+        out.add(c.FEATURE_MISSING, shown, count)
+    else:
+        out.add(c.FEATURE_INVALID, (*shown, c.INVALID_REASONS[0]), count)
 
 
 def _add_member(

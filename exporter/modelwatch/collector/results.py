@@ -29,6 +29,8 @@ logger = logging.getLogger("modelwatch")
 SEGMENT_ALL = ""
 MAX_ATTRIBUTED = 5
 MAX_PROFILES = 64
+PROFILE_SECONDS = 600.0
+"""For how long a profile is shown as it was read."""
 MAX_REFERENCE_SERIES = 50_000
 """References are constant and a convenience: beyond this many series none is exposed."""
 SAME_CHECK_SECONDS = 1e-3
@@ -107,6 +109,8 @@ class ResultsCollector:
         Seconds since 1970.
     models
         Returns the configurations of the models that are in use, for the families that rules compare with.
+    learned
+        Returns by model_id the share of what is needed to learn a reference that is there, 0 to 1.
     stand_by
         Whether somebody else exposes the results now, so that nothing is to be exposed here.
     """
@@ -117,16 +121,18 @@ class ResultsCollector:
         clock: Callable[[], float] = time.time,
         *,
         models: Callable[[], Iterable[ModelMonitoringConfig]] = tuple,
+        learned: Callable[[], Mapping[str, float]] = dict,
         stand_by: Callable[[], bool] = bool,
     ) -> None:
         self._store = store
         self._clock = clock
         self._models = models
+        self._learned = learned
         self._stand_by = stand_by
         self._last_scrape = 0.0
         self._complained = False
         self._too_many = False
-        self._profiles: dict[str, ReferenceProfile | None] = {}
+        self._profiles: dict[str, tuple[float, ReferenceProfile]] = {}
 
     def describe(self) -> list[Family]:
         """Return nothing, so that registering does not read the store."""
@@ -172,6 +178,8 @@ class ResultsCollector:
             out.add(c.NOTIFICATIONS, (channel,), delivered)
             out.add(c.NOTIFICATION_FAILURES, (channel,), given_up)
         self._add_thresholds(out)
+        for model_id, ratio in sorted(self._learned().items()):
+            out.add(c.REFERENCE_LEARNED, (model_id,), ratio)
         references: list[tuple[tuple[str, str], str, ReferenceProfile | None]] = []
         for checked in _in_use(self._store.latest_results()):
             labels = (checked.model_id, checked.model_version)
@@ -218,14 +226,18 @@ class ResultsCollector:
     def _profile(self, profile_id: str) -> ReferenceProfile | None:
         if not profile_id:
             return None
-        if profile_id not in self._profiles:
+        now = self._clock()
+        read_at, profile = self._profiles.get(profile_id, (float("-inf"), None))
+        # A learnt one grows for two weeks.
+        if profile is None or not 0.0 <= now - read_at < PROFILE_SECONDS:
             text = self._store.load_profile(profile_id)
             if text is None:
                 return None
             if len(self._profiles) >= MAX_PROFILES:
                 self._profiles.clear()
-            self._profiles[profile_id] = ReferenceProfile.from_json(text)
-        return self._profiles[profile_id]
+            profile = ReferenceProfile.from_json(text)
+            self._profiles[profile_id] = now, profile
+        return profile
 
 
 def _in_use(results: Iterable[CheckedModel]) -> list[CheckedModel]:

@@ -46,6 +46,8 @@ class Engine:
         Rows that may wait.
     threaded
         Whether a thread does the work; if not, :meth:`flush` does it in the caller's.
+    prepare
+        Called before the queue is drained, without a lock that a fork waits for.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Engine:
         interval: float,
         max_queue: int,
         threaded: bool,
+        prepare: Callable[[], None] | None = None,
     ) -> None:
         self._storage = storage
         self._sink = sink
@@ -65,6 +68,7 @@ class Engine:
         self._entries = entries
         self._interval = interval
         self._threaded = threaded
+        self._prepare = prepare
         self.max_queue = max_queue
         self.closed = False
         self._begin()
@@ -150,6 +154,8 @@ class Engine:
             barriers: list[Barrier] = []
             ok = False
             try:
+                if self._prepare is not None:
+                    self._prepare()
                 with self._quiet_lock:
                     barriers = self.worker.drain(self.queue, self._entries())
                     flush = flush or bool(barriers)

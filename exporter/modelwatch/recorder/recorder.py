@@ -51,6 +51,8 @@ class Recorder:
         Predictions that may wait. Beyond it features are not looked at, which is counted; attempts always count.
     start_thread
         False for tests and batch jobs: then only :meth:`flush` does the work, in the caller's thread.
+    prepare
+        Called in the background before what is queued is counted; must not raise.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Recorder:
         flush_interval: float = 1.0,
         max_queue: int = 8192,
         start_thread: bool = True,
+        prepare: Callable[[], None] | None = None,
     ) -> None:
         self._storage = Path(storage)
         self._clock = clock
@@ -75,6 +78,7 @@ class Recorder:
             interval=flush_interval,
             max_queue=max_queue,
             threaded=start_thread,
+            prepare=prepare,
         )
 
     # --- models ------------------------------------------------------------------------------------------------

@@ -75,13 +75,28 @@ def asked_drift(
     if data is None and predictions is None:
         result = _windows_now(parts, model, now)
     else:
-        result = checks.asked_check(model.config, model.profile, data, predictions if comprehensive else None, now)
+        result = checks.asked_check(
+            model.config,
+            model.profile,
+            data,
+            predictions if comprehensive else None,
+            now,
+            absence=_absence(parts, model) if model.profile is None else checks.NO_REFERENCE,
+        )
         # A renamed column must not read as "nothing drifts".
         warnings += [f.reason for f in result.families.values() if "not in the data" in f.reason]
     if not comprehensive:
         result = checks.only(result, ("data",))
     report = {"status": "success", "model_id": model_id, **checks.drift_report(result)}
     return report | ({"warnings": warnings} if warnings else {})
+
+
+def _absence(parts: Parts, model: RegisteredModel) -> tuple[str, str]:
+    """Return why there is no reference; what is on its way to the store counts too."""
+    if parts.jobs is None:
+        return "no_reference", f"no reference profile, and none can be learnt: {parts.storage_problem}"
+    parts.recorder.flush(WAIT_SECONDS)
+    return parts.jobs.absence(model.config)
 
 
 def _windows_now(parts: Parts, model: RegisteredModel, now: float) -> CheckResult:

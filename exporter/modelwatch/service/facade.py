@@ -15,6 +15,7 @@ from modelwatch.service.answers import Result, answers
 from modelwatch.service.looking_calls import LookingCalls
 from modelwatch.service.parts import Parts
 from modelwatch.service.recording_calls import RecordingCalls
+from modelwatch.service.references import build_given
 from modelwatch.service.times import iso
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
-    from modelwatch.profile import ReferenceProfile
     from modelwatch.service.call import ModelCaller
 
 
@@ -85,6 +85,7 @@ class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls):
         self.registry = self._parts.registry
         for model in loaded.models:
             self._parts.registrar.register(model)
+        self._parts.references.follow_now()
         self._parts.wake()
 
     # ── models ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -105,6 +106,7 @@ class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls):
             status, model_id, registered_at, config; warnings if there are any.
         """
         model = self._parts.registrar.register(config)
+        self._parts.references.follow_now()
         self._parts.wake()
         answer = {
             "status": "success",
@@ -115,9 +117,50 @@ class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls):
         warnings = [*model.warnings, *self._parts.routes.warnings(model.config)]
         return answer | ({"warnings": warnings} if warnings else {})
 
-    def attach_profile(self, model_id: str, profile: ReferenceProfile) -> None:
-        """Compare a registered model with a profile that is already in memory (the decorator's ``reference=``)."""
-        self._parts.registrar.attach_profile(model_id, profile)
+    @answers
+    def set_reference(
+        self,
+        model_id: str,
+        profile_or_dataframe: Any,  # noqa: ANN401 - a profile, a path, or any table
+        *,
+        predictions: Any = None,  # noqa: ANN401 - any column
+        timestamps: Any = None,  # noqa: ANN401 - any column
+    ) -> Result:
+        """
+        Compare a model with another reference from now on, in every process that shares this storage.
+
+        It holds until it is set again, or the model's configuration names another reference.
+
+        Parameters
+        ----------
+        model_id
+            A registered model; all its versions are meant.
+        profile_or_dataframe
+            A :class:`ReferenceProfile`, the path of one, or data that one is built from: a DataFrame, dict of columns,
+            list of dicts or 2-D array of shape (rows, features).
+        predictions, timestamps
+            Of data: what the model returned, and when, each of shape (rows,).
+
+        Returns
+        -------
+        dict
+            status, model_id, reference (the profile's id), rows, verdict; warnings if there are any.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with ProductionMonitoringService(storage_path=tempfile.mkdtemp(), background=False) as service:
+        ...     _ = service.register_model({"model_id": "ads"})
+        ...     service.set_reference("ads", {"bid": [float(i) for i in range(2000)]})["rows"]
+        2000
+        """
+        config = self._parts.book.get(model_id).config
+        options = {"predictions": predictions, "timestamps": timestamps, "timezone": self._parts.config.timezone}
+        profile = build_given(config, profile_or_dataframe, options)
+        warnings = [*profile.warnings, *self._parts.references.give(model_id, profile)]
+        answer = {"status": "success", "model_id": model_id, "reference": profile.id, "rows": profile.rows,
+                  "verdict": profile.verdict}  # fmt: skip
+        return answer | ({"warnings": warnings} if warnings else {})
 
     @property
     def storage(self) -> Path:
@@ -126,7 +169,7 @@ class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls):
 
     def reference_of(self, model_id: str) -> str:
         """Return what a registered model is compared with, in words."""
-        return self._parts.book.get(model_id).reference_state
+        return self._parts.references.words(self._parts.book.get(model_id))
 
     def caller(self, model_id: str, version: str | None = None, reference: str | Path | None = None) -> ModelCaller:
         """Return who records the calls of one decorated function; a model that is not registered yet is."""

@@ -18,11 +18,13 @@ from modelwatch.profile import ReferenceProfile
 from modelwatch.records import CheckResult, FamilyResult
 from modelwatch.service import metric_alerts, operational
 from modelwatch.service.facts import surroundings
+from modelwatch.service.learning import AUTO, Learner
 from modelwatch.service.operational import Situation
 from modelwatch.service.schedule import next_due
 from modelwatch.store import check_result_to_json
 
 if TYPE_CHECKING:
+    from modelwatch.checks import Absence
     from modelwatch.config import ModelMonitoringConfig
     from modelwatch.service.models import ModelBook, RegisteredModel
     from modelwatch.store import StoreWriter, TotalSeries
@@ -61,6 +63,8 @@ class Jobs:
         self._operations: dict[str, tuple[str, ...]] = {}
         self._holder = ""
         self._lock = threading.Lock()
+        self.learner = Learner(store, self.queries, lambda: self.timezone)
+        self._revisions: dict[str, int] = {}
 
     # ── the lease ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -133,12 +137,37 @@ class Jobs:
 
         config = model.config
         earlier = {s.model_version: s.state for s in self._store.latest_results() if s.model_id == config.model_id}
+        absence = self.absence(config)
         return [
             checks.scheduled_check(
-                self.queries(), config, version, profile, earlier.get(version) or {}, now, started_at=self._started_at
+                self.queries(),
+                config,
+                version,
+                profile,
+                earlier.get(version) or {},
+                now,
+                started_at=self._started_at,
+                absence=absence,
             )
             for version, profile in self._live_versions(model, now).items()
         ]
+
+    def absence(self, config: ModelMonitoringConfig) -> Absence:
+        """Return state and reason of a model that has no reference yet."""
+        from modelwatch.checks import NO_REFERENCE
+
+        if config.reference != AUTO:
+            return NO_REFERENCE
+        return "learning", f"no reference yet: {self.learner.progress(config.model_id).words}"
+
+    def learn(self, now: float) -> None:
+        """Learn references from what is recorded, and read again those that have grown."""
+        models = [m for m in self._book.all() if m.profile is None or m.followed is not None]
+        self.learner.round([m.config for m in models], now)
+        for reference in self._store.references().values():
+            if self._revisions.get(reference.profile_id, reference.revision) != reference.revision:
+                self._profiles.pop(reference.profile_id, None)
+            self._revisions[reference.profile_id] = reference.revision
 
     def _live_versions(self, model: RegisteredModel, now: float) -> dict[str, ReferenceProfile | None]:
         """Return the versions seen in the longest window, each with the profile that its latest counts belong to."""
@@ -240,6 +269,10 @@ class Jobs:
             latest.setdefault((given.model_id, given.model_version), {})[given.metric] = (given.value, given.at)
         limits: dict[str, float | None] = {}
         faults: list[Exception] = []
+        try:
+            self.learn(now)
+        except Exception as error:  # noqa: BLE001 - the background-job boundary: raised below, after the models
+            faults.append(error)
         for model_id in dict.fromkeys(m.config.model_id for m in self._book.all()):
             try:
                 limits[model_id] = self._operations_of(model_id, active.get(model_id, []), latest, now)

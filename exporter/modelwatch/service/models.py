@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from modelwatch.config import ModelMonitoringConfig
@@ -28,13 +28,8 @@ class RegisteredModel:
     registered_at: float
     profile: ReferenceProfile | None = None
     warnings: tuple[str, ...] = field(default=())
-
-    @property
-    def reference_state(self) -> str:
-        """What the model is compared with, in words."""
-        if self.profile is not None:
-            return f"profile {self.profile.id[:8]}"
-        return "none" if self.config.reference == "auto" else f"not loaded: {self.config.reference}"
+    followed: tuple[str, int] | None = None
+    """Id and revision of the store's reference, if the profile is that."""
 
 
 class ModelBook:
@@ -70,7 +65,9 @@ class ModelBook:
         model = RegisteredModel(merged, now, profile, (*merged.warnings, *warnings, *problem))
         with self._lock:
             # To the end: the version registered last is the one that is meant when none is named.
-            self._models.pop((merged.model_id, merged.model_version), None)
+            before = self._models.pop((merged.model_id, merged.model_version), None)
+            if before is not None and before.followed and before.config.reference == merged.reference:
+                model = replace(model, profile=before.profile, followed=before.followed)
             self._models[(merged.model_id, merged.model_version)] = model
         return model
 
@@ -83,21 +80,26 @@ class ModelBook:
         with self._lock:
             self._models = {key: model for key, model in self._models.items() if key in keys}
 
-    def _attached(self, model_id: str) -> ReferenceProfile | None:
-        with self._lock:
-            return next((m.profile for (known, _), m in self._models.items() if known == model_id and m.profile), None)
-
     def profile(self, profile_id: str) -> ReferenceProfile | None:
         """Return a profile by its id, if a model has it."""
         with self._lock:
             return next((m.profile for m in self._models.values() if m.profile and m.profile.id == profile_id), None)
 
-    def attach_profile(self, model_id: str, profile: ReferenceProfile) -> None:
-        """Give every version of a model that has no profile of its own this one."""
+    def follow(
+        self, model: RegisteredModel, profile: ReferenceProfile, mark: tuple[str, int] | None
+    ) -> RegisteredModel | None:
+        """Compare a model with a profile of the store; None if it was registered anew, or forgotten, meanwhile."""
+        key = (model.config.model_id, model.config.model_version)
         with self._lock:
-            for key, model in self._models.items():
-                if key[0] == model_id and model.profile is None:
-                    self._models[key] = RegisteredModel(model.config, model.registered_at, profile, model.warnings)
+            if self._models.get(key) is not model:
+                return None
+            fresh = self._models[key] = replace(model, profile=profile, followed=mark)
+        return fresh
+
+    @property
+    def empty(self) -> bool:
+        """Whether no model is registered."""
+        return not self._models
 
     def get(self, model_id: object, model_version: str | None = None) -> RegisteredModel:
         """
@@ -145,7 +147,7 @@ class ModelBook:
 def load_profile(config: ModelMonitoringConfig) -> LoadedProfile:
     """Return the model's reference profile, or None with the reason; a missing profile never stops the model."""
     if config.reference == "auto":
-        return None, ("no reference profile: drift is not scored (learning one comes with a later release)",)
+        return None, ()
     try:
         return ReferenceProfile.load(config.reference), ()
     except (ModelwatchError, OSError) as error:

@@ -30,6 +30,7 @@ from modelwatch.service.claims import Claims
 from modelwatch.service.jobs import Jobs
 from modelwatch.service.loop import CheckLoop
 from modelwatch.service.models import ModelBook
+from modelwatch.service.references import References
 from modelwatch.service.registration import Registrar
 from modelwatch.service.routes import LOG, AlertRoutes
 from modelwatch.service.stored import StoredConfigs
@@ -92,8 +93,9 @@ class Parts:
         if self.store is not None:
             self._wire_checks(self.store, background=background)
         self._sink = _WakingSink(self.store, self._before_flush) if self.store is not None else None
-        self.recorder = Recorder(self.folder, self._sink, clock=clock)
+        self.recorder = Recorder(self.folder, self._sink, clock=clock, prepare=self._follow_store)
         self.registrar = Registrar(self.book, self.recorder, self.store, clock)
+        self.references = References(self.store, self.book, self.registrar.follow, clock)
         self.registry = registry if registry is not None else CollectorRegistry()
         self._collectors = self._register_collectors()
         self._servers: list[Any] = []
@@ -132,6 +134,10 @@ class Parts:
         """Why the store refused the last flush of this process; "" if it did not."""
         return self._sink.problem if self._sink is not None else ""
 
+    def _follow_store(self) -> None:
+        """Take over what other processes decided, before anything more is counted; cheap enough for once a second."""
+        self.references.follow_if_due()
+
     def _before_flush(self) -> None:
         self.registrar.save_waiting()
         self.wake()
@@ -163,7 +169,16 @@ class Parts:
         collectors: list[Any] = [RecordingCollector(self.recorder, self._storage_id())]
         if self.store is not None:
             configs = StoredConfigs(self.store)
-            collectors.append(ResultsCollector(self.store, models=configs, stand_by=self.sidecar_runs))
+            jobs = self.jobs
+            assert jobs is not None
+            collectors.append(
+                ResultsCollector(
+                    self.store,
+                    models=configs,
+                    learned=lambda: jobs.learner.ratios(configs()),
+                    stand_by=self.sidecar_runs,
+                )
+            )
         claim_registry(self.registry, self)
         for collector in collectors:
             self.registry.register(collector)

@@ -16,7 +16,6 @@ from modelwatch.service.call import ModelCaller
 from modelwatch.service.models import ModelBook, RegisteredModel
 
 if TYPE_CHECKING:
-    from modelwatch.profile import ReferenceProfile
     from modelwatch.store import StoreWriter
 
 logger = logging.getLogger("modelwatch")
@@ -55,14 +54,11 @@ class Registrar:
             self.save_waiting()
         return model
 
-    def attach_profile(self, model_id: str, profile: ReferenceProfile) -> None:
-        """Compare a registered model with a profile that is already in memory."""
-        self._book.get(model_id)
-        self._book.attach_profile(model_id, profile)
-        for model in self._book.all():
-            if model.config.model_id == model_id:
-                self._take(model)
-        self.save_waiting()
+    def follow(self, model: RegisteredModel) -> None:
+        """Bin by the profile that a model is compared with from now on."""
+        assert model.profile is not None
+        config = model.config
+        self._recorder.set_profile(config.model_id, config.model_version or None, model.profile)
 
     def caller(self, model_id: str, version: str | None, reference: str | Path | None) -> ModelCaller:
         """Return who records the calls of one decorated function; an unlisted model is registered."""

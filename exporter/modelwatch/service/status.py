@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from modelwatch.exceptions import StorageError
 from modelwatch.policy import Severity
+from modelwatch.service.learning import AUTO, Progress
 from modelwatch.service.times import iso
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class _Known:
     alerts: list[ActiveAlert]
     size_bytes: int
     problems: list[str]
+    progress: dict[str, Progress] = field(default_factory=dict)
 
     @classmethod
     def of(cls, parts: Parts) -> _Known:
@@ -69,9 +71,24 @@ class _Known:
         if parts.store is None:
             return cls(traffic, [], [], 0, [])
         try:
-            return cls(traffic, parts.store.latest_results(), parts.store.active_alerts(), parts.store.size_bytes(), [])
+            return cls(
+                traffic,
+                parts.store.latest_results(),
+                parts.store.active_alerts(),
+                parts.store.size_bytes(),
+                [],
+                _progress(parts),
+            )
         except (StorageError, OSError) as error:
             return cls(traffic, [], [], 0, [f"the store can't be read: {error}"])
+
+
+def _progress(parts: Parts) -> dict[str, Progress]:
+    """Return how far learning has come, of the models that have no reference yet."""
+    if parts.jobs is None:
+        return {}
+    learning = {m.config.model_id for m in parts.book.all() if m.profile is None and m.config.reference == AUTO}
+    return {model_id: parts.jobs.learner.progress(model_id) for model_id in learning}
 
 
 def _headline(alert: ActiveAlert) -> str:
@@ -120,7 +137,7 @@ def _model_status(parts: Parts, model: RegisteredModel, known: _Known) -> dict[s
         "predictions": sum(attempts for attempts, _, _ in counted),
         "errors": sum(errors for _, errors, _ in counted),
         "last_prediction_at": iso(last) if last > 0 else None,
-        "reference": model.reference_state,
+        "reference": parts.references.words(model, known.progress.get(config.model_id)),
         "warnings": list(model.warnings),
         **_drift_status([r for r in known.results if (r.model_id, r.model_version) in versions]),
     }

@@ -93,13 +93,16 @@ class Exposition:
             # Reads the slots of all workers; as it records nothing, it never takes one.
             self._recorder = Recorder(watch.folder, None, clock=watch.clock, start_thread=False)
             self.registry.register(RecordingCollector(self._recorder, lambda: storage_id))
-        self._results = ResultsCollector(watch.store, watch.clock, models=self._configs)
+        self._results = ResultsCollector(watch.store, watch.clock, models=self._configs, learned=self._learned)
         self.registry.register(self._results)
         self.registry.register(_SidecarCollector(watch, storage_id, alone=not recordings))
         self._shown: list[int] = []
 
     def _configs(self) -> list[ModelMonitoringConfig]:
         return [model.config for model in self._watch.models()]
+
+    def _learned(self) -> dict[str, float]:
+        return self._watch.jobs.learner.ratios(self._configs())
 
     def check(self) -> None:
         """

@@ -13,6 +13,7 @@ import jinja2
 from modelwatch import __version__
 from modelwatch.notify.wording import clock_time, duration, listing, safe_url
 from modelwatch.policy import Severity
+from modelwatch.service.learning import AUTO
 from modelwatch.sidecar.watch import Watch
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def _row(known: _Known, model: RegisteredModel) -> ModelRow:
         reasons=problems,
         severity=Severity(severity).label,
         families=families,
-        reference=f"profile {profile}" if profile else model.reference_state,
+        reference=_reference(known, model, profile),
         last_prediction=known.when(stored.last_prediction_at if stored is not None else None, "none yet"),
         last_check=known.when(checked.checked_at if checked is not None else None, "none yet")
         + ("" if checked is None or checked.ok else ", failed"),
@@ -173,6 +174,15 @@ def _row(known: _Known, model: RegisteredModel) -> ModelRow:
         links=[(label, url) for label, given in links if (url := safe_url(given))],
         owner=config.owner or "",
     )
+
+
+def _reference(known: _Known, model: RegisteredModel, checked: str) -> str:
+    """Return what a model is compared with; `checked` is what its last check used, which is the application's word."""
+    if checked and model.followed is None:
+        return f"profile {checked}"
+    learning = model.profile is None and model.config.reference == AUTO
+    progress = known.watch.jobs.learner.progress(model.config.model_id) if learning else None
+    return known.watch.references.words(model, progress)
 
 
 def _result_of(known: _Known, model: RegisteredModel) -> StoredResult | None:

@@ -19,6 +19,7 @@ from modelwatch.notify.outbox import Outbox
 from modelwatch.service.claims import served_since
 from modelwatch.service.jobs import SIDECAR_LEASE, Jobs
 from modelwatch.service.models import LoadedProfile, ModelBook, RegisteredModel, load_profile
+from modelwatch.service.references import References
 from modelwatch.service.routes import LOG, AlertRoutes
 from modelwatch.service.stored import StoredConfigs
 from modelwatch.sidecar.settings import Settings
@@ -82,6 +83,7 @@ class Watch:
             timezone=self.config.timezone,
             started_at=clock(),
         )
+        self.references = References(self.store, self.book, lambda model: None, clock)
         self.configs = StoredConfigs(self.store)
         self.owner = False
         """Whether the scheduled checks of this storage are this sidecar's."""
@@ -130,6 +132,7 @@ class Watch:
                 self.book.register(config, now)
             self.book.retain({key for key, _ in wanted})
             self._registered = wanted
+        self.references.follow()
         self._serve_channels(now)
         self.refreshed_at = now
 

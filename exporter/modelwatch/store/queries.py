@@ -153,6 +153,20 @@ class StoreQueries:
                 ids = [chunk.ids[i] for i in inside]
                 yield RowChunk(chunk.model_id, chunk.model_version, chunk.times[inside], ids, columns)
 
+    def stored_rows(self, model_id: str) -> int:
+        """Return how many rows of a model a reference could be learnt from."""
+        found = 0
+        for table in (tables.row_chunks, tables.learning_chunks):
+            query = sa.select(sa.func.coalesce(sa.func.sum(table.c.rows), 0)).where(table.c.model_id == model_id)
+            found += int(self._all(query)[0][0])
+        return found
+
+    def rows_to_learn_from(self, model_id: str, end: float) -> Iterator[RowChunk]:
+        """Yield the rows of a model up to `end` that a reference is learnt from; raises as :meth:`row_chunks` does."""
+        yield from self.row_chunks(model_id, -math.inf, end)
+        for name, data in self._chunks(tables.learning_chunks, model_id, -math.inf, end):
+            yield chunks.decode(data, f"learning {name}")
+
     def actual_chunks(self, model_id: str, start: float, end: float) -> Iterator[ActualChunk]:
         """Yield the ground truth that arrived in ``[start, end)``; raises as :meth:`row_chunks` does."""
         for name, data in self._chunks(tables.actual_chunks, model_id, start, end):

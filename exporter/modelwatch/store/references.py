@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 
 from modelwatch.store.database import Database
-from modelwatch.store.values import StoredReference
+from modelwatch.store.values import RecordedRows, StoredReference
 
-__all__ = ["ReferenceStore"]
+__all__ = ["GIVEN", "LEARNT", "ReferenceStore"]
+
+GIVEN, LEARNT = "given", "learnt"
+"""Where a reference comes from: a call, or production."""
 
 _COLUMNS = "model_id, profile_id, origin, written, set_at, revision, learning_since, counted_until"
 _SELECT = f"SELECT {_COLUMNS} FROM model_references"  # noqa: S608 - a constant
@@ -82,3 +86,67 @@ class ReferenceStore:
             return None if row is None else StoredReference(*row)
 
         return self._database.run(read, write=False)
+
+    def publish_learnt(
+        self, model_id: str, profile_id: str, *, written: str, at: float, since: float, until: float
+    ) -> bool:
+        """Keep the first reference that is learnt for a model; of two that learn at once one only is heard.
+
+        Parameters
+        ----------
+        model_id, profile_id, written
+            As for :meth:`save_reference`.
+        at
+            Seconds since the epoch.
+        since, until
+            Times of the first and of the last row that it was learnt from.
+
+        Returns
+        -------
+        bool
+            Whether it is the model's reference now; False if it has one already under the same configuration.
+        """
+        row = (model_id, profile_id, LEARNT, written, at, since, until)
+
+        def write(connection: sqlite3.Connection) -> bool:
+            known = connection.execute(
+                "SELECT written FROM model_references WHERE model_id = ?", (model_id,)
+            ).fetchone()
+            if known is not None and known[0] == written:
+                return False
+            connection.execute(_UPSERT, row)
+            return True
+
+        return self._database.run(write)
+
+    def note_growth(self, model_id: str, profile_id: str, until: float) -> None:
+        """Say that a learnt profile was saved again with the counts up to `until`: who follows it reads it anew."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "UPDATE model_references SET counted_until = ?, revision = revision + 1"
+                " WHERE model_id = ? AND profile_id = ? AND origin = ?",
+                (until, model_id, profile_id, LEARNT),
+            )
+
+        self._database.run(write)
+
+    def recorded_rows(self, model_ids: Collection[str]) -> dict[str, RecordedRows]:
+        """Return how many rows of models were looked at, and from when to when; those without any are absent."""
+        query = (
+            "SELECT sum(sampled), min(first_at), max(last_at) FROM interval_totals WHERE model_id = ? AND sampled > 0"
+        )
+
+        def read(connection: sqlite3.Connection) -> dict[str, RecordedRows]:
+            found = {model_id: connection.execute(query, (model_id,)).fetchone() for model_id in model_ids}
+            return {model_id: RecordedRows(*row) for model_id, row in found.items() if row[0] is not None}
+
+        return self._database.run(read, write=False)
+
+    def drop_learning_rows(self, model_id: str) -> None:
+        """Delete the rows that were kept only to learn a model's reference from."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM learning_chunks WHERE model_id = ?", (model_id,))
+
+        self._database.run(write)

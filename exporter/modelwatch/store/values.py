@@ -17,6 +17,7 @@ __all__ = [
     "DriftRecord",
     "LatestMetric",
     "QueuedDelivery",
+    "RecordedRows",
     "StoredAlert",
     "StoredModel",
     "StoredReference",
@@ -36,6 +37,15 @@ class StoredModel:
     last_prediction_at: float | None = None
     updated_at: float = 0.0
     """When it was registered last: each start of an application does so."""
+
+
+@dataclass(frozen=True)
+class RecordedRows:
+    """How many rows of a model were looked at, and the times of the first and the last, in seconds since the epoch."""
+
+    rows: int
+    first_at: float
+    last_at: float
 
 
 @dataclass(frozen=True)

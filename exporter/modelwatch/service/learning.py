@@ -1,0 +1,316 @@
+"""Learning a reference from production (``reference: auto``): once per storage, however many workers there are.
+
+Until 24 h and 5 000 rows are recorded (or 14 days with 1 000) nothing is known and nothing is guessed. Then the cells
+are fixed, once; the profile is saved and published in the store, and every worker follows it. Up to the 14th day later
+rows are added to its counts, but for those in which drift was found, and never before they are old enough to have left
+the windows that are compared with it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwatch.exceptions import ProfileError
+from modelwatch.policy import Severity
+from modelwatch.profile import ReferenceProfile
+from modelwatch.profile.times import read_zone
+from modelwatch.recorder.rows import RowBuffer
+from modelwatch.records import ROW_COLUMNS, ROW_PREDICTION
+from modelwatch.store.references import LEARNT
+
+if TYPE_CHECKING:
+    from modelwatch.config import ModelMonitoringConfig
+    from modelwatch.records import FloatArray, RowChunk
+    from modelwatch.store import CountSeries, RecordedRows, StoredReference, StoreWriter
+    from modelwatch.store.queries import StoreQueries
+
+__all__ = ["Learner", "Progress", "follows", "reference_words"]
+
+logger = logging.getLogger("modelwatch")
+
+BoolArray = NDArray[np.bool_]
+
+DAY = 86400.0
+AUTO = "auto"
+ENOUGH_ROWS, ENOUGH_SECONDS = 5000, DAY
+PATIENT_ROWS, PATIENT_SECONDS = 1000, 14 * DAY
+"""What a reference is learnt from: a day and as many rows as tell small changes from noise, or what two weeks give."""
+MOST_ROWS = 100_000
+"""Rows that cells are fixed from; of more, every second, third … is taken."""
+GROWN_SECONDS = 14 * DAY
+GROWTH_STEP_SECONDS = 3600.0
+RETRY_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far learning one model's reference has come.
+
+    >>> Progress(1240, 3 * 3600.0).words, Progress(640, 3 * DAY).words
+    ('learning, 1 240 of 5 000 rows, 3 of 24 h', 'learning, 640 of 1 000 rows, day 4 of 14')
+    """
+
+    rows: int
+    seconds: float
+    problem: str = ""
+
+    @classmethod
+    def of(cls, recorded: RecordedRows | None, problem: str = "") -> Progress:
+        """Return the progress of a model of which so much was recorded."""
+        if recorded is None:
+            return cls(0, 0.0, problem)
+        return cls(recorded.rows, max(0.0, recorded.last_at - recorded.first_at), problem)
+
+    @property
+    def complete(self) -> bool:
+        """Whether a reference can be learnt now."""
+        enough = self.rows >= ENOUGH_ROWS and self.seconds >= ENOUGH_SECONDS
+        return enough or (self.rows >= PATIENT_ROWS and self.seconds >= PATIENT_SECONDS)
+
+    @property
+    def ratio(self) -> float:
+        """The share of what is needed that is there, 0 to 1."""
+        soon = min(self.rows / ENOUGH_ROWS, self.seconds / ENOUGH_SECONDS)
+        late = min(self.rows / PATIENT_ROWS, self.seconds / PATIENT_SECONDS)
+        return min(max(soon, late), 1.0)
+
+    @property
+    def words(self) -> str:
+        """The progress as a phrase."""
+        rows = _thousands(self.rows)
+        if self.problem:
+            return f"learning from {rows} rows failed: {self.problem}"
+        if self.seconds < ENOUGH_SECONDS:
+            wanted = f" of {_thousands(ENOUGH_ROWS)}" if self.rows < ENOUGH_ROWS else ""
+            return f"learning, {rows}{wanted} rows, {int(self.seconds / 3600)} of 24 h"
+        enough = PATIENT_ROWS if self.rows < PATIENT_ROWS else ENOUGH_ROWS
+        return f"learning, {rows} of {_thousands(enough)} rows, day {_day(self.seconds)} of 14"
+
+
+def follows(reference: StoredReference | None, written: str) -> bool:
+    """Return whether a model whose configuration says `written` is compared with what the store knows."""
+    return reference is not None and reference.written == written
+
+
+def reference_words(reference: StoredReference, now: float) -> str:
+    """Return what a model is compared with by the store: ``learning, day 3 of 14: profile 1a2b3c4d``."""
+    profile = f"profile {reference.profile_id[:8]}"
+    if reference.origin != LEARNT or reference.learning_since is None:
+        return f"{profile}, given by a call"
+    age = now - reference.learning_since
+    return f"learning, day {_day(age)} of 14: {profile}" if age < GROWN_SECONDS else f"{profile}, learnt"
+
+
+class Learner:
+    """
+    Learns references of the models of one storage; used by whoever runs its checks, one thread at a time.
+
+    Parameters
+    ----------
+    store
+        Where references are published.
+    queries
+        Returns the reading side of the store.
+    timezone
+        Name of the time zone that days are counted in; None for UTC.
+    """
+
+    def __init__(
+        self, store: StoreWriter, queries: Callable[[], StoreQueries], timezone: Callable[[], str | None]
+    ) -> None:
+        self._store = store
+        self._queries = queries
+        self._timezone = timezone
+        self._problems: dict[str, tuple[str, float]] = {}
+
+    def round(self, configs: Iterable[ModelMonitoringConfig], now: float) -> None:
+        """
+        Learn what can be learnt now, and let learnt references grow.
+
+        Parameters
+        ----------
+        configs
+            The models without a profile of their own, one configuration each.
+        now
+            Seconds since the epoch.
+
+        Raises
+        ------
+        StorageError
+            If the store can't be used; what is not done yet is done next time.
+        """
+        wanted = {config.model_id: config for config in configs if config.reference == AUTO}
+        known = self._store.references()
+        missing = [model_id for model_id in wanted if not follows(known.get(model_id), AUTO)]
+        recorded = self._store.recorded_rows(missing)
+        for model_id in missing:
+            _, retry_at = self._problems.get(model_id, ("", 0.0))
+            if Progress.of(recorded.get(model_id)).complete and now >= retry_at:
+                self._learn(wanted[model_id], now)
+        for model_id in wanted.keys() - set(missing):
+            reference = known[model_id]
+            if reference.origin == LEARNT:
+                self._grow(wanted[model_id], reference, now)
+
+    def progress(self, model_id: str) -> Progress:
+        """Return how far learning a model has come."""
+        problem, _ = self._problems.get(model_id, ("", 0.0))
+        return Progress.of(self._store.recorded_rows([model_id]).get(model_id), problem)
+
+    def ratios(self, configs: Iterable[ModelMonitoringConfig]) -> dict[str, float]:
+        """Return by model_id the share of what is needed to learn a reference that is there; 1 once it is learnt."""
+        wanted = {config.model_id for config in configs if config.reference == AUTO}
+        known = {m: r for m, r in self._store.references().items() if m in wanted and follows(r, AUTO)}
+        recorded = self._store.recorded_rows(wanted - known.keys())
+        out = {model_id: Progress.of(recorded.get(model_id)).ratio for model_id in wanted - known.keys()}
+        return out | {model_id: 1.0 for model_id, reference in known.items() if reference.origin == LEARNT}
+
+    # ── the first profile ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _learn(self, config: ModelMonitoringConfig, now: float) -> None:
+        chunk = gather_rows(self._queries(), config.model_id, now)
+        try:
+            profile = build(config, chunk, self._timezone(), now)
+        except ProfileError as error:
+            if config.model_id not in self._problems:
+                logger.warning("no reference of %s can be learnt yet: %s", config.model_id, error)
+            self._problems[config.model_id] = (str(error), now + RETRY_SECONDS)
+            return
+        self._problems.pop(config.model_id, None)
+        since, until = profile.time_range or (now, now)
+        self._store.save_profile(profile.id, profile.to_json())
+        if not self._store.publish_learnt(config.model_id, profile.id, written=AUTO, at=now, since=since, until=until):
+            return
+        self._store.drop_learning_rows(config.model_id)
+        logger.info(
+            "modelwatch learnt the reference of %s from %s rows: profile %s; drift is scored from now on, and what "
+            "comes until day 14 is added to it",
+            config.model_id,
+            _thousands(profile.rows),
+            profile.label,
+        )
+
+    # ── until the 14th day ───────────────────────────────────────────────────────────────────────────────────────
+
+    def _grow(self, config: ModelMonitoringConfig, reference: StoredReference, now: float) -> None:
+        since, done = reference.learning_since, reference.counted_until
+        if since is None or done is None or done >= since + GROWN_SECONDS:
+            return
+        hold = max(config.drift.window_seconds.values()) if config.drift.windows_written else DAY
+        until = min(now - hold, since + GROWN_SECONDS)
+        if until - done < GROWTH_STEP_SECONDS and until < since + GROWN_SECONDS:
+            return
+        text = self._store.load_profile(reference.profile_id)
+        if text is None:
+            return
+        profile = ReferenceProfile.from_json(text)
+        # The file says itself how far it was counted: killed between file and row, nothing is counted twice.
+        counted = max(done, profile.time_range[1] if profile.time_range else done)
+        grown = self._add(config.model_id, profile, (counted, until), hold, now)
+        self._store.save_profile(grown.id, grown.to_json())
+        self._store.note_growth(config.model_id, grown.id, until)
+
+    def _add(
+        self, model_id: str, profile: ReferenceProfile, span: tuple[float, float], hold: float, now: float
+    ) -> ReferenceProfile:
+        """Return the profile with the counts of the intervals that lie in a span of time and hold no drift."""
+        queries, (start, end) = self._queries(), span
+        series = queries.interval_counts(model_id, profile.id, start, end, size=profile.layout.size)
+        history = queries.drift_history(model_id, start, now)
+        alarms = [record.checked_at for record in history if record.severity >= Severity.WARNING]
+        taken = _usable(series, profile, start, end) & ~_in_alarm(series.starts, np.array(sorted(alarms)), hold)
+        first = profile.time_range[0] if profile.time_range else start
+        return replace(
+            profile,
+            counts=profile.counts + series.cells[taken].sum(axis=0).astype(np.int64),
+            rows=profile.rows + int(series.rows[taken].sum()),
+            time_range=(first, end),
+            days=_days(first, end, self._timezone()),
+            revision=profile.revision + 1,
+        )
+
+
+def gather_rows(queries: StoreQueries, model_id: str, now: float) -> RowChunk | None:
+    """Return the recorded rows of a model as one chunk, thinned out evenly to some `MOST_ROWS`; None without any."""
+    total = queries.stored_rows(model_id)
+    step = max(1, -(-total // MOST_ROWS))
+    buffer, seen = RowBuffer((model_id, "")), 0
+    for chunk in queries.rows_to_learn_from(model_id, now):
+        places = slice(-seen % step, None, step)
+        seen += len(chunk.ids)
+        times, ids = chunk.times[places], chunk.ids[places]
+        if len(ids):
+            buffer.add(times, ids, {name: column[places] for name, column in chunk.columns.items()})
+    return buffer.chunk() if seen else None
+
+
+def build(config: ModelMonitoringConfig, chunk: RowChunk | None, zone: str | None, now: float) -> ReferenceProfile:
+    """
+    Build the profile of what was recorded.
+
+    Raises
+    ------
+    ProfileError
+        If it holds nothing that could be watched, or too few rows.
+    """
+    if chunk is None or len(chunk.ids) < PATIENT_ROWS:
+        msg = f"only {0 if chunk is None else len(chunk.ids)} of the recorded rows are stored"
+        raise ProfileError(msg)
+    columns = {name: column for name, column in chunk.columns.items() if name not in ROW_COLUMNS}
+    options: dict[str, Any] = {
+        "timestamps": chunk.times,
+        "decision_threshold": config.decision_threshold,
+        "timezone": zone,
+        "bins": config.drift.bins,
+        "categorical": [name for name in config.features.categorical if name in columns],
+        "exclude": [name for name in config.features.exclude if name in columns],
+        "model_id": config.model_id,
+        "created": datetime.fromtimestamp(int(now), timezone.utc),
+    }
+    predictions = chunk.columns.get(ROW_PREDICTION)
+    if predictions is not None:
+        try:
+            return ReferenceProfile.build(columns, predictions, task=config.task, **options)
+        except ProfileError as error:
+            logger.info("%s: predictions can't be part of the learnt reference: %s", config.model_id, error)
+    return ReferenceProfile.build(columns, **options)
+
+
+def _usable(
+    series: CountSeries, profile: ReferenceProfile, start: float, end: float
+) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Tell the intervals that begin in the time and in which every member was counted in every row."""
+    inside = (series.starts >= start) & (series.starts < end)
+    if not len(series.starts):
+        return np.asarray(inside, dtype=np.bool_)
+    per_member = np.add.reduceat(series.cells, np.array(profile.layout.offsets), axis=1)
+    return np.asarray(inside & (per_member == series.rows[:, None]).all(axis=1))
+
+
+def _in_alarm(starts: FloatArray, alarms: FloatArray, hold: float) -> BoolArray:
+    """Tell the intervals that lay in a window in which drift was found."""
+    if not len(alarms):
+        return np.zeros(len(starts), dtype=np.bool_)
+    following = np.searchsorted(alarms, starts)
+    next_alarm = np.append(alarms, np.inf)[following]
+    return np.asarray(next_alarm - starts <= hold)
+
+
+def _days(first: float, last: float, zone: str | None) -> int:
+    zoned = read_zone(zone)
+    return (datetime.fromtimestamp(last, zoned).date() - datetime.fromtimestamp(first, zoned).date()).days + 1
+
+
+def _day(seconds: float) -> int:
+    return int(seconds // DAY) + 1
+
+
+def _thousands(count: int) -> str:
+    return f"{count:,}".replace(",", " ")
