@@ -16,7 +16,7 @@ from modelwatch.policy import AlertLevel
 
 if TYPE_CHECKING:
     from modelwatch.config import DriftMonitoringConfig, ModelMonitoringConfig
-    from modelwatch.default import monitor, start_metrics_server
+    from modelwatch.default import make_asgi_app, make_wsgi_app, monitor, register_collector, start_metrics_server
     from modelwatch.profile import ReferenceProfile
     from modelwatch.service import ProductionMonitoringService
 
@@ -29,7 +29,10 @@ __all__ = [
     "ProductionMonitoringService",
     "ReferenceProfile",
     "__version__",
+    "make_asgi_app",
+    "make_wsgi_app",
     "monitor",
+    "register_collector",
     "start_metrics_server",
 ]
 
@@ -39,7 +42,10 @@ _LAZY = {
     "ModelMonitoringConfig": "modelwatch.config",
     "ProductionMonitoringService": "modelwatch.service",
     "ReferenceProfile": "modelwatch.profile",
+    "make_asgi_app": "modelwatch.default",
+    "make_wsgi_app": "modelwatch.default",
     "monitor": "modelwatch.default",
+    "register_collector": "modelwatch.default",
     "start_metrics_server": "modelwatch.default",
 }
 

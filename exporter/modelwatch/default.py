@@ -6,107 +6,31 @@ The default service is made on the first decorated call, from the environment (`
 
 from __future__ import annotations
 
-import atexit
-import logging
-import os
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from modelwatch.collector import AsgiApp
+from modelwatch.collector import make_asgi_app as build_asgi_app
+from modelwatch.collector import make_wsgi_app as build_wsgi_app
 from modelwatch.decorator import Pick, wrap
-from modelwatch.exceptions import InputError, RegistryTakenError
+from modelwatch.default_service import RETRY_SECONDS, DefaultService
+from modelwatch.exceptions import InputError
+from modelwatch.service.exposing import check_registry
 
 if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+    from prometheus_client import CollectorRegistry
+
     from modelwatch.service import ProductionMonitoringService
     from modelwatch.service.call import ModelCaller
 
 P = ParamSpec("P")
 R = TypeVar("R")
-logger = logging.getLogger("modelwatch")
-
-RETRY_SECONDS = 30.0
-"""How long a predict function that can't be recorded goes on before it is tried again."""
 
 
-class _Default:
-    """Holds the one default service of this process."""
-
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._service: ProductionMonitoringService | None = None
-        self._retry_at = 0.0
-        self._said: set[str] = set()
-        self.port: int | None = None
-        if hasattr(os, "register_at_fork"):
-            # Another thread may hold the lock at the moment of a fork; in the child nobody would ever release it.
-            os.register_at_fork(after_in_child=self._renew_lock)
-
-    def _renew_lock(self) -> None:
-        self._lock = threading.RLock()
-
-    @property
-    def current(self) -> ProductionMonitoringService | None:
-        """The service, if there is one."""
-        return self._service
-
-    def service(self) -> ProductionMonitoringService:
-        """Return the default service; make it on first use."""
-        with self._lock:
-            if self._service is None:
-                self._service = _make_service()
-                atexit.register(self.close)
-            return self._service
-
-    def caller(self, model_id: str, version: str | None, reference: str | Path | None) -> ModelCaller | None:
-        """Return who records a model's calls; None if that can't be known now, to be asked again a while later."""
-        try:
-            if self._service is None and time.monotonic() < self._retry_at:
-                return None
-            service = self.service()
-            known = service.knows(model_id)
-            made = service.caller(model_id, version or os.environ.get("MODELWATCH_MODEL_VERSION"), reference)
-            self._announce(service, model_id, known=known)
-        except Exception as error:  # noqa: BLE001 - the recorder boundary: predict goes on unrecorded
-            self._retry_at = time.monotonic() + RETRY_SECONDS
-            self._say_once(f"{model_id} is not recorded: {error}")
-            return None
-        return made
-
-    def _say_once(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
-            logger.warning("%s", text)
-
-    def _announce(self, service: ProductionMonitoringService, model_id: str, *, known: bool) -> None:
-        where = f"http://127.0.0.1:{self.port}/metrics" if self.port else "the prometheus_client registry"
-        by_itself = "" if known else " (registered by itself)"
-        text = "modelwatch records %s%s; storage %s; reference: %s; metrics: %s"
-        logger.info(text, model_id, by_itself, service.storage, service.reference_of(model_id), where)
-
-    def close(self) -> None:
-        """Flush and stop the default service; the next decorated call makes a new one."""
-        with self._lock:
-            service, self._service, self._retry_at, self.port = self._service, None, 0.0, None
-        if service is not None:
-            service.close()
-
-
-def _make_service() -> ProductionMonitoringService:
-    from prometheus_client import REGISTRY
-
-    from modelwatch.config import find_config
-    from modelwatch.service import ProductionMonitoringService
-
-    try:
-        return ProductionMonitoringService(find_config(), registry=REGISTRY)
-    except RegistryTakenError as error:
-        logger.warning("%s; start_metrics_server() still serves what decorated functions record", error)
-        return ProductionMonitoringService(find_config())
-
-
-_default = _Default()
+_default = DefaultService()
 
 
 class Monitor:
@@ -129,7 +53,9 @@ class Monitor:
         Return a decorator that records every call of a predict function.
 
         Binds to the default service on the first call and registers a model that no configuration lists: latency,
-        errors and traffic are watched, and drift if `reference` names a profile. One log line says so.
+        errors and traffic are watched, and drift if `reference` names a profile. One line at level INFO of the logger
+        "modelwatch" says so once per process and model, and where things are; a script that configures no logging
+        shows it after ``logging.basicConfig(level=logging.INFO)``.
 
         Parameters
         ----------
@@ -240,10 +166,14 @@ def start_metrics_server(port: int = 9100, addr: str = "127.0.0.1") -> int:
     """
     Serve the metrics of the default service at ``http://addr:port/metrics``.
 
+    Call it in every worker (gunicorn, uvicorn): the first serves, summed over all of them; the others stand by, and one
+    takes over within a second or two when it is gone, however it went. Metrics of other libraries are not shown: they
+    would be those of whichever worker serves.
+
     Parameters
     ----------
     port
-        TCP port; 0 takes any free one.
+        TCP port; 0 takes any free one, for this worker alone. The same port again changes nothing.
     addr
         Address to listen on; loopback unless told otherwise.
 
@@ -255,8 +185,80 @@ def start_metrics_server(port: int = 9100, addr: str = "127.0.0.1") -> int:
     Raises
     ------
     InputError
-        If the port is taken.
+        If the port is taken by another program, or by an application with another storage folder.
+    ConfigError
+        If the configuration is wrong.
     """
-    service = _default.service()
-    _default.port = service.start_metrics_server(port, addr)
-    return _default.port
+    return _default.service(served=True).start_metrics_server(port, addr)
+
+
+def make_asgi_app() -> AsgiApp:
+    """
+    Return an ASGI application that serves the metrics of the default service.
+
+    Mount it in the application that is there already; it answers GET and HEAD at any path below, off the event loop.
+    Nothing is started here: the default service is made at the first request or prediction.
+
+    Returns
+    -------
+    callable
+        ``app(scope, receive, send)``. It answers 503 while the configuration is wrong; the log says why.
+
+    Examples
+    --------
+    In FastAPI or Starlette: ``app.mount("/modelwatch", make_asgi_app())``.
+
+    >>> callable(make_asgi_app())
+    True
+    """
+    _default.exposed("mounted by make_asgi_app")
+    return build_asgi_app(_default.registry)
+
+
+def make_wsgi_app() -> WSGIApplication:
+    """
+    Return a WSGI application that serves the metrics of the default service; like :func:`make_asgi_app`.
+
+    Returns
+    -------
+    callable
+        ``app(environ, start_response)``.
+
+    Examples
+    --------
+    In Flask: ``app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/modelwatch": make_wsgi_app()})``.
+
+    >>> callable(make_wsgi_app())
+    True
+    """
+    _default.exposed("mounted by make_wsgi_app")
+    return build_wsgi_app(_default.registry)
+
+
+def register_collector(registry: CollectorRegistry) -> None:
+    """
+    Expose the metrics of the default service in a registry.
+
+    Cheap and repeatable: fit for the registry that is made at every request beside `prometheus_client`'s
+    ``MultiProcessCollector``, whose endpoints show nothing else that is not told to them. Nothing is started here.
+
+    Parameters
+    ----------
+    registry
+        Any number of registries may show the service.
+
+    Raises
+    ------
+    InputError
+        If it is no registry.
+    RegistryTakenError
+        If the registry shows another service that is not closed.
+
+    Examples
+    --------
+    >>> from prometheus_client import CollectorRegistry
+    >>> register_collector(CollectorRegistry())
+    """
+    check_registry(registry)
+    _default.register_in(registry)
+    _default.exposed("a registry, by register_collector")

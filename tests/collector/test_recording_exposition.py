@@ -232,7 +232,7 @@ def test_a_fault_in_collecting_is_logged_once_and_shown_and_does_not_fail_the_sc
 
 
 def test_the_metrics_server_serves_a_registry_until_it_is_closed(registry: CollectorRegistry) -> None:
-    server = start_metrics_server(0, "127.0.0.1", registry)
+    server = start_metrics_server(0, "127.0.0.1", lambda: registry)
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics") as answer:
             assert b"modelwatch_build_info" in answer.read()

@@ -230,11 +230,11 @@ def test_two_services_in_one_registry_are_refused(make_service: MakeService) -> 
     make_service(registry=registry).register_model({"model_id": "m"})
 
 
-def test_a_port_that_is_taken_is_said_in_a_sentence(make_service: MakeService) -> None:
+def test_a_port_that_is_taken_is_said_in_a_sentence(make_service: MakeService, tmp_path: Path) -> None:
     service = make_service()
     port = service.start_metrics_server(0)
     with pytest.raises(InputError, match=f"127.0.0.1:{port}"):
-        service.start_metrics_server(port)
+        make_service(storage_path=tmp_path / "another").start_metrics_server(port)
     with pytest.raises(InputError, match="99999"):
         service.start_metrics_server(99999)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:

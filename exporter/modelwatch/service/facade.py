@@ -12,6 +12,7 @@ from modelwatch.config import ModelMonitoringConfig, MonitoringConfig, load_conf
 from modelwatch.exceptions import InputError, ModelwatchError
 from modelwatch.service.alert_calls import AlertCalls
 from modelwatch.service.answers import Result, answers
+from modelwatch.service.exposing_calls import ExposingCalls
 from modelwatch.service.looking_calls import LookingCalls
 from modelwatch.service.parts import Parts
 from modelwatch.service.recording_calls import RecordingCalls
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from modelwatch.service.call import ModelCaller
 
 
-class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls):
+class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls, ExposingCalls):
     """
     Records predictions, compares them with the model's reference, and alerts.
 
@@ -82,7 +83,7 @@ class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls):
         self._clock = clock
         self._started_at = clock()
         self._parts = Parts(loaded, storage_path, alert_handlers or {}, registry, clock, background=background)
-        self.registry = self._parts.registry
+        self.registry = self._parts.exposing.registry
         for model in loaded.models:
             self._parts.registrar.register(model)
         self._parts.references.follow_now()
@@ -178,12 +179,6 @@ class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls):
     def knows(self, model_id: str) -> bool:
         """Return whether a model of that id is registered."""
         return model_id in self._parts.book
-
-    # ── exposition and life ──────────────────────────────────────────────────────────────────────────────────────
-
-    def start_metrics_server(self, port: int = 9100, addr: str = "127.0.0.1") -> int:
-        """Serve ``/metrics`` on a thread of its own; return the port (useful with ``port=0``)."""
-        return self._parts.serve_metrics(port, addr)
 
     def close(self) -> None:
         """Flush, stop the threads and the metrics server; idempotent."""

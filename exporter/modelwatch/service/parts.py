@@ -8,15 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client import CollectorRegistry
-
-from modelwatch.collector import (
-    RecordingCollector,
-    ResultsCollector,
-    claim_registry,
-    release_registry,
-    start_metrics_server,
-)
+from modelwatch.collector import RecordingCollector, ResultsCollector, multiprocess_warning
 from modelwatch.config import (
     MonitoringConfig,
     default_storage_path,
@@ -27,6 +19,7 @@ from modelwatch.notify.outbox import Outbox
 from modelwatch.recorder import Recorder
 from modelwatch.records import FlushBatch
 from modelwatch.service.claims import Claims
+from modelwatch.service.exposing import Exposing
 from modelwatch.service.jobs import Jobs
 from modelwatch.service.loop import CheckLoop
 from modelwatch.service.models import ModelBook
@@ -37,6 +30,8 @@ from modelwatch.service.stored import StoredConfigs
 from modelwatch.store import StoreWriter
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
     from modelwatch.store.queries import StoreQueries
 
 logger = logging.getLogger("modelwatch")
@@ -96,9 +91,10 @@ class Parts:
         self.recorder = Recorder(self.folder, self._sink, clock=clock, prepare=self._follow_store)
         self.registrar = Registrar(self.book, self.recorder, self.store, clock)
         self.references = References(self.store, self.book, self.registrar.follow, clock)
-        self.registry = registry if registry is not None else CollectorRegistry()
-        self._collectors = self._register_collectors()
-        self._servers: list[Any] = []
+        self.exposing = Exposing(self._make_collectors(), registry, self.folder)
+        warning = multiprocess_warning(self.exposing.registry)
+        if warning:
+            logger.warning("%s", warning)
         self._lock = threading.Lock()
         self.closed = False
 
@@ -165,7 +161,7 @@ class Parts:
 
     # ── exposition and life ──────────────────────────────────────────────────────────────────────────────────────
 
-    def _register_collectors(self) -> list[Any]:
+    def _make_collectors(self) -> list[Any]:
         collectors: list[Any] = [RecordingCollector(self.recorder, self._storage_id())]
         if self.store is not None:
             configs = StoredConfigs(self.store)
@@ -179,9 +175,6 @@ class Parts:
                     stand_by=self.sidecar_runs,
                 )
             )
-        claim_registry(self.registry, self)
-        for collector in collectors:
-            self.registry.register(collector)
         return collectors
 
     def _storage_id(self) -> Callable[[], str] | None:
@@ -193,12 +186,6 @@ class Parts:
         except StorageError:
             return None
         return lambda: known
-
-    def serve_metrics(self, port: int, addr: str) -> int:
-        """Serve the registry over HTTP on a thread of its own; return the port."""
-        server = start_metrics_server(port, addr, self.registry)
-        self._servers.append(server)
-        return server.port
 
     def sidecar_runs(self) -> bool:
         """Return whether a sidecar has the checks of this storage, and exposes their results."""
@@ -219,11 +206,7 @@ class Parts:
             self.loop.close()
         self.recorder.close()
         self.outbox.close(CLOSE_SECONDS)
-        for server in self._servers:
-            server.close()
-        for collector in self._collectors:
-            self.registry.unregister(collector)
-        release_registry(self.registry)
+        self.exposing.close()
         if self.jobs is not None:
             self.jobs.close()
         if self.store is not None:

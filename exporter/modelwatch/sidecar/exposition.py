@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import logging
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector
 
 from modelwatch import __version__
 from modelwatch import conventions as c
-from modelwatch.collector import RecordingCollector, ResultsCollector
+from modelwatch.collector import RecordingCollector, ResultsCollector, render
 from modelwatch.collector.families import Families
 from modelwatch.recorder import Recorder
 from modelwatch.service.models import RegisteredModel
@@ -25,7 +22,7 @@ if TYPE_CHECKING:
 
     from modelwatch.config import ModelMonitoringConfig
 
-__all__ = ["Exposition", "accepts_gzip"]
+__all__ = ["Exposition"]
 
 logger = logging.getLogger("modelwatch")
 
@@ -50,25 +47,6 @@ class _SidecarCollector:
             out.add(c.BUILD_INFO, (__version__,), 1)
             out.add(c.STORAGE_INFO, (self._storage_id,), 1)
         return out.all()
-
-
-class _Only(Collector):
-    """
-    The samples of a registry that have certain names.
-
-    A registry restricts itself by what its collectors say they have, and ours find that out when they collect.
-    """
-
-    def __init__(self, registry: CollectorRegistry, names: Sequence[str]) -> None:
-        self._registry = registry
-        self._names = frozenset(names)
-
-    def collect(self) -> Iterable[Family]:
-        for family in self._registry.collect():
-            samples = [sample for sample in family.samples if sample.name in self._names]
-            if samples:
-                family.samples = samples  # made anew for each collection
-                yield family
 
 
 class Exposition:
@@ -130,9 +108,7 @@ class Exposition:
         """
         if self._recorder is not None:
             self._start_at_zero(self._recorder)
-        encode, content_type = choose_encoder(accept)
-        text = encode(_Only(self.registry, names) if names else self.registry)
-        return (gzip.compress(text, compresslevel=4) if compress else text), content_type
+        return render(self.registry, accept, names, compress=compress)
 
     def _start_at_zero(self, recorder: Recorder) -> None:
         """Tell the reader of recordings which models there are: what is not recorded yet begins at zero."""
@@ -160,19 +136,3 @@ class Exposition:
         """Let go of the recordings."""
         if self._recorder is not None:
             self._recorder.close()
-
-
-def accepts_gzip(header: str) -> bool:
-    """
-    Return whether a request's ``Accept-Encoding`` allows gzip.
-
-    Examples
-    --------
-    >>> accepts_gzip("gzip;q=0.5, br"), accepts_gzip("gzip;q=0"), accepts_gzip("")
-    (True, False, False)
-    """
-    for part in header.split(","):
-        coding, _, weight = part.partition(";")
-        if coding.strip().lower() in ("gzip", "*"):
-            return weight.replace(" ", "").lower() not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-    return False

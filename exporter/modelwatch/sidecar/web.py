@@ -10,8 +10,8 @@ from typing import Protocol
 
 from aiohttp import web
 
+from modelwatch.collector import accepts_gzip
 from modelwatch.exceptions import ConfigError, InputError
-from modelwatch.sidecar.exposition import accepts_gzip
 from modelwatch.sidecar.webhook import log_alerts
 
 __all__ = ["HttpService", "build_app"]
