@@ -41,6 +41,16 @@ class Model:
         return np.column_stack([1 - score, score])
 
 
+class App:
+    """Stands for the reader's own application."""
+
+    def __init__(self) -> None:
+        self.mounted: dict[str, Any] = {}
+
+    def mount(self, path: str, app: Any) -> None:
+        self.mounted[path] = app
+
+
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder with what the README takes for granted: held-out data, and secrets as files."""
@@ -55,7 +65,10 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_every_python_snippet_runs(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_python_snippet_runs(
+    desk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(desk))
     snippets = blocks("python")
     held_out = pd.read_csv(desk / "held_out.csv")[["bid", "floor"]]
     heard: list[dict[str, Any]] = []
@@ -63,6 +76,7 @@ def test_every_python_snippet_runs(desk: Path, capsys: pytest.CaptureFixture[str
         "model": Model(),
         "to_row": lambda features: [[features["bid"], features["floor"]]],
         "held_out": held_out,
+        "app": App(),
         "my_email_handler": heard.append,
     }
     # The profile comes second in the README and first in life; port 9100 may be taken on this machine.
@@ -77,6 +91,8 @@ def test_every_python_snippet_runs(desk: Path, capsys: pytest.CaptureFixture[str
         assert (desk / "profile.json").is_file()
         assert "LIMITED" in capsys.readouterr().out
         assert names["answer"]["status"] == "success"
+        assert b'modelwatch_predictions_total{model_id="ad_score_model_v1"' in names["metrics"]()
+        assert [callable(app) for app in names["app"].mounted.values()] == [True]
     finally:
         monitor.close()
 

@@ -87,7 +87,7 @@ class MetricsServer:
     """
 
     def __init__(self, port: int, addr: str, source: Source, storage: Path | None = None) -> None:
-        _check_port(port)
+        _check_address(port, addr)
         self._addr, self._asked = addr, port
         self._bound = port
         self._app = make_wsgi_app(source)
@@ -231,7 +231,10 @@ class MetricsServer:
         return text
 
 
-def _check_port(port: object) -> None:
+def _check_address(port: object, addr: object) -> None:
+    if not isinstance(addr, str):
+        msg = f"addr must be text, such as '127.0.0.1', got {addr!r:.50}"
+        raise InputError(msg)
     if not isinstance(port, int) or isinstance(port, bool) or not 0 <= port <= MAX_PORT:
         msg = f"port must be a whole number from 0 (any free one) to {MAX_PORT}, got {port!r:.50}"
         raise InputError(msg)

@@ -1,0 +1,226 @@
+"""One port, several workers: who serves it, who stands by, and who takes over."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Gauge
+
+from modelwatch.collector import MetricsServer
+from modelwatch.collector import server as server_module
+from modelwatch.collector.turns import Turn
+from modelwatch.demo.servers import free_port
+from modelwatch.exceptions import InputError
+
+HOST = "127.0.0.1"
+Start = Callable[..., MetricsServer]
+Wait = Callable[..., None]
+
+
+def named(name: str) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    Gauge("worker_number", "Which worker answers.", ["name"], registry=registry).labels(name).set(1)
+    return registry
+
+
+def answering(port: int) -> str:
+    """Return the name of the worker that answers on a port; "" if none does."""
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{port}/metrics", timeout=5) as answer:
+            return str(answer.read().decode()).partition('name="')[2].partition('"')[0]
+    except (urllib.error.URLError, OSError):
+        return ""
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Return a factory of servers that name themselves, on one storage."""
+    made: list[MetricsServer] = []
+
+    def make(name: str, port: int, storage: Path | None = tmp_path / "storage", addr: str = HOST) -> MetricsServer:
+        registry = named(name)
+        made.append(MetricsServer(port, addr, lambda: registry, storage))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.close()
+
+
+def test_the_first_serves_and_the_next_takes_over_when_it_is_gone(start: Start, wait_until: Wait) -> None:
+    port = free_port()
+    first, second = start("first", port), start("second", port)
+    assert (first.serving, second.serving, answering(port)) == (True, False, "first")
+    assert first.port == second.port == port
+    first.close()
+    wait_until(lambda: second.serving)
+    assert answering(port) == "second"
+
+
+def test_one_that_stands_by_and_is_closed_never_serves(start: Start, wait_until: Wait) -> None:
+    port = free_port()
+    first, second, third = (start(name, port) for name in ("first", "second", "third"))
+    second.close()
+    first.close()
+    wait_until(lambda: third.serving)
+    assert answering(port) == "third"
+
+
+def test_an_application_with_another_storage_is_told_that_the_port_is_taken(start: Start, tmp_path: Path) -> None:
+    port = free_port()
+    start("first", port)
+    with pytest.raises(
+        InputError, match=rf"{HOST}:{port}: Address already in use; .*another storage than {tmp_path}/b"
+    ):
+        start("second", port, tmp_path / "b")
+    assert answering(port) == "first"
+
+
+def test_a_port_of_another_program_is_an_error_and_the_turn_is_given_back(start: Start, tmp_path: Path) -> None:
+    with socket.create_server((HOST, 0)) as other:
+        port = other.getsockname()[1]
+        for _ in range(2):
+            with pytest.raises(InputError, match="another program has that port"):
+                start("ours", port)
+    assert start("ours", port).serving
+
+
+def test_who_stands_by_for_a_port_of_another_program_says_so_once_and_serves_when_it_is_free(
+    start: Start, tmp_path: Path, wait_until: Wait, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(server_module, "COMPLAIN_SECONDS", 0.0)
+    monkeypatch.setattr(server_module, "STAND_BY_SECONDS", 0.01)
+    tries: list[int] = []
+    refused = MetricsServer._try
+    monkeypatch.setattr(MetricsServer, "_try", lambda self: (tries.append(1), refused(self))[1])
+    with socket.create_server((HOST, 0)) as other:
+        port = other.getsockname()[1]
+        elsewhere = Turn(tmp_path / "storage", HOST, port)
+        assert elsewhere.take()
+        ours = start("ours", port)
+        elsewhere.give_back()
+        wait_until(lambda: caplog.records)
+        before = len(tries)
+        wait_until(lambda: len(tries) > before + 3)
+    wait_until(lambda: ours.serving)
+    assert [record.levelno for record in caplog.records].count(logging.WARNING) == 1
+    assert answering(port) == "ours"
+
+
+def test_any_free_port_is_for_one_worker_alone(start: Start) -> None:
+    first, second = start("first", 0), start("second", 0)
+    assert first.port != second.port
+    assert (answering(first.port), answering(second.port)) == ("first", "second")
+
+
+def test_where_nothing_can_be_locked_whoever_comes_first_has_the_port(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    port = free_port()
+    start("first", port, tmp_path / "file")
+    with pytest.raises(InputError, match=f"{HOST}:{port}"):
+        start("second", port, tmp_path / "file")
+    assert answering(port) == "first"
+
+
+@pytest.mark.parametrize("port", [-1, 65536, 99999, "9100", True, None, 9100.0])
+def test_what_is_no_port_is_refused_with_what_is(start: Start, port: Any) -> None:
+    with pytest.raises(InputError, match="port must be a whole number from 0"):
+        start("x", port)
+
+
+@pytest.mark.parametrize("addr", ["no.such.host.invalid", "203.0.113.1", "", "a" * 300 + ".example", None])
+def test_an_address_that_is_not_ours_is_refused(start: Start, addr: Any) -> None:
+    with pytest.raises(InputError, match=r"metrics can't be served on|addr must be text"):
+        start("x", 9100, addr=addr)
+
+
+def test_an_ipv6_address_is_written_as_urls_want_it(start: Start) -> None:
+    server = start("six", 0, addr="::1")
+    assert server.url == f"http://[::1]:{server.port}/metrics"
+    with urllib.request.urlopen(server.url, timeout=5) as answer:
+        assert answer.status == 200
+
+
+@given(addr=st.text(), port=st.integers(1, 65535))
+def test_the_lock_of_any_address_is_a_file_in_its_folder(addr: str, port: int) -> None:
+    storage = Path("/storage")
+    path = Turn(storage, addr, port).path
+    assert path.parent == storage / "ports"
+    assert path.resolve() == path
+    assert len(path.name) < 200
+
+
+def test_a_lock_file_that_was_removed_is_made_anew(tmp_path: Path) -> None:
+    first, second = (Turn(tmp_path, HOST, 9100) for _ in range(2))
+    assert first.take()
+    first.path.unlink()
+    assert second.take()
+    first.give_back()
+    assert not Turn(tmp_path, HOST, 9100).take()
+    second.give_back()
+
+
+FORKED = """
+import os, sys, time
+from prometheus_client import CollectorRegistry
+from modelwatch.collector import MetricsServer
+
+port, storage = int(sys.argv[1]), sys.argv[2]
+registry = CollectorRegistry()
+server = MetricsServer(port, "127.0.0.1", lambda: registry, storage=__import__("pathlib").Path(storage))
+if os.fork() == 0:
+    again = MetricsServer(port, "127.0.0.1", lambda: registry, storage=__import__("pathlib").Path(storage))
+    print("child", os.getpid(), server.alive, server.serving, again.alive, again.serving, flush=True)
+    server.close()  # the parent's: nothing happens
+    sys.stdin.read()
+    os._exit(0)
+print("parent", os.getpid(), server.serving, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_child_of_a_fork_keeps_neither_port_nor_turn_and_takes_over_when_its_parent_is_killed(
+    tmp_path: Path, start: Start, wait_until: Wait
+) -> None:
+    port, storage = free_port(), tmp_path / "storage"
+    process = subprocess.Popen(
+        [sys.executable, "-c", FORKED, str(port), str(storage)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    said = dict(line.split(" ", 1) for line in (process.stdout.readline(), process.stdout.readline()))
+    try:
+        assert said["parent"].split()[1:] == ["True"]
+        assert said["child"].split()[1:] == ["False", "False", "True", "False"]
+        process.kill()
+        process.wait()
+        wait_until(lambda: _accepts(port), 5.0)
+        # The child, which is the only one left, has it; once that is gone too, a worker of this process can.
+        third = start("third", port)
+        assert not third.serving
+        os.kill(int(said["child"].split()[0]), signal.SIGKILL)
+        wait_until(lambda: third.serving, 5.0)
+        assert answering(port) == "third"
+    finally:
+        process.communicate()
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((HOST, port)) == 0
