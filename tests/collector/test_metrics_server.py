@@ -8,9 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.metrics_core import Metric as Family
 
-from modelwatch.collector import MetricsServer
+from modelwatch.collector import MetricsServer, Source
 from modelwatch.collector import server as server_module
 from modelwatch.collector.turns import Turn
 from modelwatch.demo.servers import free_port
@@ -50,9 +52,15 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Return a factory of servers that name themselves, on one storage."""
     made: list[MetricsServer] = []
 
-    def make(name: str, port: int, storage: Path | None = tmp_path / "storage", addr: str = HOST) -> MetricsServer:
+    def make(
+        name: str,
+        port: int,
+        storage: Path | None = tmp_path / "storage",
+        addr: str = HOST,
+        source: Source | None = None,
+    ) -> MetricsServer:
         registry = named(name)
-        made.append(MetricsServer(port, addr, lambda: registry, storage))
+        made.append(MetricsServer(port, addr, source or (lambda: registry), storage))
         return made[-1]
 
     yield make
@@ -77,6 +85,49 @@ def test_one_that_stands_by_and_is_closed_never_serves(start: Start, wait_until:
     first.close()
     wait_until(lambda: third.serving)
     assert answering(port) == "third"
+
+
+def test_closing_hands_the_port_on_and_waits_for_the_answer_under_way(start: Start, wait_until: Wait) -> None:
+    asked, may_answer = threading.Event(), threading.Event()
+    order: list[str] = []
+
+    class Slow:
+        def collect(self) -> Iterable[Family]:
+            asked.set()
+            may_answer.wait(10)
+            order.append("collected")
+            return []
+
+    registry, port = CollectorRegistry(), free_port()
+    registry.register(Slow())
+    first = start("first", port, source=lambda: registry)
+    second = start("second", port)
+    scrape = threading.Thread(target=answering, args=(port,))
+    scrape.start()
+    assert asked.wait(5)
+
+    def close() -> None:
+        first.close()
+        order.append("closed")
+
+    closing = threading.Thread(target=close)
+    closing.start()
+    wait_until(lambda: second.serving)
+    may_answer.set()
+    closing.join(5)
+    scrape.join(5)
+    assert order == ["collected", "closed"]
+
+
+def test_closing_cuts_nobody_off_who_has_connected(start: Start) -> None:
+    server = start("first", 0)
+    clients = [socket.create_connection((HOST, server.port), 5) for _ in range(20)]
+    for client in clients:
+        client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+    server.close()
+    for client in clients:
+        with client, client.makefile("rb") as answer:
+            assert answer.readline() == b"HTTP/1.0 200 OK\r\n"
 
 
 def test_an_application_with_another_storage_is_told_that_the_port_is_taken(start: Start, tmp_path: Path) -> None:
@@ -104,8 +155,13 @@ def test_who_stands_by_for_a_port_of_another_program_says_so_once_and_serves_whe
     monkeypatch.setattr(server_module, "COMPLAIN_SECONDS", 0.0)
     monkeypatch.setattr(server_module, "STAND_BY_SECONDS", 0.01)
     tries: list[int] = []
-    refused = MetricsServer._try
-    monkeypatch.setattr(MetricsServer, "_try", lambda self: (tries.append(1), refused(self))[1])
+    really_try = MetricsServer._try
+
+    def try_and_count(server: MetricsServer) -> bool:
+        tries.append(1)
+        return really_try(server)
+
+    monkeypatch.setattr(MetricsServer, "_try", try_and_count)
     with socket.create_server((HOST, 0)) as other:
         port = other.getsockname()[1]
         elsewhere = Turn(tmp_path / "storage", HOST, port)

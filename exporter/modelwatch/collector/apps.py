@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs
@@ -20,7 +20,9 @@ __all__ = ["AsgiApp", "Source", "make_asgi_app", "make_wsgi_app"]
 Source = Callable[[], "CollectorRegistry | None"]
 """Returns what to expose, when it is asked for; None if there is nothing now."""
 Message = MutableMapping[str, Any]
-AsgiApp = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+AsgiApp = Callable[[Message, Receive, Send], Coroutine[Any, Any, None]]
 
 METHODS = ("GET", "HEAD")
 MAX_FIELDS = 1000
@@ -46,9 +48,7 @@ def make_asgi_app(source: Source) -> AsgiApp:
         Asked in that thread, at each request.
     """
 
-    async def app(
-        scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
-    ) -> None:
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             answer = await asyncio.to_thread(_answer_http, source, scope)
             headers = [(name.lower().encode(), value.encode()) for name, value in answer.headers]
@@ -66,7 +66,7 @@ def make_asgi_app(source: Source) -> AsgiApp:
     return app
 
 
-async def _live(receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]) -> None:
+async def _live(receive: Receive, send: Send) -> None:
     """Agree to the server's start and stop: nothing has to be done for either."""
     while True:
         message = await receive()

@@ -31,6 +31,8 @@ BIND_SECONDS = 0.1
 """How long a port may still be in use after its owner's lock is gone: the system closes one after the other."""
 COMPLAIN_SECONDS = 5.0
 """After how long a worker whose turn it is says that somebody else has the port."""
+ANSWER_SECONDS = 2.0
+"""How long closing waits for requests under way."""
 REQUEST_SECONDS = 30.0
 MAX_PORT = 65535
 
@@ -51,6 +53,8 @@ class _Http(socketserver.ThreadingMixIn, WSGIServer):
 
     def __init__(self, family: socket.AddressFamily, address: tuple[Any, ...], app: WSGIApplication) -> None:
         self.address_family = family
+        self._answering = 0
+        self._changed = threading.Condition()
         super().__init__(address[:2], _Handler)
         self.set_app(app)
 
@@ -59,6 +63,40 @@ class _Http(socketserver.ThreadingMixIn, WSGIServer):
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
         self.setup_environ()
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the base class's signature
+        """Answer in a thread; counted here already, so that none is missed that was accepted."""
+        self._count(1)
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._count(-1)
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the base class's
+        """Answer one request."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._count(-1)
+
+    def _count(self, change: int) -> None:
+        with self._changed:
+            self._answering += change
+            self._changed.notify_all()
+
+    def finish(self) -> None:
+        """Stop listening; who has connected by then is answered still, rather than cut off."""
+        self.shutdown()
+        self.timeout = 0
+        for _ in range(self.request_queue_size):
+            self.handle_request()
+        self.server_close()
+
+    def wait_idle(self, timeout: float) -> None:
+        """Wait for the requests under way, but for none that hangs."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._answering == 0, timeout)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the base class's signature
         """Say nothing on standard error: mostly the client hung up."""
@@ -124,20 +162,20 @@ class MetricsServer:
         return self.alive and self._http is not None
 
     def close(self) -> None:
-        """Stop listening, or waiting to; then it is another worker's turn."""
+        """Stop listening, or waiting to, which makes it another worker's turn; requests under way are answered."""
         if not self.alive:
             return  # in the child of a fork the thread that serves is the parent's
         with GUARD.held():
             self._stop.set()
             http = self._http
         if http is not None:
-            http.shutdown()
+            http.finish()
         self._thread.join(CLOSE_SECONDS)
         with GUARD.held():
-            if http is not None:
-                http.server_close()
             if self._turn is not None:
                 self._turn.give_back()
+        if http is not None:
+            http.wait_idle(ANSWER_SECONDS)  # who closes us may close next what they read
 
     def let_go(self) -> None:
         """In the child of a fork: close what was inherited, or port and turn would be taken as long as it lives."""
