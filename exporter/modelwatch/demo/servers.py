@@ -86,16 +86,26 @@ class Server:
         URL that answers 200 once it is ready.
     env
         Environment; None for this process's own.
+    cwd
+        Working directory; None for this process's own.
     """
 
     def __init__(
-        self, name: str, command: Sequence[str], log: Path, ready: str, *, env: dict[str, str] | None = None
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        ready: str,
+        *,
+        env: dict[str, str] | None = None,
+        cwd: Path | None = None,
     ) -> None:
         self.name = name
         self.command = tuple(command)
         self.log = log
         self.ready = ready
         self._env = env
+        self._cwd = cwd
         self._pause = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
@@ -106,7 +116,7 @@ class Server:
             # A session of its own: Ctrl-C in the terminal is for the demo, which stops its programs in order.
             self._process = subprocess.Popen(  # noqa: S603 - our own generated command line
                 self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=self._env,
-                start_new_session=True,
+                cwd=self._cwd, start_new_session=True,
             )  # fmt: skip
 
     @property
