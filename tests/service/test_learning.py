@@ -160,6 +160,31 @@ def test_configuration_shapes_the_learnt_profile(start: Callable[..., Production
     assert 0.25 in profile.member("").edges
 
 
+def test_nameless_features_keep_their_places_where_one_can_not_be_learnt(
+    start: Callable[..., Production], clock: Any
+) -> None:
+    ads = start()
+    rng = np.random.default_rng(3)
+    for hour in range(28):
+        for i in range(250):
+            ads.service.record_prediction("ads", 0.5, [rng.normal(), f"user-{hour}-{i}", rng.gamma(2.0)])
+        ads.service.flush()
+        clock.advance(HOUR)
+        ads.loop.tick(clock())
+    profile = ads.service._parts.book.get("ads").profile
+    assert profile is not None
+    assert profile.feature_names == ("f0", "f2"), "an identifier can't be watched"
+    labels = {"model_id": "ads", "model_version": "", "profile": profile.label, "segment": ""}
+    ads.service.record_prediction("ads", 0.5, [0.0, "user", 1.0])
+    ads.service.flush()
+    assert (metric(ads.service, "modelwatch_feature_value_count", **labels, feature="f2") or 0) > 0
+    reasons = ("type", "parse", "too_big")
+    invalid = [
+        metric(ads.service, "modelwatch_feature_invalid_total", **labels, feature="f2", reason=r) for r in reasons
+    ]
+    assert invalid == [0.0, 0.0, 0.0], "the identifier is not taken for the value beside it"
+
+
 def test_what_can_not_be_learnt_from_is_said_and_tried_again(
     start: Callable[..., Production], clock: Any, rows: Any, scores: Any
 ) -> None:

@@ -191,9 +191,7 @@ class Aggregator:
         learning = binning is None and config.learning
         if binning is None and not keep_rows and not learning:
             return
-        columns, unreadable = to_columns(
-            attempts.features, binning.profile.feature_names if binning is not None else ()
-        )
+        columns, unreadable = to_columns(attempts.features, binning.names_hint if binning is not None else ())
         self.fault(entry.labels, "features", now, unreadable)
         for name in config.exclude:
             columns.pop(name, None)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from modelwatch.profile import ReferenceProfile
 
 SCORED_TASKS = ("binary", "score")
+_POSITION = re.compile(r"f\d+")
 MAX_VERSIONS = 20
 """Versions of one model that are told apart; further ones are counted as "__other__"."""
 
@@ -97,6 +100,15 @@ class Binning:
 
     profile: ReferenceProfile
     assigner: CellAssigner
+
+    @cached_property
+    def names_hint(self) -> tuple[str, ...]:
+        """Names of nameless values by position; none where the profile's own names are but positions.
+
+        Of those some may be missing, as a column that can't be watched is left out; "f2" is still the third value.
+        """
+        names = self.profile.feature_names
+        return () if all(_POSITION.fullmatch(name) for name in names) else names
 
     def classes(self, threshold: float | None) -> tuple[str, ...]:
         """Return the classes that the profile knows, or those that a threshold divides its scores into."""
