@@ -12,6 +12,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,14 +55,17 @@ class User:
     wait: Wait
     hour: int = 0
 
-    def send(self, rows: list[dict[str, Any]], requests: int = 4) -> None:
-        """Predict rows in some requests, each over a connection of its own, so that many workers get some."""
+    def send(self, rows: list[dict[str, Any]], requests: int = 8) -> None:
+        """Predict rows in some requests at a time, each over a connection of its own, so that many workers get some."""
         size = -(-len(rows) // requests)
-        for first in range(0, len(rows), size):
-            body = json.dumps(rows[first : first + size]).encode()
-            request = urllib.request.Request(self.url, data=body, method="POST")
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                assert len(json.load(answer)) == len(rows[first : first + size])
+        parts = [rows[first : first + size] for first in range(0, len(rows), size)]
+        with ThreadPoolExecutor(requests) as pool:
+            assert list(pool.map(self._post, parts)) == [len(part) for part in parts]
+
+    def _post(self, rows: list[dict[str, Any]]) -> int:
+        request = urllib.request.Request(self.url, data=json.dumps(rows).encode(), method="POST")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return len(json.load(answer))
 
     def live(self, hours: int = 1, **broken: Any) -> None:
         """Let hours go by, with traffic in each."""
@@ -142,7 +146,7 @@ def test_slack_hears_once_when_predict_begins_to_fail(machine: Callable[..., Use
     user = machine(minute=1.0)
     user.send(make_rows(400, 1))
     user.send([{"bid": 1.0, "platform": "broken"}] * 200)
-    user.wait(lambda: user.messages("click_model", "predictions failed"), 30)
+    user.wait(lambda: user.messages("click_model", "33 % of predictions fail"), 30)
     (message,) = user.messages("click_model")
     assert "WARNING" in message, "nobody wrote the threshold, so that it is no more than a warning"
     # One log line for each worker that predicted, and no traceback in any.
