@@ -329,4 +329,12 @@ ALERT_CHECK_STALE = "ModelwatchCheckStale"
 ALERT_CHECK_FAILING = "ModelwatchCheckFailing"
 ALERT_EXPOSED_TWICE = "ModelwatchExposedTwice"
 ALERT_WATCHDOG = "ModelwatchWatchdog"
+ALERT_SENT_BY_HAND = "ModelwatchSentByHand"
+"""What Alertmanager calls an alert that an application sent by ``send_alert``, which has no name of its own."""
 DRIFT_ALERTS = {"data": ALERT_DATA_DRIFT, "prediction": ALERT_PREDICTION_DRIFT}
+
+MODEL_ALERTS: tuple[str, ...] = (
+    ALERT_DATA_DRIFT, ALERT_PREDICTION_DRIFT, ALERT_LATENCY_HIGH, ALERT_ERROR_RATE_HIGH, ALERT_NO_PREDICTIONS,
+    ALERT_BELOW_FLOOR, ALERT_ABOVE_CEILING, ALERT_CHECK_FAILING,
+)  # fmt: skip
+"""The alerts that modelwatch tells by itself, and that ``silence_alerts`` takes."""

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -5,14 +6,18 @@ import pytest
 
 from modelwatch.config import (
     AlertingConfig,
+    AlertmanagerReceiver,
     EmailReceiver,
     LogReceiver,
     ModelMonitoringConfig,
+    PagerDutyReceiver,
     SlackReceiver,
+    WebhookReceiver,
     channels_without_receiver,
     environment_receivers,
+    load_config,
 )
-from modelwatch.exceptions import ConfigError, NotAvailableError
+from modelwatch.exceptions import ConfigError
 
 EMAIL = {"to": "team@example.com", "smtp": "smtp.example.com:587"}
 
@@ -88,8 +93,16 @@ SECRET = "hunter2"
         ("slack", {f"https://hooks.slack.com/{SECRET}": None}),
         ("slack", {"type": f"https://hooks.slack.com/{SECRET}"}),
         ("slack", {"url_file": "u", "channel": [f"https://hooks.slack.com/{SECRET}"]}),
-        ("webhook", {"url": f"https://example.com/{SECRET}"}),
+        ("webhook", {"url": f"https://me:{SECRET}@example.com/"}),
+        ("webhook", {"url": f"example.com/{SECRET}"}),
+        ("webhook", {"url": [f"https://example.com/{SECRET}"]}),
+        ("webhook", {"url": "https://example.com", "bearer": SECRET}),
+        ("webhook", {"url_file": f"https://example.com/{SECRET}"}),
+        ("alertmanager", {"url": f"http://me:{SECRET}@am:9093"}),
+        ("alertmanager", {"url_file": f"HTTP://me:{SECRET}@am:9093"}),
         ("pagerduty", {"routing_key": SECRET}),
+        ("pagerduty", {"routing_key_file": (SECRET * 5)[:32]}),
+        ("pagerduty", {"routing_key_file": {"key": SECRET}}),
     ],
 )
 def test_no_message_repeats_a_secret(name: str, keys: dict[str, Any]) -> None:
@@ -105,10 +118,49 @@ def test_a_receiver_that_is_a_bare_url_is_refused_without_it() -> None:
     assert SECRET not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["pagerduty", "webhook", "alertmanager"])
-def test_receivers_of_later_releases_are_not_available_yet(name: str) -> None:
-    with pytest.raises(NotAvailableError, match=f"receivers.{name}: a receiver of type '{name}' is not available yet"):
-        receiver(name, url="http://localhost")
+def test_pagerduty_takes_its_key_from_a_file() -> None:
+    found = receiver("pagerduty", routing_key_file="/run/secrets/pd", min_severity="error")
+    assert isinstance(found, PagerDutyReceiver)
+    assert (found.routing_key_file, found.min_severity) == ("/run/secrets/pd", "error")
+
+
+@pytest.mark.parametrize(("name", "kind"), [("webhook", WebhookReceiver), ("alertmanager", AlertmanagerReceiver)])
+def test_an_address_is_written_out_or_kept_in_a_file(name: str, kind: type) -> None:
+    for keys in ({"url": "https://example.com:8443/prefix/x?y=z"}, {"url_file": "/run/secrets/url"}):
+        found = receiver(name, **keys)
+        assert isinstance(found, kind)
+        assert (found.url, found.url_file, found.min_severity) == (keys.get("url"), keys.get("url_file"), None)
+        assert isinstance(receiver("other", type=name, **keys), kind)
+
+
+@pytest.mark.parametrize("name", ["webhook", "alertmanager"])
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://h", "h:9093", "http://", "https://:443", "http://h:x", "http://h:0", "http://[", "https://h/a b",
+     "https://h/\nx", "javascript:alert(1)", "", "https://u@h", "https://u:p@h", "https://:p@h/x"],
+)  # fmt: skip
+def test_what_is_no_plain_web_address_is_refused_unseen(name: str, url: str) -> None:
+    with pytest.raises(
+        ConfigError, match=rf"receivers\.{name}\.url: must (be an address|not hold a user name)"
+    ) as caught:
+        receiver(name, url=url)
+    assert "not shown" in str(caught.value)
+
+
+def test_files_of_receivers_start_from_the_folder_of_the_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "models.yaml"
+    path.write_text(
+        "alerting:\n  receivers:\n    pagerduty: {routing_key_file: secrets/pd}\n"
+        "    webhook: {url_file: secrets/hook}\n    alertmanager: {url: 'http://am:9093/prefix'}\n"
+    )
+    pager, hook, manager = load_config(path).alerting.receivers.values()
+    assert isinstance(pager, PagerDutyReceiver)
+    assert isinstance(hook, WebhookReceiver)
+    assert isinstance(manager, AlertmanagerReceiver)
+    assert (pager.routing_key_file, hook.url_file) == (str(tmp_path / "secrets/pd"), str(tmp_path / "secrets/hook"))
+    assert manager.url == "http://am:9093/prefix"
+    (tmp_path / "models.json").write_text(json.dumps({"alerting": {"receivers": {"webhook": {"url": "http://h"}}}}))
+    assert load_config(tmp_path / "models.json").alerting.receivers["webhook"] == WebhookReceiver(url="http://h")
 
 
 @pytest.mark.parametrize("interval", ["4h", "10s"])

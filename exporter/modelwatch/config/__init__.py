@@ -1,16 +1,19 @@
 """Configuration: what people write, validated, with errors that name the file, the key and what is allowed.
 
 One module per step: `values` (durations, names), `document` (a file as plain values with line numbers), `problems`
-(mistakes as sentences), `cron`, `base`, `thresholds`, `drift`, `model`, `alerting`, `monitoring` (the objects),
-`loading`.
+(mistakes as sentences), `cron`, `base`, `thresholds`, `drift`, `model`, `receivers`, `alerting`, `monitoring` (the
+objects), `loading`.
 """
 
 from modelwatch.config.alerting import (
     AlertingConfig,
+    AlertmanagerReceiver,
     EmailReceiver,
     LogReceiver,
+    PagerDutyReceiver,
     Receiver,
     SlackReceiver,
+    WebhookReceiver,
     channels_without_receiver,
     environment_receivers,
 )
@@ -26,6 +29,7 @@ from modelwatch.config.values import parse_duration, validate_name
 __all__ = [
     "KNOWN_METRICS",
     "AlertingConfig",
+    "AlertmanagerReceiver",
     "Cron",
     "DriftMonitoringConfig",
     "DriftThresholds",
@@ -34,6 +38,7 @@ __all__ = [
     "LogReceiver",
     "ModelMonitoringConfig",
     "MonitoringConfig",
+    "PagerDutyReceiver",
     "Receiver",
     "SeverityName",
     "SlackReceiver",
@@ -41,6 +46,7 @@ __all__ = [
     "Task",
     "Threshold",
     "ThresholdRange",
+    "WebhookReceiver",
     "channels_without_receiver",
     "config_error",
     "default_storage_path",

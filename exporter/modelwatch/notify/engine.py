@@ -2,24 +2,34 @@
 
 For each active alert the store keeps what each channel was told last and when, so that a restart neither repeats nor
 forgets: a channel is told when it is one that the severity goes to and it was not told yet (or its delivery was never
-confirmed), when the severity rose above what it was told, or when the repeat interval has passed.
+confirmed), when the severity rose above what it was told, or when the repeat interval has passed. While a silence of
+the store matches, nobody is told that something fires; what still holds when it ends is told then.
+
+A channel whose handler `mirrors` what fires, as Alertmanager's does, is a machine: it is told again at each update,
+and of every change of the level, beside the cap and the history, so that its picture is right after its own restart.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import threading
 import time
-import uuid
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
-from typing import Any, Literal
+from dataclasses import replace
 
-from modelwatch.notify.messages import AlertText, resolved_text
+from modelwatch.notify.condition import (
+    Condition,
+    Told,
+    alert_dict,
+    alert_of,
+    fingerprint_of,
+    state_of,
+    told_of,
+    with_told,
+)
+from modelwatch.notify.messages import resolved_text
 from modelwatch.notify.outbox import Outbox
 from modelwatch.policy import Severity
 from modelwatch.records import Alert
@@ -31,65 +41,11 @@ logger = logging.getLogger("modelwatch")
 Router = Callable[[Severity, str], Sequence[str]]
 
 LOG = "log"
+MIRROR_SECONDS = 60.0
+"""How soon a channel that mirrors what fires is told the same again."""
 _HOUR = 3600.0
 AFTER_GIVING_UP = 900.0
 """Seconds before an alert that a channel could not deliver, all retries included, is tried there again."""
-
-
-@dataclass(frozen=True)
-class Condition:
-    """Something that is wrong now.
-
-    Attributes
-    ----------
-    alertname : str
-        One of the names in ``conventions``.
-    model_id, model_version : str
-        What it is about; with `alertname` they make the fingerprint.
-    type : str
-        A word for handlers: ``data_drift``, ``latency``.
-    subject : str
-        What of the model, where one name stands for several alerts: a metric's name. Part of the fingerprint.
-    severity : Severity
-    text : AlertText
-    data : dict
-        JSON-ready facts for handlers.
-    since : float
-        Unix seconds. Of the first update that brings it; later ones keep that.
-    """
-
-    alertname: str
-    model_id: str
-    model_version: str
-    type: str
-    severity: Severity
-    text: AlertText
-    data: dict[str, Any] = field(default_factory=dict)
-    since: float = 0.0
-    subject: str = ""
-
-    @property
-    def fingerprint(self) -> str:
-        """The identity of the alert."""
-        return fingerprint_of(self.alertname, self.model_id, self.model_version, self.subject)
-
-
-@dataclass(frozen=True)
-class _Told:
-    """What a channel was told last about one alert, and when."""
-
-    severity: Severity
-    at: float
-
-
-def fingerprint_of(alertname: str, model_id: str, model_version: str, subject: str = "") -> str:
-    """Return the identity of an alert: 16 hex digits.
-
-    >>> fingerprint_of("MLModelDataDrift", "ad_score", "7") == fingerprint_of("MLModelDataDrift", "ad_score7", "")
-    False
-    """
-    parts = (alertname, model_id, model_version, *([subject] if subject else []))
-    return hashlib.sha256("\x00".join(parts).encode("utf-8", "replace")).hexdigest()[:16]
 
 
 class AlertEngine:
@@ -193,8 +149,10 @@ class AlertEngine:
         sent: list[Alert] = []
         with self._lock:
             active = {alert.fingerprint: alert for alert in self._store.active_alerts(model_id)}
+            silences = self._store.silences(now) if current else []
             for fingerprint, condition in current.items():
-                alert = self._fire(fingerprint, condition, active.get(fingerprint), now)
+                silenced = any(silence.matches(condition.model_id, condition.alertname) for silence in silences)
+                alert = self._fire(fingerprint, condition, active.get(fingerprint), now, silenced=silenced)
                 sent += [alert] if alert is not None else []
             for fingerprint, known in active.items():
                 looked_for = alertnames is None or known.alertname in alertnames
@@ -206,61 +164,95 @@ class AlertEngine:
 
     # ── firing ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _fire(self, fingerprint: str, condition: Condition, known: ActiveAlert | None, now: float) -> Alert | None:
+    def _fire(
+        self, fingerprint: str, condition: Condition, known: ActiveAlert | None, now: float, *, silenced: bool
+    ) -> Alert | None:
         """Keep the state of one condition and notify the channels that are due; None if none is."""
-        state = _state(fingerprint, condition, known, now)
-        due = self._due(state, now, new=known is None)
-        if not due:
-            self._store.set_active(state)
-            return None
-        # What people were told stays as it was said to them, for "resolved".
-        state = replace(state, data={**state.data, "headline": condition.text.headline})
-        alert = _alert(state, condition.text, condition.data, "firing", now)
+        state = state_of(fingerprint, condition, known, now)
+        due = [] if silenced else self._due(state, now, new=known is None)
+        if due:
+            # What people were told stays as it was said to them, for "resolved".
+            told = {"headline": condition.text.headline, "links": [list(link) for link in condition.text.links]}
+            state = replace(state, data={**state.data, **told})
+        alert = alert_of(state, condition.text, condition.data, "firing", now)
         # State first: killed in between, the next process finds an alert whose delivery nobody confirmed, and sends.
         self._store.set_active(state)
+        self._refresh_mirrors(alert, state, due, now)
+        if not due:
+            return None
         self._deliver(alert, state, due, now)
         return alert
 
     def _due(self, state: ActiveAlert, now: float, *, new: bool) -> list[str]:
         if self._quiet:
             return []
-        told = _told(state)
-        targets = (LOG,) if state.severity <= Severity.INFO else self._router(state.severity, state.model_id)
+        told = told_of(state)
+        targets = self._router(state.severity, state.model_id)
         # A channel that nobody serves is tried, and reported as failed, once; it comes into play with its handler.
         served = [c for c in dict.fromkeys(targets) if new or c in self._outbox.channels]
         return [channel for channel in served if self._is_due(state, channel, told.get(channel), now)]
 
-    def _is_due(self, state: ActiveAlert, channel: str, told: _Told | None, now: float) -> bool:
+    def _is_due(self, state: ActiveAlert, channel: str, told: Told | None, now: float) -> bool:
         key = state.alert_id, channel
         waiting = self._in_flight.get(key)
         if waiting is not None:
             return state.severity > waiting
-        if now - self._given_up.get(key, -math.inf) < AFTER_GIVING_UP:
+        if self._gave_up(key, now):
             return False
         if told is None or state.severity > told.severity:
             return True
         return state.severity >= Severity.WARNING and now - told.at >= self._repeat_interval
 
     def _deliver(self, alert: Alert, state: ActiveAlert, due: Sequence[str], now: float) -> None:
-        allowed = [channel for channel in due if self._allow(channel, state.alert_id, now)]
-        results = {channel: "suppressed" for channel in due if channel not in allowed}
-        self._in_flight |= {(alert.alert_id, channel): state.severity for channel in allowed}
-        results |= self._outbox.submit(alert.as_dict(), allowed, done=self._listener(alert, state.severity, results))
-        for channel, outcome in results.items():
-            if outcome != "queued":
-                self._in_flight.pop((alert.alert_id, channel), None)
-        at_once = {channel: _Told(state.severity, now) for channel, outcome in results.items() if outcome == "sent"}
+        results = {channel: "suppressed" for channel in due if not self._allow(channel, state.alert_id, now)}
+        done = self._listener(alert, state.severity, results)
+        for channel in due:
+            if channel not in results:
+                results[channel] = self._submit(alert, state, channel, done)
+        at_once = {channel: Told(state.severity, now) for channel, outcome in results.items() if outcome == "sent"}
         if at_once:
-            self._store.set_active(_with_told(state, at_once, now))
+            self._store.set_active(with_told(state, at_once, now))
         self._store.save_alert(alert, results)
 
-    def _listener(self, alert: Alert, severity: Severity, results: dict[str, str]) -> Callable[[str, bool], None]:
-        """Return what a channel's thread calls when the alert was delivered there or given up."""
+    def _submit(self, alert: Alert, state: ActiveAlert, channel: str, done: Callable[[str, bool], None]) -> str:
+        """Hand an alert that fires to one channel; return what became of it so far."""
+        key = alert.alert_id, channel
+        earlier = self._levels_told(state, channel)
+        self._in_flight[key] = state.severity
+        told = alert_dict(alert, earlier if earlier - {state.severity} else ())
+        outcome = self._outbox.submit(told, [channel], done=done)[channel]
+        if outcome != "queued":
+            self._in_flight.pop(key, None)
+        return outcome
+
+    def _levels_told(self, state: ActiveAlert, channel: str) -> set[Severity]:
+        """Return as what a channel knows an alert: what it was told last, and what is on its way there."""
+        told, waiting = told_of(state).get(channel), self._in_flight.get((state.alert_id, channel))
+        return {severity for severity in (told.severity if told else None, waiting) if severity is not None}
+
+    def _refresh_mirrors(self, alert: Alert, state: ActiveAlert, due: Collection[str], now: float) -> None:
+        """Say what goes on, as it is now, to the channels that mirror what fires and know of it; no news to anybody."""
+        if self._quiet:
+            return
+        for channel, told in told_of(state).items():
+            key = state.alert_id, channel
+            busy = channel in due or key in self._in_flight or now - told.at < MIRROR_SECONDS
+            if channel in self._outbox.mirrors and not busy and not self._gave_up(key, now):
+                self._submit(alert, state, channel, self._listener(alert, state.severity, None))
+
+    def _gave_up(self, key: tuple[str, str], now: float) -> bool:
+        return now - self._given_up.get(key, -math.inf) < AFTER_GIVING_UP
+
+    def _listener(
+        self, alert: Alert, severity: Severity, results: dict[str, str] | None
+    ) -> Callable[[str, bool], None]:
+        """Return what a channel's thread calls when the alert was delivered there or given up; None: no history."""
 
         def confirmed(channel: str, ok: bool) -> None:
             with self._lock:
-                results[channel] = "sent" if ok else "failed: given up"
-                self._store.save_alert(alert, results)
+                if results is not None:
+                    results[channel] = "sent" if ok else "failed: given up"
+                    self._store.save_alert(alert, results)
                 if alert.status == "resolved":
                     return
                 key = alert.alert_id, channel
@@ -280,11 +272,11 @@ class AlertEngine:
         known = next((a for a in active if a.alert_id == alert.alert_id), None)
         if known is not None:
             now = self._clock()
-            self._store.set_active(_with_told(known, {channel: _Told(severity, now)}, now))
+            self._store.set_active(with_told(known, {channel: Told(severity, now)}, now))
 
     def _allow(self, channel: str, alert_id: str, now: float) -> bool:
         """Count a message against the channel's hourly cap; False if it must wait."""
-        if channel == LOG or channel not in self._outbox.channels:
+        if channel == LOG or channel not in self._outbox.channels or channel in self._outbox.mirrors:
             return True
         sent = self._sent_at.setdefault(channel, deque())
         while sent and now - sent[0] >= _HOUR:
@@ -304,18 +296,21 @@ class AlertEngine:
 
     def _resolve(self, known: ActiveAlert, now: float) -> Alert | None:
         """Close one alert; those who were told that it fires, or are about to be, are told that it is over."""
-        told = {channel for channel, what in _told(known).items() if what.severity >= Severity.WARNING}
+        told = {c for c, what in told_of(known).items() if c != LOG or what.severity >= Severity.WARNING}
         told |= {channel for alert_id, channel in self._in_flight if alert_id == known.alert_id}
+        levels = {channel: self._levels_told(known, channel) for channel in told}
         self._forget(known)
         alert: Alert | None = None
         if told:
             headline = str(known.data.get("headline") or known.message.partition("\n")[0])
             text = resolved_text(known.model_id, headline, max(now - known.starts_at, 0.0))
+            text = replace(text, links=tuple((str(label), str(url)) for label, url in known.data.get("links", ())))
             data = {"model_id": known.model_id, "duration_seconds": max(now - known.starts_at, 0.0)}
-            alert = _alert(known, text, data, "resolved", now)
+            alert = alert_of(known, text, data, "resolved", now)
             results: dict[str, str] = {}
             done = self._listener(alert, known.severity, results)
-            results |= self._outbox.submit(alert.as_dict(), sorted(told), done=done)
+            for channel in sorted(told):
+                results |= self._outbox.submit(alert_dict(alert, levels[channel]), [channel], done=done)
             self._store.save_alert(alert, results)
         self._store.clear_active(known.fingerprint)
         return alert
@@ -324,58 +319,3 @@ class AlertEngine:
         self._in_flight = {key: sent for key, sent in self._in_flight.items() if key[0] != known.alert_id}
         self._given_up = {key: at for key, at in self._given_up.items() if key[0] != known.alert_id}
         self._held_back = {key for key in self._held_back if key[0] != known.alert_id}
-
-
-def _state(fingerprint: str, condition: Condition, known: ActiveAlert | None, now: float) -> ActiveAlert:
-    """Return the alert as active now: new, or the known one with its beginning and what was told."""
-    return ActiveAlert(
-        fingerprint=fingerprint,
-        alertname=condition.alertname,
-        model_id=condition.model_id,
-        model_version=condition.model_version,
-        type=condition.type,
-        severity=condition.severity,
-        starts_at=known.starts_at if known is not None else min(condition.since or now, now),
-        last_notified_at=known.last_notified_at if known is not None else None,
-        last_seen_at=now,
-        alert_id=known.alert_id if known is not None else uuid.uuid4().hex,
-        message=condition.text.message,
-        data=known.data if known is not None else {},
-    )
-
-
-def _told(state: ActiveAlert) -> dict[str, _Told]:
-    told = state.data.get("told") or {}
-    return {channel: _Told(Severity(int(what["severity"])), float(what["at"])) for channel, what in told.items()}
-
-
-def _with_told(state: ActiveAlert, news: dict[str, _Told], now: float) -> ActiveAlert:
-    told = {**_told(state), **news}
-    stored = {channel: {"severity": int(what.severity), "at": what.at} for channel, what in told.items()}
-    return replace(state, last_notified_at=now, data={**state.data, "told": stored})
-
-
-def _alert(
-    state: ActiveAlert, text: AlertText, data: dict[str, Any], status: Literal["firing", "resolved"], now: float
-) -> Alert:
-    return Alert(
-        alert_id=state.alert_id,
-        timestamp=_iso(now),
-        level=state.severity.label,
-        type=state.type,
-        message=text.message,
-        data={
-            **data,
-            "alertname": state.alertname,
-            "model_version": state.model_version,
-            "text": text.as_dict(),
-        },
-        model_id=state.model_id,
-        status=status,
-        fingerprint=state.fingerprint,
-        starts_at=_iso(state.starts_at),
-    )
-
-
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, timezone.utc).isoformat()

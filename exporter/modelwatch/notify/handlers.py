@@ -25,9 +25,21 @@ def build_handler(receiver: Receiver) -> Handler:
         from modelwatch.notify.mail import EmailHandler
 
         return EmailHandler(receiver)
-    from modelwatch.notify.slack import SlackHandler
+    if receiver.type == "slack":
+        from modelwatch.notify.slack import SlackHandler
 
-    return SlackHandler(receiver)
+        return SlackHandler(receiver)
+    if receiver.type == "pagerduty":
+        from modelwatch.notify.pagerduty import PagerDutyHandler
+
+        return PagerDutyHandler(receiver)
+    if receiver.type == "webhook":
+        from modelwatch.notify.webhook import WebhookHandler
+
+        return WebhookHandler(receiver)
+    from modelwatch.notify.alertmanager import AlertmanagerHandler
+
+    return AlertmanagerHandler(receiver)
 
 
 def build_handlers(receivers: Mapping[str, Receiver]) -> dict[str, Handler]:

@@ -26,7 +26,7 @@ class Outbox:
     ----------
     handlers : mapping of str to callable
         A handler takes an alert dict and delivers it or raises. One with an attribute ``synchronous = True`` is
-        called in the caller's thread.
+        called in the caller's thread; for ``mirrors = True`` see :mod:`~modelwatch.notify.engine`.
     on_result : callable(channel, ok) or None
         Told once for each alert and channel: delivered, or given up after all retries.
     clock : callable
@@ -70,6 +70,11 @@ class Outbox:
     def channels(self) -> tuple[str, ...]:
         """Names of all channels that have a handler."""
         return tuple(self._channels)
+
+    @property
+    def mirrors(self) -> frozenset[str]:
+        """Channels whose handler keeps a picture of what fires, by its attribute ``mirrors = True``."""
+        return frozenset(n for n, channel in self._channels.items() if getattr(channel.handler, "mirrors", False))
 
     @property
     def waiting(self) -> dict[str, int]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from typing import IO, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from modelwatch.notify.errors import NotifyError, reason_of
 
@@ -35,14 +37,23 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         return
 
 
-def post_json(url: str, payload: dict[str, Any], *, what: str, timeout: float, bearer: str = "") -> str:
+def post_json(
+    url: str,
+    payload: dict[str, Any] | list[Any],
+    *,
+    what: str,
+    timeout: float,
+    bearer: str = "",
+    secrets: Sequence[str] = (),
+) -> str:
     """POST `payload` and return the body of a 2xx answer.
 
     Parameters
     ----------
     url : str
-        An http(s) address. It is a secret for many receivers and appears in no error.
-    payload : dict
+        An http(s) address, with ``user:password@`` for basic authentication. It is a secret for many receivers and
+        appears in no error.
+    payload : dict or list
         JSON-ready values.
     what : str
         Who is called, for messages: ``Slack webhook``.
@@ -50,13 +61,15 @@ def post_json(url: str, payload: dict[str, Any], *, what: str, timeout: float, b
         Seconds for connecting and for each read.
     bearer : str
         A token for the ``Authorization`` header.
+    secrets : sequence of str
+        What the payload holds and no error may repeat.
 
     Raises
     ------
     NotifyError
         With ``retry_after`` from the receiver's header; ``permanent`` where the message itself was refused.
     """
-    secrets = [secret for secret in (url, bearer) if secret]
+    hidden = [secret for secret in (url, bearer, *secrets, *_user_of(url)) if secret]
     request = _request(url, payload, what, bearer)
     opener = urllib.request.build_opener(_NoRedirects)
     try:
@@ -64,16 +77,27 @@ def post_json(url: str, payload: dict[str, Any], *, what: str, timeout: float, b
             body: bytes = answer.read(_MAX_ANSWER)
     except urllib.error.HTTPError as error:
         with error:
-            raise _refusal(error, what, secrets) from None  # the error object knows the URL
+            raise _refusal(error, what, hidden) from None  # the error object knows the URL
     except urllib.error.URLError as error:
         reason = error.reason if isinstance(error.reason, BaseException) else NotifyError(str(error.reason))
-        raise NotifyError(f"{what} cannot be reached: {reason_of(reason, secrets)}") from None
+        raise NotifyError(f"{what} cannot be reached: {reason_of(reason, hidden)}") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise NotifyError(f"{what} failed: {reason_of(error, secrets)}") from None
+        raise NotifyError(f"{what} failed: {reason_of(error, hidden)}") from None
     return body.decode("utf-8", "replace")
 
 
-def _request(url: str, payload: dict[str, Any], what: str, bearer: str) -> urllib.request.Request:
+def _user_of(url: str) -> tuple[str, ...]:
+    """Return user name and password of an address, decoded; nothing if it names none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ()
+    if "@" not in parts.netloc:
+        return ()
+    return unquote(parts.username or ""), unquote(parts.password or "")
+
+
+def _request(url: str, payload: dict[str, Any] | list[Any], what: str, bearer: str) -> urllib.request.Request:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -89,6 +113,10 @@ def _request(url: str, payload: dict[str, Any], what: str, bearer: str) -> urlli
     headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "modelwatch"}
     if bearer:
         headers["Authorization"] = f"Bearer {bearer}"
+    elif user := _user_of(url):
+        # urllib would take "user:password@host" for the name of the host.
+        headers["Authorization"] = f"Basic {base64.b64encode(':'.join(user).encode()).decode()}"
+        url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     body = json.dumps(payload).encode()
     return urllib.request.Request(url, data=body, headers=headers, method="POST")  # noqa: S310 - scheme checked above
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from modelwatch.notify.errors import NotifyError
 
-__all__ = ["read_secret"]
+__all__ = ["read_address", "read_secret"]
 
 _MAX_BYTES = 65536
 
@@ -39,3 +39,19 @@ def read_secret(path: str | Path, what: str) -> str:
         msg = f"{what} {str(path)!r} is empty"
         raise NotifyError(msg)
     return secret
+
+
+def read_address(url: str | None, url_file: str | None) -> str:
+    """Return the address of a receiver: written out, or from its file.
+
+    Raises
+    ------
+    NotifyError
+        If the file cannot be read, or there is neither.
+    """
+    if url is not None:
+        return url
+    if url_file is None:
+        msg = "the receiver has neither url nor url_file"
+        raise NotifyError(msg, permanent=True)
+    return read_secret(url_file, "url_file")

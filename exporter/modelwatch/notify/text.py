@@ -33,6 +33,8 @@ class AlertText:
         Slack mrkdwn, escaped.
     html : str
         An HTML fragment, escaped.
+    links : tuple of (str, str)
+        Label and http(s) address: the dashboard, the runbook. They stand in `lines`, too.
     """
 
     subject: str
@@ -40,6 +42,7 @@ class AlertText:
     lines: tuple[str, ...] = ()
     slack: str = ""
     html: str = ""
+    links: tuple[tuple[str, str], ...] = ()
 
     @property
     def message(self) -> str:
@@ -54,6 +57,7 @@ class AlertText:
             "lines": list(self.lines),
             "slack": self.slack,
             "html": self.html,
+            "links": [list(link) for link in self.links],
         }
 
     @classmethod
@@ -65,6 +69,8 @@ class AlertText:
             lines=tuple(str(line) for line in value["lines"]),
             slack=str(value["slack"]),
             html=str(value["html"]),
+            # Alerts that an older release queued have none.
+            links=tuple((str(label), str(url)) for label, url in value.get("links", ())),
         )
 
 
@@ -157,6 +163,7 @@ def render(draft: Draft) -> AlertText:
         lines=(*lines, *(f"{label}: {url}" for label, url in links)),
         slack=_slack(draft, links),
         html=_html(draft, headline, links),
+        links=tuple(links),
     )
 
 

@@ -1,4 +1,4 @@
-"""The calls of the public API about alerts: sending one, and who gets them."""
+"""The calls of the public API about alerts: sending one, who gets them, and silence for a while."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from modelwatch.exceptions import InputError
-from modelwatch.service import actions
+from modelwatch.service import actions, silences
 from modelwatch.service.answers import Result, answers
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from modelwatch.policy import AlertLevel
     from modelwatch.service.parts import Parts
 
@@ -65,3 +67,51 @@ class AlertCalls:
             raise InputError(msg)
         warnings = self._parts.add_handler(channel, handler)
         return {"status": "success", "channel": channel} | ({"warnings": warnings} if warnings else {})
+
+    @answers
+    def silence_alerts(
+        self,
+        model_id: str | None = None,
+        *,
+        alertname: str | None = None,
+        duration: str | float | timedelta = "4h",
+        comment: str = "",
+        created_by: str = "",
+    ) -> Result:
+        """
+        Tell nobody of a model's alerts for a while, on every process of this storage, or end such a silence.
+
+        Checks go on, and what they find is shown in the status. What still holds when the silence ends is told then;
+        who was told before it began that an alert fires is told when that is over. ``send_alert`` is never silenced.
+
+        Parameters
+        ----------
+        model_id
+            A registered model; None for all.
+        alertname
+            The name of an alert, such as ``"MLModelDataDrift"``; None for all.
+        duration
+            ``"4h"``, ``"30m"``, a number of seconds, or a timedelta, up to 366 days. 0 ends the silences in force for
+            this model and alert.
+        comment, created_by
+            Why, and who says so; shown in the status.
+
+        Returns
+        -------
+        dict
+            status, silence_id, model_id, alertname, starts_at, ends_at, comment, created_by; with a duration of 0
+            status, model_id, alertname, ends_at and ended, the ids of the silences that it ended. warnings where a
+            wider silence goes on, or where Alertmanager is who tells.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from modelwatch import ProductionMonitoringService
+        >>> with ProductionMonitoringService(storage_path=tempfile.mkdtemp(), background=False) as service:
+        ...     _ = service.register_model({"model_id": "ad_score"})
+        ...     begun = service.silence_alerts("ad_score", duration="2h", comment="deployment")
+        ...     ended = service.silence_alerts("ad_score", duration=0)
+        >>> begun["status"], ended["ended"] == [begun["silence_id"]]
+        ('success', True)
+        """
+        return silences.silence(self._parts, model_id, alertname, duration, comment, created_by, self._clock())

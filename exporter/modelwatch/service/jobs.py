@@ -225,6 +225,7 @@ class Jobs:
             text=text,
             data=data,
             since=since,
+            checked_every=config.longest_interval_seconds,
         )
 
     def _count_failure(self, model: RegisteredModel, error: Exception, now: float) -> None:
@@ -250,6 +251,7 @@ class Jobs:
             text=text,
             data={"model_id": config.model_id, "failures": failures},
             since=now,
+            checked_every=config.longest_interval_seconds,
         )
         self._engine.update(config.model_id, [condition], now, alertnames=(ALERT_CHECK_FAILING,))
 

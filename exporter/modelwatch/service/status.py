@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from modelwatch.exceptions import StorageError
 from modelwatch.policy import Severity
 from modelwatch.service.learning import AUTO, Progress
+from modelwatch.service.silences import as_dict
 from modelwatch.service.times import iso
 
 if TYPE_CHECKING:
     from modelwatch.recorder import SlotTotals
     from modelwatch.service.models import RegisteredModel
     from modelwatch.service.parts import Parts
-    from modelwatch.store import ActiveAlert, StoredResult
+    from modelwatch.store import ActiveAlert, Silence, StoredResult
 
 HEALTHY, DEGRADED, UNHEALTHY = "healthy", "degraded", "unhealthy"
 _RANK = (HEALTHY, DEGRADED, UNHEALTHY)
@@ -22,7 +23,7 @@ _RANK = (HEALTHY, DEGRADED, UNHEALTHY)
 
 def service_status(parts: Parts, started_at: float, now: float) -> dict[str, Any]:
     """Return the answer of get_service_status (contract 1.1); a store that can't be read is a reason, not an error."""
-    known = _Known.of(parts)
+    known = _Known.of(parts, now)
     models = [_model_status(parts, model, known) for model in parts.book.all()]
     reasons = _service_reasons(parts) + known.problems
     worst = max([_rank(m["health"]) for m in models] + [1 if reasons else 0, 2 if known.problems else 0], default=0)
@@ -45,10 +46,12 @@ def service_status(parts: Parts, started_at: float, now: float) -> dict[str, Any
         },
         "alerts": {
             "active": [
-                {"model_id": a.model_id, "type": a.type, "level": a.severity.label, "message": _headline(a),
-                 "starts_at": iso(a.starts_at)}
+                {"model_id": a.model_id, "alertname": a.alertname, "type": a.type, "level": a.severity.label,
+                 "message": _headline(a), "starts_at": iso(a.starts_at),
+                 "silenced": any(s.matches(a.model_id, a.alertname) for s in known.silences)}
                 for a in known.alerts
             ],
+            "silences": [as_dict(silence) for silence in known.silences],
             "channels": sorted(parts.routes.channels),
         },
     }  # fmt: skip
@@ -61,26 +64,28 @@ class _Known:
     traffic: dict[tuple[str, str], tuple[int, int, float]]
     results: list[StoredResult]
     alerts: list[ActiveAlert]
+    silences: list[Silence]
     size_bytes: int
     problems: list[str]
     progress: dict[str, Progress] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, parts: Parts) -> _Known:
+    def of(cls, parts: Parts, now: float) -> _Known:
         traffic = _traffic(parts.recorder.snapshot())
-        if parts.store is None:
-            return cls(traffic, [], [], 0, [])
+        if (store := parts.store) is None:
+            return cls(traffic, [], [], [], 0, [])
         try:
             return cls(
                 traffic,
-                parts.store.latest_results(),
-                parts.store.active_alerts(),
-                parts.store.size_bytes(),
+                store.latest_results(),
+                store.active_alerts(),
+                store.silences(now),
+                store.size_bytes(),
                 [],
                 _progress(parts),
             )
         except (StorageError, OSError) as error:
-            return cls(traffic, [], [], 0, [f"the store can't be read: {error}"])
+            return cls(traffic, [], [], [], 0, [f"the store can't be read: {error}"])
 
 
 def _progress(parts: Parts) -> dict[str, Progress]:

@@ -18,6 +18,7 @@ __all__ = [
     "LatestMetric",
     "QueuedDelivery",
     "RecordedRows",
+    "Silence",
     "StoredAlert",
     "StoredModel",
     "StoredReference",
@@ -115,6 +116,27 @@ class ActiveAlert:
     alert_id: str
     message: str
     data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Silence:
+    """What nobody is told of for a while. Times are seconds since the epoch; ``""`` stands for every model or alert."""
+
+    silence_id: str
+    model_id: str
+    alertname: str
+    starts_at: float
+    ends_at: float
+    created_by: str = ""
+    comment: str = ""
+
+    def matches(self, model_id: str, alertname: str) -> bool:
+        """Return whether it is about an alert of a model.
+
+        >>> Silence("s", "ad_score", "", 0.0, 1.0).matches("ad_score", "MLModelDataDrift")
+        True
+        """
+        return self.model_id in ("", model_id) and self.alertname in ("", alertname)
 
 
 @dataclass(frozen=True)

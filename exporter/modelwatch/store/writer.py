@@ -22,6 +22,7 @@ from modelwatch.store.registry import ModelStore
 from modelwatch.store.results import ResultStore
 from modelwatch.store.retention import delete_before
 from modelwatch.store.serialize import dump_json
+from modelwatch.store.silences import SilenceStore
 
 __all__ = ["StoreWriter"]
 
@@ -64,7 +65,9 @@ _INSERT_LATEST = """
     WHERE excluded."timestamp" >= latest_metrics.timestamp"""
 
 
-class StoreWriter(ModelStore, ReferenceStore, LeaseStore, ResultStore, AlertStore, LiveStore, DeliveryStore):
+class StoreWriter(
+    ModelStore, ReferenceStore, LeaseStore, ResultStore, AlertStore, SilenceStore, LiveStore, DeliveryStore
+):
     """The embedded store of one folder: a recorder's sink, and the memory of checks, alerts and leases.
 
     Safe to use from several threads, from several processes, and after a fork. A damaged database is set aside,
