@@ -1,4 +1,6 @@
-"""Receivers of an Alertmanager configuration: e-mail, Slack, and the log, which is a webhook into the sidecar.
+"""Receivers of an Alertmanager configuration: e-mail, Slack, PagerDuty, webhooks, and the log.
+
+The log is a webhook into the sidecar.
 
 Each carries all of its settings, so that none depends on a `global` section. Secrets are named by their files only.
 """
@@ -9,7 +11,13 @@ import ipaddress
 from email.utils import formataddr
 from typing import TYPE_CHECKING, Any
 
-from modelwatch.config import EmailReceiver, SlackReceiver
+from modelwatch.config import (
+    AlertmanagerReceiver,
+    EmailReceiver,
+    PagerDutyReceiver,
+    SlackReceiver,
+    WebhookReceiver,
+)
 from modelwatch_rules.templates import (
     EMAIL_HTML,
     EMAIL_SUBJECT,
@@ -23,10 +31,27 @@ from modelwatch_rules.templates import (
 if TYPE_CHECKING:
     from modelwatch.config import Receiver
 
-__all__ = ["SLACK_POST_MESSAGE", "literal", "receiver_entry", "receiver_warnings", "webhook_entry"]
+__all__ = [
+    "PAGERDUTY_ENQUEUE",
+    "SLACK_POST_MESSAGE",
+    "literal",
+    "receiver_entry",
+    "receiver_warnings",
+    "webhook_entry",
+    "why_not",
+]
 
+PAGERDUTY_ENQUEUE = "https://events.pagerduty.com/v2/enqueue"
 SLACK_POST_MESSAGE = "https://slack.com/api/chat.postMessage"
 _TLS_PORT = 465
+
+# The worst tier that fires, or else that is over; PagerDuty refuses all but these four words.
+_SEVERITY = (
+    '{{ $all := "" }}{{ range or .Alerts.Firing .Alerts.Resolved }}'
+    '{{ $all = print $all "," .Labels.severity }}{{ end }}'
+    '{{ if match ",critical(,|$)" $all }}critical{{ else if match ",error(,|$)" $all }}error'
+    '{{ else if match "^(,info)+$" $all }}info{{ else }}warning{{ end }}'
+)
 
 # One conversation per alert of a model in mail programs, whatever its tier; "%.64x" is the first 64 bytes in hex.
 _REFERENCES = '<modelwatch-{{ .GroupLabels.alertname }}-{{ printf "%.64x" .GroupLabels.model_id }}@DOMAIN>'
@@ -48,6 +73,10 @@ def receiver_entry(name: str, receiver: Receiver | None, log_url: str) -> dict[s
         return {"name": name, "email_configs": [_email(receiver)]}
     if isinstance(receiver, SlackReceiver):
         return {"name": name, "slack_configs": [_slack(receiver)]}
+    if isinstance(receiver, PagerDutyReceiver):
+        return {"name": name, "pagerduty_configs": [_pagerduty(receiver)]}
+    if isinstance(receiver, WebhookReceiver):
+        return webhook_entry(name, receiver.url, send_resolved=True)
     return webhook_entry(name, log_url, send_resolved=True)
 
 
@@ -58,8 +87,22 @@ def webhook_entry(name: str, url: str | None, *, send_resolved: bool) -> dict[st
     return {"name": name, "webhook_configs": [{"url": url, "send_resolved": send_resolved}]}
 
 
+def why_not(receiver: Receiver) -> str | None:
+    """Return why a receiver can't be one of Alertmanager's, which leaves it out; None if it can."""
+    if isinstance(receiver, AlertmanagerReceiver):
+        return "left out: Alertmanager does not send to an Alertmanager; name it in Prometheus (--alertmanager)"
+    if isinstance(receiver, WebhookReceiver) and receiver.url is None:
+        return (
+            "left out: Alertmanager 0.25 reads no webhook's address from a file ('url_file'); write 'url' if it holds"
+            " no secret, or, from 0.26 on, add the receiver to alertmanager.yml by hand"
+        )
+    return None
+
+
 def receiver_warnings(receiver: Receiver) -> list[str]:
     """Return what Alertmanager can't do as it is configured for modelwatch's own messages: a sentence each."""
+    if (reason := why_not(receiver)) is not None:
+        return [reason]
     out = []
     if isinstance(receiver, EmailReceiver):
         if receiver.from_ is None:
@@ -75,6 +118,11 @@ def receiver_warnings(receiver: Receiver) -> list[str]:
         out.append(
             "token_file: Alertmanager 0.25 does not see when Slack refuses a message of a bot; prefer 'url_file', or a"
             " later version"
+        )
+    if isinstance(receiver, WebhookReceiver):
+        out.append(
+            "a webhook gets the JSON of Alertmanager (its version 4: many alerts in one message), not that of"
+            " modelwatch's own messages"
         )
     return out
 
@@ -129,6 +177,21 @@ def _slack(receiver: SlackReceiver) -> dict[str, Any]:
         "title_link": "",
         "text": call(SLACK_TEXT),
         "fallback": call(SLACK_TITLE),
+    }
+
+
+def _pagerduty(receiver: PagerDutyReceiver) -> dict[str, Any]:
+    return {
+        "routing_key_file": receiver.routing_key_file,
+        "url": PAGERDUTY_ENQUEUE,
+        "send_resolved": True,
+        "client": "modelwatch",
+        "description": call(EMAIL_SUBJECT),
+        "severity": _SEVERITY,
+        "component": "{{ .GroupLabels.model_version }}",
+        "group": "{{ .GroupLabels.model_id }}",
+        "class": "{{ .GroupLabels.alertname }}",
+        "details": {"facts": call(EMAIL_TEXT)},
     }
 
 

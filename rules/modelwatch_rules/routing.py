@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from modelwatch.config import environment_receivers
 from modelwatch.conventions import ALERT_WATCHDOG, DEFAULT_SIDECAR_PORT, MODEL_ID, MODEL_VERSION, SEGMENT
 from modelwatch.policy import LOG, Severity, channels_for, severity_of
-from modelwatch_rules.receivers import receiver_entry, receiver_warnings, webhook_entry
+from modelwatch_rules.receivers import receiver_entry, receiver_warnings, webhook_entry, why_not
 from modelwatch_rules.templates import TEMPLATE_FILE
 from modelwatch_rules.timing import Timing, prometheus_duration
 
@@ -151,14 +151,14 @@ def routing_warnings(config: MonitoringConfig, *, environ: Mapping[str, str] | N
         for model in config.models
         if model.channels_written
         for channel in model.alert_channels
-        if channel not in people.channels
+        if channel not in people.channels and channel not in people.left_out
     ]
     out += [
         f"{model_id}{f' version {version}' if version else ''}: critical goes to the log only, nobody is woken"
         for model_id, version in _groups(config)
         if set(expected_receivers(config, model_id, "critical", model_version=version, environ=environ)) <= {LOG}
     ]
-    for name, receiver in people.receivers.items():
+    for name, receiver in {**people.receivers, **people.left_out}.items():
         out += [f"alerting.receivers.{name}: {warning}" for warning in receiver_warnings(receiver)]
     return out
 
@@ -204,12 +204,16 @@ class _People:
     """Who can be told, and what the policy says of whom."""
 
     receivers: Mapping[str, Receiver]
+    """Those that Alertmanager can tell."""
+    left_out: Mapping[str, Receiver]
     routing: Mapping[SeverityName, tuple[str, ...]]
 
     @classmethod
     def of(cls, config: MonitoringConfig, environ: Mapping[str, str] | None) -> _People:
         found = {**environment_receivers(environ), **config.alerting.receivers}
-        return cls(receivers=found, routing=config.alerting.severity_routing)
+        left_out = {name: receiver for name, receiver in found.items() if why_not(receiver) is not None}
+        kept = {name: receiver for name, receiver in found.items() if name not in left_out}
+        return cls(receivers=kept, left_out=left_out, routing=config.alerting.severity_routing)
 
     @property
     def channels(self) -> tuple[str, ...]:

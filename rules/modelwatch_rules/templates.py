@@ -1,4 +1,4 @@
-"""The texts that Alertmanager sends, as a template file: e-mail and Slack say what the direct messages say.
+"""The texts that Alertmanager sends, as a template file: e-mail, Slack and PagerDuty say what the direct messages say.
 
 Facts come from the annotations `summary`, `description` (one fact a line, ``Label: text``) and `runbook_url`. One
 message is about one alert name of one model: its first sentence is the worst finding, further findings follow, and

@@ -12,7 +12,7 @@ import pytest
 
 from modelwatch.config import MonitoringConfig, load_config
 from modelwatch.policy import channels_for
-from modelwatch_rules.receivers import receiver_entry
+from modelwatch_rules.receivers import receiver_entry, why_not
 from modelwatch_rules.render import to_yaml
 from modelwatch_rules.routing import (
     SITE_LABELS,
@@ -94,6 +94,28 @@ def full_receivers() -> dict[str, Any]:
     }
 
 
+def machines() -> MonitoringConfig:
+    """People on call by PagerDuty, machines by webhook, and what Alertmanager can't reach."""
+    return of(
+        models=[
+            {"model_id": "a", "alert_channels": ["log", "pagerduty", "webhook"]},
+            {"model_id": "b", "alert_channels": ["pagerduty", "alertmanager", "secret-hook"]},
+            {"model_id": "c", "alert_channels": ["secret-hook", "alertmanager"]},
+            {"model_id": "d"},
+        ],
+        alerting={
+            "mode": "prometheus",
+            "receivers": {
+                "pagerduty": {"routing_key_file": "/run/secrets/pagerduty"},
+                "webhook": {"url": "https://hooks.example.com/x?a=b"},
+                "secret-hook": {"type": "webhook", "url_file": "/run/secrets/hook"},
+                "alertmanager": {"url": "http://am:9093/prefix"},
+                "nights": {"type": "pagerduty", "routing_key_file": "/run/secrets/nights", "min_severity": "warning"},
+            },
+        },
+    )
+
+
 def many() -> MonitoringConfig:
     """Fifty models with all kinds of channels, written and unwritten."""
     choices: list[dict[str, Any]] = [
@@ -146,6 +168,7 @@ CONFIGS: Mapping[str, Callable[[], MonitoringConfig]] = {
     "many": many,
     "versions": versions,
     "unlike the table": unlike_the_table,
+    "machines": machines,
     "nobody": lambda: of(models=[]),
 }
 config_names = pytest.mark.parametrize("name", CONFIGS)
@@ -238,7 +261,7 @@ def test_amtool_routes_each_severity_of_each_model_as_expected(
 @config_names
 def test_the_policy_decides_who_is_told(name: str) -> None:
     config = CONFIGS[name]()
-    receivers = config.alerting.receivers
+    receivers = {name: r for name, r in config.alerting.receivers.items() if why_not(r) is None}
     reachable = {"log", *receivers}
     single = [m for m in config.models if sum(m.model_id == other.model_id for other in config.models) == 1]
     for model in single:
@@ -270,6 +293,22 @@ def test_the_default_table_in_words(tmp_path: Path, receivers_of: Callable[..., 
     assert of_model("m", "critical") == ("log", "email", "slack")
     assert of_model("s", "warning") == ("modelwatch-nobody",)
     assert of_model("s", "error") == of_model("s", "critical") == ("slack",)
+
+
+def test_pagerduty_and_webhooks_are_told_as_the_table_says(
+    tmp_path: Path, receivers_of: Callable[..., tuple[str, ...]]
+) -> None:
+    path = write(tmp_path, alertmanager_config(machines(), PRODUCTION))
+
+    def of_model(model_id: str, severity: str) -> tuple[str, ...]:
+        return receivers_of(path, alertname="MLModelLatencyHigh", model_id=model_id, severity=severity)
+
+    assert of_model("a", "info") == of_model("a", "error") == ("log", "webhook")
+    assert of_model("a", "critical") == ("log", "pagerduty", "webhook")
+    # Whom Alertmanager can't tell leaves the others, and in the end the log.
+    assert of_model("b", "error") == ("pagerduty",)
+    assert of_model("c", "critical") == ("log",)
+    assert of_model("d", "warning") == ("pagerduty", "webhook", "nights")
 
 
 def test_versions_of_a_model_have_their_own_people_and_what_concerns_all_goes_to_all(
@@ -421,6 +460,26 @@ def test_secrets_stand_in_files_only() -> None:
     assert "auth_username" not in email()
 
 
+def test_pagerduty_gets_its_key_from_a_file_and_a_severity_that_it_knows() -> None:
+    made = entry({"type": "pagerduty", "routing_key_file": "/run/secrets/pd"})
+    assert (made["routing_key_file"], made["send_resolved"]) == ("/run/secrets/pd", True)
+    assert made["url"] == "https://events.pagerduty.com/v2/enqueue"
+    assert "routing_key" not in made
+    assert made["class"] == "{{ .GroupLabels.alertname }}"
+
+
+def test_a_webhook_is_called_at_its_address() -> None:
+    made = entry({"type": "webhook", "url": "https://example.com/hook"})
+    assert made == {"url": "https://example.com/hook", "send_resolved": True}
+
+
+@pytest.mark.parametrize("merge", [False, True])
+def test_what_alertmanager_cant_tell_is_left_out_of_the_file(merge: bool) -> None:
+    text = to_yaml(alertmanager_config(machines(), PRODUCTION, merge=merge))
+    for absent in ("secret-hook", "/run/secrets/hook", "http://am:9093", "url_file"):
+        assert absent not in text
+
+
 def test_addresses_are_written_as_mail_servers_read_them() -> None:
     made = email(to=["Zoë <zoe@example.com>", "Doe, John <john@example.com>", "ops@example.com"], **{"from": None})
     assert made["to"] == '=?utf-8?q?Zo=C3=AB?= <zoe@example.com>, "Doe, John" <john@example.com>, ops@example.com'
@@ -482,3 +541,16 @@ def test_what_was_probably_not_meant_is_said() -> None:
         "alerting.receivers.bot: token_file",
     ):
         assert part in said
+
+
+def test_each_receiver_that_alertmanager_cant_tell_as_modelwatch_does_is_warned_of_once() -> None:
+    said = routing_warnings(machines())
+    for start, part in (
+        ("alerting.receivers.alertmanager: left out", "does not send to an Alertmanager"),
+        ("alerting.receivers.secret-hook: left out", "'url_file'"),
+        ("alerting.receivers.webhook: a webhook gets the JSON of Alertmanager", "version 4"),
+        ("c: critical goes to the log only", "nobody is woken"),
+    ):
+        [found] = [sentence for sentence in said if sentence.startswith(start)]
+        assert part in found
+    assert not [sentence for sentence in said if "has no receiver" in sentence or "pagerduty" in sentence]

@@ -87,8 +87,9 @@ def _end(store: StoreWriter, model_id: str, alertname: str, now: float) -> dict[
         "ends_at": iso(now),
         "ended": [made.silence_id for made in ended],
     }
-    wider = [s for s in store.silences(now) if (not model_id or s.matches(model_id, alertname or s.alertname))]
-    if wider:
+    # What overlaps and is left was begun for more than this: for all models, or all alerts of the model.
+    left = store.silences(now)
+    if wider := [s for s in left if s.matches(model_id or s.model_id, alertname or s.alertname)]:
         answer["warnings"] = [
             f"still silenced until {iso(s.ends_at)} by the silence {s.silence_id} of {_scope(s)}" for s in wider
         ]
