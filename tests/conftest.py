@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+import socket
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,39 @@ def require_server() -> Callable[[str], str]:
         pytest.skip(f"{name} is not installed")
 
     return require
+
+
+class SilentPeer:
+    """A server that takes every connection and never answers."""
+
+    def __init__(self) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}/hook"
+        self.connections: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                self.connections.append(self._server.accept()[0])
+            except OSError:
+                return
+
+    def close(self) -> None:
+        """Hang up on everybody who waits, and take nobody any more; idempotent."""
+        if not self._thread.is_alive():
+            return
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+        self._thread.join(10)
+        for connection in self.connections:
+            connection.close()
+
+
+@pytest.fixture
+def silent_peer() -> Iterator[SilentPeer]:
+    """Return a server that never answers; name it after what calls it, so that it hangs up first."""
+    peer = SilentPeer()
+    yield peer
+    peer.close()
