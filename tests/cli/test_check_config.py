@@ -32,6 +32,25 @@ def test_a_right_file_is_summed_up() -> None:
     ]
 
 
+def test_receivers_of_all_types_are_listed_without_their_addresses(tmp_path: Path) -> None:
+    path = tmp_path / "models.yaml"
+    path.write_text(
+        "alerting:\n  receivers:\n"
+        "    pagerduty: {routing_key_file: secrets/pd}\n"
+        "    nights: {type: pagerduty, routing_key_file: secrets/nights, min_severity: error}\n"
+        "    webhook: {url: 'https://example.com/hook/S3CRET'}\n"
+        "    am: {type: alertmanager, url_file: secrets/am}\n"
+        "models:\n"
+        "  - {model_id: m, alert_channels: [pagerduty, nights, webhook, am, alertmanager]}\n"
+    )
+    code, out, err = check(path)
+    assert (code, err) == (0, "")
+    assert "  receivers: pagerduty, nights (pagerduty), webhook, am (alertmanager)" in out.splitlines()
+    assert "S3CRET" not in out
+    [warning] = [line for line in out.splitlines() if line.startswith("warning: ")]
+    assert warning.startswith("warning: m: the channel 'alertmanager' has no receiver")
+
+
 def test_the_customers_file_is_right_and_channels_without_receiver_are_warned_of() -> None:
     code, out, err = check(DATA / "customer.json")
     assert (code, err) == (0, "")

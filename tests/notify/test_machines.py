@@ -20,7 +20,9 @@ from modelwatch.notify.alertmanager import AlertmanagerHandler
 from modelwatch.notify.errors import NotifyError
 from modelwatch.notify.handlers import build_handlers
 from modelwatch.notify.messages import AlertText, plain_text
+from modelwatch.notify.outbox import Outbox
 from modelwatch.notify.pagerduty import PagerDutyHandler
+from modelwatch.notify.retry import RetryPolicy
 from modelwatch.notify.webhook import WebhookHandler
 from modelwatch.store.alerts import epoch_seconds
 
@@ -271,6 +273,19 @@ def test_nothing_of_a_secret_address_is_in_an_error(
     assert not [part for part in ("hunter2", "S3CRET", "T0KEN") if part in f"{caught.value} {send!r}"]
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("url", SECRET_URLS)
+def test_nothing_of_a_secret_address_is_in_the_log_or_the_answer(
+    alert: MakeAlert, tmp_path: Path, closed_port: int, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "url").write_text(url.format(port=closed_port))
+    handler = WebhookHandler(WebhookReceiver(url_file=str(tmp_path / "url")))
+    outbox = Outbox({"hook": handler}, policy=RetryPolicy(first=0.0, max_age=0.0))
+    answer = outbox.deliver_now(alert(), ["hook"], 10.0)
+    outbox.close()
+    assert "cannot deliver" in caplog.text
+    assert not [part for part in ("hunter2", "S3CRET", "T0KEN") if part in f"{caplog.text} {answer}"]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)

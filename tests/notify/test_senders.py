@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import socket
@@ -88,6 +89,22 @@ def test_tls_from_the_first_byte(certificate: Contexts, alert: MakeAlert) -> Non
     with SmtpSink(tls_context=server, implicit_tls=True) as sink:
         EmailHandler(email(sink.address, tls="tls"), tls_context=client)(alert())
         sink.wait_for(lambda m: True)
+
+
+def test_tls_from_the_first_byte_with_a_password_text_and_html(
+    certificate: Contexts, alert: MakeAlert, tmp_path: Path
+) -> None:
+    server, client = certificate
+    (tmp_path / "password").write_text(PASSWORD)
+    with SmtpSink(tls_context=server, implicit_tls=True, credentials=("robot", PASSWORD)) as sink:
+        receiver = email(sink.address, tls="tls", username="robot", password_file=str(tmp_path / "password"))
+        EmailHandler(receiver, tls_context=client)(alert(plain_text("error", "it is off\nsecond fact", "ad_score")))
+        message = sink.wait_for(lambda m: True)
+        assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
+        wrong = email(sink.address, tls="tls", username="robot-S3CRET", password_file=str(tmp_path / "password"))
+        with pytest.raises(NotifyError, match="user name or password was not accepted") as caught:
+            EmailHandler(wrong, tls_context=client)(alert())
+    assert not [secret for secret in (PASSWORD, "S3CRET") if secret in str(caught.value)]
 
 
 def test_an_unknown_certificate_is_refused(certificate: Contexts, alert: MakeAlert) -> None:
@@ -288,6 +305,21 @@ def test_the_log_has_the_alerts_level(
     (record,) = caplog.records
     assert (record.levelno, record.name) == (expected, "modelwatch.alerts")
     assert record.__dict__["alert"]["level"] == level
+
+
+def test_a_formatter_can_write_the_whole_alert_as_json(alert: MakeAlert) -> None:
+    class AsJson(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return json.dumps({"level": record.levelname, **record.__dict__["alert"]})
+
+    written = io.StringIO()
+    stream = logging.StreamHandler(written)
+    stream.setFormatter(AsJson())
+    logger = logging.Logger("alerts of a test")
+    logger.addHandler(stream)
+    given = alert(plain_text("error", "it is off", "ad_score"))
+    LogHandler(logger)(given)
+    assert json.loads(written.getvalue()) == given
 
 
 def test_a_log_line_has_its_facts_as_fields(alert: MakeAlert, caplog: pytest.LogCaptureFixture) -> None:

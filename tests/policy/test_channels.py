@@ -132,3 +132,54 @@ def test_no_error_reaches_nobody(
     routing: dict[SeverityName, list[str]],
 ) -> None:
     assert channels_for(severity, given_channels, given_receivers, routing)
+
+
+@given(
+    st.sampled_from(["error", "critical"]), channels.filter(bool), receivers, routings, st.sets(st.sampled_from(ALL))
+)
+def test_where_nobody_reachable_would_be_told_of_an_error_all_the_models_channels_are(
+    severity: str,
+    given_channels: list[str],
+    given_receivers: dict[str, Receiver | None],
+    routing: dict[SeverityName, list[str]],
+    reachable: set[str],
+) -> None:
+    told = channels_for(severity, given_channels, given_receivers, routing, reachable=reachable)
+    assert set(told) & reachable or set(told) == set(given_channels)
+
+
+@given(channels.filter(bool), receivers)
+def test_whoever_is_told_of_something_is_told_of_what_is_worse(
+    given_channels: list[str], given_receivers: dict[str, Receiver | None]
+) -> None:
+    told = [set(channels_for(level, given_channels, given_receivers, {})) for level in ("info", "warning")]
+    assert told[0] <= told[1]
+    # An error that none of them would get goes to all, and critical then to fewer: those that it was meant for.
+    meant = [
+        set(channels_for(level, [*given_channels, "log"], {**given_receivers, "log": None}, {})) for level in LEVELS
+    ]
+    assert meant[0] <= meant[1] <= meant[2] <= meant[3]
+
+
+@given(st.sampled_from(LEVELS), channels.filter(bool))
+def test_the_table_of_the_documents_holds_for_any_choice_of_channels(
+    severity: SeverityName, given_channels: list[str]
+) -> None:
+    table = {
+        "log": "info", "webhook": "info", "alertmanager": "info", "teams": "warning", "email": "error",
+        "slack": "critical", "pagerduty": "critical",
+    }  # fmt: skip
+    meant = {c for c in given_channels if LEVELS.index(severity) >= LEVELS.index(table[c])}  # type: ignore[arg-type]
+    told = set(channels_for(severity, given_channels, {}, {}))
+    assert told == (meant or (set(given_channels) if severity in ("error", "critical") else set()))
+
+
+@given(st.sampled_from(LEVELS), routings, receivers)
+def test_a_receivers_min_severity_goes_over_everything(
+    severity: SeverityName, routing: dict[SeverityName, list[str]], given_receivers: dict[str, Receiver | None]
+) -> None:
+    told = channels_for(severity, ["log", *ALL], {**given_receivers, "log": Receiver("log", "info")}, routing)
+    for channel in ALL:
+        receiver = given_receivers.get(channel)
+        if channel != "log" and receiver is not None and receiver.min_severity is not None:
+            assert (channel in told) == (LEVELS.index(severity) >= LEVELS.index(receiver.min_severity))

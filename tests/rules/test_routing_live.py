@@ -1,4 +1,4 @@
-"""A real Alertmanager, with what is generated for it, tells a mailbox, a chat room and a log."""
+"""A real Alertmanager, with what is generated for it, tells a mailbox, a chat room, PagerDuty, a webhook and a log."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ import pytest
 import yaml
 
 from modelwatch.config import MonitoringConfig
-from modelwatch.demo.sinks import SlackSink, SmtpSink
+from modelwatch.demo.sinks import PagerDutySink, SlackSink, SmtpSink
 from modelwatch_rules.routing import alertmanager_config
 from modelwatch_rules.templates import TEMPLATE_FILE, notification_templates
 from modelwatch_rules.timing import TEST
@@ -94,6 +94,7 @@ class World:
     private_mail: SmtpSink
     chat: SlackSink
     log: LogServer
+    pager: PagerDutySink
     started: dict[str, str] = field(default_factory=dict)
 
     def post(self, *alerts: dict[str, Any]) -> None:
@@ -145,8 +146,11 @@ def alert(severity: str, model_id: str = MODEL, **changed: str) -> dict[str, Any
     }
 
 
-def configuration(folder: Path, mail: SmtpSink, private_mail: SmtpSink, chat: SlackSink) -> MonitoringConfig:
-    for name, secret in (("slack", f"{chat.url}\n"), ("token", f"{chat.token}\n"), ("smtp", "correct horse")):
+def configuration(
+    folder: Path, mail: SmtpSink, private_mail: SmtpSink, chat: SlackSink, pager: PagerDutySink, hook_url: str
+) -> MonitoringConfig:
+    secrets = {"slack": f"{chat.url}\n", "token": f"{chat.token}\n", "smtp": "correct horse", "pd": pager.routing_key}
+    for name, secret in secrets.items():
         (folder / name).write_text(secret, "utf-8")
     sender = "modelwatch <modelwatch@example.com>"
     return MonitoringConfig.model_validate(
@@ -154,6 +158,7 @@ def configuration(folder: Path, mail: SmtpSink, private_mail: SmtpSink, chat: Sl
             "models": [
                 {"model_id": MODEL, "alert_channels": ["log", "email", "slack"]},
                 {"model_id": "private", "alert_channels": ["private", "bot"]},
+                {"model_id": "paged", "alert_channels": ["pagerduty", "webhook"]},
             ],
             "alerting": {
                 "mode": "prometheus",
@@ -170,6 +175,8 @@ def configuration(folder: Path, mail: SmtpSink, private_mail: SmtpSink, chat: Sl
                         "password_file": str(folder / "smtp"),
                     },
                     "bot": {"type": "slack", "token_file": str(folder / "token"), "channel": "#private"},
+                    "pagerduty": {"routing_key_file": str(folder / "pd"), "min_severity": "warning"},
+                    "webhook": {"url": hook_url},
                 },
             },
         }
@@ -206,15 +213,18 @@ def world(
         SmtpSink() as mail,
         SmtpSink(tls_context=tls, credentials=("mw", "correct horse")) as private_mail,
         SlackSink() as chat,
+        PagerDutySink() as pager,
         closing(LogServer()) as log,
     ):
         # The words of real servers, which are the ones that Alertmanager answers.
         patch.setattr(aiosmtpd.smtp.SMTP, "AuthLoginUsernameChallenge", "Username:")
         patch.setattr(aiosmtpd.smtp.SMTP, "AuthLoginPasswordChallenge", "Password:")
-        config = configuration(folder, mail, private_mail, chat)
+        config = configuration(folder, mail, private_mail, chat, pager, log.url("/hook"))
         made = alertmanager_config(config, TIMING, log_url=log.url("/log"), deadman_url=log.url("/deadman"))
         [bot] = [receiver for receiver in made["receivers"] if receiver["name"] == "bot"]
         bot["slack_configs"][0]["api_url"] = chat.api_url
+        [page] = [receiver for receiver in made["receivers"] if receiver["name"] == "pagerduty"]
+        page["pagerduty_configs"][0]["url"] = pager.url
         (folder / "alertmanager.yml").write_text(yaml.safe_dump(made, allow_unicode=True), "utf-8")
         (folder / "templates").mkdir()
         (folder / "templates" / TEMPLATE_FILE).write_text(notification_templates(), "utf-8")
@@ -229,7 +239,7 @@ def world(
             (folder / "log.txt").open("w") as said,
             subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, env=environment) as process,
         ):
-            world = World(f"http://{address}", mail, private_mail, chat, log)
+            world = World(f"http://{address}", mail, private_mail, chat, log, pager)
             try:
                 wait_until(lambda: process.poll() is not None or world.is_ready(), 30.0)
                 assert process.poll() is None, (folder / "log.txt").read_text()
@@ -336,6 +346,27 @@ def test_a_password_is_sent_by_starttls_and_a_bot_shows_its_token(world: World) 
     slack = world.chat.wait_for(told("private", "CRITICAL"), SECONDS)
     assert slack["channel"] == "#private"
     assert not any(about("private", "CRITICAL")(message) for message in world.mail.messages)
+
+
+def test_pagerduty_opens_one_incident_that_rises_and_is_closed_and_the_webhook_hears_of_both(
+    world: World, wait_until: Wait
+) -> None:
+    world.fire(alert("warning", "paged"))
+    opened = world.pager.wait_for(lambda event: event["event_action"] == "trigger", SECONDS)
+    payload = opened["payload"]
+    assert payload["summary"].startswith("[WARNING] paged: 2 of 25 inputs drifted (bid_floor, placement) since ")
+    assert (payload["severity"], payload["class"], payload["group"]) == ("warning", "MLModelDataDrift", "paged")
+    assert "Drifted most: bid_floor (62 %)" in payload["custom_details"]["facts"]
+
+    world.fire(alert("critical", "paged"), alert("warning", "paged"))
+    risen = world.pager.wait_for(lambda event: event.get("payload", {}).get("severity") == "critical", SECONDS)
+    assert risen["dedup_key"] == opened["dedup_key"]
+    wait_until(lambda: ("firing", "MLModelDataDrift", "critical") in world.log.alerts("/hook"), SECONDS)
+
+    world.end(alert("critical", "paged"), alert("warning", "paged"))
+    world.pager.wait_for(lambda event: event["event_action"] == "resolve", SECONDS)
+    assert world.pager.open_incidents == {}
+    wait_until(lambda: ("resolved", "MLModelDataDrift", "critical") in world.log.alerts("/hook"), SECONDS)
 
 
 def test_the_watchdog_is_repeated_to_its_own_receiver_only(world: World, wait_until: Wait) -> None:

@@ -124,6 +124,18 @@ def test_recordings_of_a_model_without_reference_are_exposed_after_its_check(
     assert 'modelwatch_predictions_total{model_id="plain",model_version=""} 1.0' in answer.text
 
 
+def test_silences_are_shown_with_their_end_and_reason(make_sidecar: Any, make_app: Any) -> None:
+    app, sidecar = make_app(), make_sidecar()
+    app.register_model({"model_id": HOSTILE.replace("\u202e", "")})
+    assert "Silenced" not in sidecar.get("/").text
+    app.silence_alerts(duration="2h", comment="<b>deployment</b>", created_by="zoe")
+    page = sidecar.get("/").text
+    assert "Silenced: all models, all alerts, until " in page
+    assert "(in 2 h), by zoe: &lt;b&gt;deployment&lt;/b&gt;" in page
+    app.silence_alerts(duration=0)
+    assert "Silenced" not in sidecar.get("/").text
+
+
 def test_names_are_shown_and_never_run(make_sidecar: Any, make_app: Any) -> None:
     app = make_app()
     name = HOSTILE.replace("\u202e", "")

@@ -91,12 +91,13 @@ def _end(store: StoreWriter, model_id: str, alertname: str, now: float) -> dict[
     left = store.silences(now)
     if wider := [s for s in left if s.matches(model_id or s.model_id, alertname or s.alertname)]:
         answer["warnings"] = [
-            f"still silenced until {iso(s.ends_at)} by the silence {s.silence_id} of {_scope(s)}" for s in wider
+            f"still silenced until {iso(s.ends_at)} by the silence {s.silence_id} of {scope_words(s)}" for s in wider
         ]
     return answer
 
 
-def _scope(made: Silence) -> str:
+def scope_words(made: Silence) -> str:
+    """Return what a silence is about: ``model 'ad_score', all alerts``."""
     model = f"model {made.model_id!r}" if made.model_id else "all models"
     return f"{model}, {made.alertname or 'all alerts'}"
 

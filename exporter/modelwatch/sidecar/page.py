@@ -14,11 +14,12 @@ from modelwatch import __version__
 from modelwatch.notify.wording import clock_time, duration, listing, safe_url
 from modelwatch.policy import Severity
 from modelwatch.service.learning import AUTO
+from modelwatch.service.silences import scope_words
 from modelwatch.sidecar.watch import Watch
 
 if TYPE_CHECKING:
     from modelwatch.service.models import RegisteredModel
-    from modelwatch.store import ActiveAlert, StoredModel, StoredResult
+    from modelwatch.store import ActiveAlert, Silence, StoredModel, StoredResult
 
 __all__ = ["render_page"]
 
@@ -125,6 +126,7 @@ def render_page(watch: Watch, next_check: Callable[[str], float | None], last_sc
         told_by="Prometheus and Alertmanager" if watch.config.alerting.mode == "prometheus" else "modelwatch itself",
         receivers=listing(sorted(watch.routes.channels), 10),
         last_scrape=known.when(last_scrape, "never since it started"),
+        silences=[_silence_words(known, silence) for silence in watch.store.silences(now)],
         shown=clock_time(now, now, watch.config.timezone),
     )
 
@@ -144,6 +146,12 @@ def _visible(text: object) -> str:
     ad\u202escore
     """
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
+
+
+def _silence_words(known: _Known, silence: Silence) -> str:
+    by = f", by {silence.created_by}" if silence.created_by else ""
+    why = f": {silence.comment}" if silence.comment else ""
+    return f"{scope_words(silence)}, until {known.when(silence.ends_at, '')}{by}{why}"
 
 
 def _row(known: _Known, model: RegisteredModel) -> ModelRow:
