@@ -125,7 +125,9 @@ def test_pagerduty_takes_its_key_from_a_file() -> None:
 
 
 @pytest.mark.parametrize(("name", "kind"), [("webhook", WebhookReceiver), ("alertmanager", AlertmanagerReceiver)])
-def test_an_address_is_written_out_or_kept_in_a_file(name: str, kind: type) -> None:
+def test_an_address_is_written_out_or_kept_in_a_file(
+    name: str, kind: type[WebhookReceiver] | type[AlertmanagerReceiver]
+) -> None:
     for keys in ({"url": "https://example.com:8443/prefix/x?y=z"}, {"url_file": "/run/secrets/url"}):
         found = receiver(name, **keys)
         assert isinstance(found, kind)

@@ -41,8 +41,10 @@ logger = logging.getLogger("modelwatch")
 Router = Callable[[Severity, str], Sequence[str]]
 
 LOG = "log"
-MIRROR_SECONDS = 60.0
-"""How soon a channel that mirrors what fires is told the same again."""
+MIRROR_SECONDS = 45.0
+"""How soon a channel that mirrors what fires is told the same again: below the minute after which operations are
+looked at, as a confirmation comes a moment after the look that it belongs to.
+"""
 _HOUR = 3600.0
 AFTER_GIVING_UP = 900.0
 """Seconds before an alert that a channel could not deliver, all retries included, is tried there again."""
