@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import time
 from pathlib import Path
-
-import click_model
 
 from modelwatch import default
 from modelwatch.service import loop
@@ -23,4 +22,6 @@ default._default.clock = clock
 loop.START_DELAY = loop.OPERATIONAL_INTERVAL = float(os.environ.get("SIMULATED_MINUTE", "60"))
 loop.LEASE_SECONDS = 3.0
 
-asgi, wsgi = click_model.asgi, click_model.wsgi
+# By name, as type checkers don't look in this folder for it.
+_program = importlib.import_module("click_model")
+asgi, wsgi = _program.asgi, _program.wsgi
