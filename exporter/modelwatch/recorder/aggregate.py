@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from itertools import compress
 from typing import Any
 
 import numpy as np
 
 from modelwatch.conventions import OTHER
 from modelwatch.profile.cells import BinnedBatch
+from modelwatch.recorder.batch import ActualsBatch, BatchSlice
 from modelwatch.recorder.blocks import SlotTotals
-from modelwatch.recorder.columns import Columns, to_columns
+from modelwatch.recorder.columns import Columns, storable
 from modelwatch.recorder.inputs import Actual, Attempt, Attempts, MetricUpdate
 from modelwatch.recorder.intervals import AttemptSums, Intervals
 from modelwatch.recorder.learning import RowBudget, names_and_counts
@@ -26,6 +26,7 @@ from modelwatch.recorder.outcomes import (
     finite_sum,
     floats_or_list,
     holds_any,
+    is_missing,
     plain_prediction,
     plain_predictions,
     seconds_of,
@@ -44,8 +45,12 @@ from modelwatch.records import (
 
 logger = logging.getLogger("modelwatch")
 
+Slice = Attempts | BatchSlice
+"""Attempts of one model version, as columns."""
 SLICE = 256
-"""Rows between two chances for other threads to run (performance.md, B.2 and B.5)."""
+"""Rows between two chances for other threads to run: measured, 64 cost more and 1024 gain nothing."""
+BATCH_SLICE = 2048
+"""The same for rows that come as columns, of which one costs a tenth."""
 MAX_CLASSES = 50
 MAX_GAUGES = 200
 MAX_REASONS = 50
@@ -81,19 +86,21 @@ class Aggregator:
 
     def add(self, entry: VersionEntry, rows: Sequence[Attempt], now: float) -> None:
         """Count one slice of attempts of one model version."""
-        attempts = Attempts.of(rows)
+        self.add_slice(entry, Attempts.of(rows), now)
+
+    def add_slice(self, entry: VersionEntry, attempts: Slice, now: float) -> None:
+        """Count attempts of one model version; there must be one at least."""
         times = self._times(entry, attempts.times, now)
         length = entry.config.count_interval
         starts = np.floor(times / length) * length
         if starts.min() == starts.max():
-            self._add_to_interval(entry, rows, attempts, times, float(starts[0]), now)
+            self._add_to_interval(entry, attempts, times, float(starts[0]), now)
             return
         for start in np.unique(starts):
             chosen = starts == start
-            some = list(compress(rows, chosen))
-            self._add_to_interval(entry, some, Attempts.of(some), times[chosen], float(start), now)
+            self._add_to_interval(entry, attempts.chosen(chosen), times[chosen], float(start), now)
 
-    def _times(self, entry: VersionEntry, given: Sequence[Any], now: float) -> FloatArray:
+    def _times(self, entry: VersionEntry, given: Sequence[Any] | FloatArray, now: float) -> FloatArray:
         times = floats_or_list(given)
         if isinstance(times, np.ndarray) and times.min() >= 0 and times.max() <= now:
             return times
@@ -106,17 +113,16 @@ class Aggregator:
     def _add_to_interval(
         self,
         entry: VersionEntry,
-        rows: Sequence[Attempt],
-        attempts: Attempts,
+        attempts: Slice,
         times: FloatArray,
         start: float,
         now: float,
     ) -> None:
         sums = self._count_attempts(entry, attempts, times, now)
         try:
-            if 0 < sums.sampled < len(rows):
+            if 0 < sums.sampled < sums.attempts:
                 looked_at = np.array([prediction_id is not None for prediction_id in attempts.ids])
-                attempts, times = Attempts.of(compress(rows, looked_at)), times[looked_at]
+                attempts, times = attempts.chosen(looked_at), times[looked_at]
             if sums.sampled:
                 self._look_at(entry, attempts, times, start, sums, now)
         except Exception:  # the recorder boundary: whatever was handed in must not stop the counting
@@ -124,14 +130,14 @@ class Aggregator:
             self.fault(entry.labels, "internal", now, sums.sampled)
         self.intervals.add_attempts(entry, start, sums)
 
-    def _count_attempts(self, entry: VersionEntry, attempts: Attempts, times: FloatArray, now: float) -> AttemptSums:
+    def _count_attempts(self, entry: VersionEntry, attempts: Slice, times: FloatArray, now: float) -> AttemptSums:
         seconds, invalid = seconds_of(attempts.latencies)
         if invalid:
             self.fault(entry.labels, "latency", now, invalid)
         cells = np.bincount(np.searchsorted(entry.bounds, seconds, side="left"), minlength=len(entry.bounds) + 1)
         sums = AttemptSums(
             attempts=len(attempts.ids),
-            errors=attempts.failed.count(True),
+            errors=attempts.errors,
             sampled=len(attempts.ids) - attempts.ids.count(None),
             latency_cells=cells.astype(np.int64),
             latency_sum=finite_sum(seconds),
@@ -143,7 +149,7 @@ class Aggregator:
         latency.ints += cells
         latency.floats[0] += sums.latency_sum
         latency.touched = now
-        self.dropped(entry.labels, QUEUE_FULL, attempts.dropped.count(True), now)
+        self.dropped(entry.labels, QUEUE_FULL, attempts.lost, now)
         return sums
 
     def _count_totals(self, entry: VersionEntry, attempts: int, errors: int, sampled: int, now: float) -> None:
@@ -172,7 +178,7 @@ class Aggregator:
     def _look_at(
         self,
         entry: VersionEntry,
-        attempts: Attempts,
+        attempts: Slice,
         times: FloatArray,
         start: float,
         sums: AttemptSums,
@@ -183,21 +189,20 @@ class Aggregator:
         self.fault(entry.labels, "prediction", now, unreadable)
         self._count_predictions(entry, predictions, sums, now)
         if holds_any(attempts.actuals):
-            for when, prediction_id, value in zip(times.tolist(), ids, attempts.actuals, strict=True):
-                if value is not None:
-                    self.add_actual(Actual(entry.labels, prediction_id, value, when))
+            self._add_actuals(entry.labels, times.tolist(), ids, attempts.actuals)
         binning, config = entry.binning, entry.config
         keep_rows = config.log_predictions and self._for_store
         learning = binning is None and config.learning
         if binning is None and not keep_rows and not learning:
             return
-        columns, unreadable = to_columns(attempts.features, binning.names_hint if binning is not None else ())
+        columns, unreadable = attempts.columns(binning.names_hint if binning is not None else ())
         self.fault(entry.labels, "features", now, unreadable)
         for name in config.exclude:
             columns.pop(name, None)
         if binning is not None:
             batch = binning.assigner.bin(columns, len(ids), predictions)
             self._count_cells(entry, binning, batch, start, now)
+        columns = storable(columns)
         if learning:
             self._learn(entry, times, predictions, columns, start, now)
         if keep_rows:
@@ -252,6 +257,24 @@ class Aggregator:
             item = (actual.when, actual.prediction_id, _plain(actual.value))
             self._actuals.setdefault(actual.labels, []).append(item)
 
+    def add_actuals(self, batch: ActualsBatch) -> None:
+        """Keep late ground truth of many predictions for the store."""
+        values = batch.values.tolist() if isinstance(batch.values, np.ndarray) else batch.values
+        self._add_actuals(batch.labels, [batch.when] * len(batch.ids), batch.ids, values)
+
+    def _add_actuals(
+        self, labels: tuple[str, str], times: Sequence[float], ids: Sequence[str], values: Sequence[Any]
+    ) -> None:
+        """Keep what is known of the ground truth; None and NaN say that it is not."""
+        if self._for_store:
+            known = [
+                (when, prediction_id, plain)
+                for when, prediction_id, plain in zip(times, ids, map(_plain, values), strict=True)
+                if not is_missing(plain)
+            ]
+            if known:
+                self._actuals.setdefault(labels, []).extend(known)
+
     def add_metric(self, update: MetricUpdate, now: float) -> None:
         """Set a gauge, and keep the value for the store."""
         key = ("metrics", *update.entry.labels)
@@ -277,7 +300,7 @@ class Aggregator:
     def take(self, worker: str) -> FlushBatch:
         """Return what the store has not been given yet, and forget it."""
         totals, counts = self.intervals.collect()
-        rows = [buffer.chunk() for buffer in self._rows.values()]
+        rows = [chunk for buffer in self._rows.values() for chunk in buffer.chunks()]
         actuals = [_actual_chunk(labels, items) for labels, items in self._actuals.items()]
         learning = [buffer.chunk() for buffer in self._learning.values()]
         metrics, self._metrics, self._rows, self._actuals, self._learning = self._metrics, [], {}, {}, {}
@@ -302,7 +325,7 @@ def _actual_chunk(labels: tuple[str, str], items: list[tuple[float, str, Any]]) 
     return ActualChunk(model_id, np.array(times, np.float64), list(ids), list(values), version)
 
 
-def _outcome_columns(predictions: Values, attempts: Attempts, keys: tuple[str, ...] | None) -> Columns:
+def _outcome_columns(predictions: Values, attempts: Slice, keys: tuple[str, ...] | None) -> Columns:
     """Return the columns of a row chunk that are not features; those that hold nothing are left out."""
     columns: Columns = {}
     if holds_any(predictions):

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -111,6 +112,12 @@ class SlotTotals:
             if old is not None and old.layout != block.layout:
                 block.born = _after(old.born, block.born)
         self.add(fresh)
+
+    def forget(self, model_ids: Collection[str]) -> None:
+        """Leave out all blocks of some models."""
+        self.vectors = {key: block for key, block in self.vectors.items() if key[1] not in model_ids}
+        self.names = {key: block for key, block in self.names.items() if key[1] not in model_ids}
+        self.gauges = {key: block for key, block in self.gauges.items() if key[1] not in model_ids}
 
     def _add_vector(self, key: Key, block: VectorBlock) -> None:
         mine = self.vectors.get(key)

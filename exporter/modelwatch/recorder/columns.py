@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from modelwatch.recorder.outcomes import floats_or_list
+from modelwatch.recorder.outcomes import floats_or_list, plain_values
 from modelwatch.recorder.text import are_labels, label_text
 from modelwatch.records import FloatArray
 
@@ -84,6 +84,11 @@ def _any_rows(rows: Sequence[Any], names: tuple[str, ...]) -> tuple[Columns, int
         # Two keys may have the same text (1 and "1"); the first one stands.
         columns.setdefault(label_text(key), [row.get(key) for row in mappings])
     return columns, unreadable
+
+
+def storable(columns: Columns) -> Columns:
+    """Return columns as rows for the store have them: float64, or lists of plain values."""
+    return {name: plain_values(column) for name, column in columns.items()}
 
 
 def as_mapping(row: Any, names: tuple[str, ...]) -> dict[Any, Any] | None:  # noqa: ANN401 - whatever a model takes

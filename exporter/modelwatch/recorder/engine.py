@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
+from modelwatch.recorder.batch import Backlog
 from modelwatch.recorder.ids import IdSource
 from modelwatch.recorder.inputs import Barrier
 from modelwatch.recorder.models import VersionEntry
@@ -21,6 +22,8 @@ from modelwatch.recorder.worker import Worker
 
 logger = logging.getLogger("modelwatch")
 
+LIGHT_FACTOR = 4
+"""A full queue takes no more rows; attempts alone, which hold next to nothing, up to this multiple of the bound."""
 EXIT_SECONDS = 2.0
 FORK_SECONDS = 1.0
 """How long a fork waits at most for the background thread."""
@@ -70,6 +73,7 @@ class Engine:
         self._threaded = threaded
         self._prepare = prepare
         self.max_queue = max_queue
+        self.light_limit = LIGHT_FACTOR * max_queue
         self.closed = False
         self._begin()
         _live.add(self)
@@ -79,6 +83,7 @@ class Engine:
         ids = IdSource()
         self.prefix, self.next_id = ids.prefix, ids.next
         self.queue: deque[Any] = deque()
+        self.backlog, self.light_backlog = Backlog(), Backlog()
         self.worker = Worker(self._storage, self._sink, ids.worker, self._clock)
         self._thread: threading.Thread | None = None
         self._stop = False
@@ -122,6 +127,10 @@ class Engine:
         if len(self.queue) >= self.attention:
             self.attend()
         self.queue.append(item)
+
+    def hurry(self) -> None:
+        """Let the thread drain the queue now rather than at its next flush."""
+        self._wake.set()
 
     def _start(self) -> None:
         with self._state_lock:

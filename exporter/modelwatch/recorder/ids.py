@@ -7,6 +7,9 @@ import zlib
 from contextvars import ContextVar
 from itertools import count
 
+import numpy as np
+from numpy.typing import NDArray
+
 _last: ContextVar[tuple[str, str]] = ContextVar("modelwatch_last_prediction_id")
 remember = _last.set
 """Store ``(model_id, prediction_id)`` for :func:`last_prediction_id`; bound once, it lies on the request path."""
@@ -57,6 +60,21 @@ def sampled(prediction_id: str, rate: float) -> bool:
     mixed = ((mixed ^ (mixed >> 16)) * 0x85EBCA6B) & 0xFFFFFFFF
     mixed = ((mixed ^ (mixed >> 13)) * 0xC2B2AE35) & 0xFFFFFFFF
     return (mixed ^ (mixed >> 16)) < rate * _RANGE
+
+
+def mixed_hashes(crcs: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Return the numbers that :func:`sampled` compares with the rate, from the CRC32 of many ids.
+
+    >>> crc = zlib.crc32(b"a-1")
+    >>> bool(mixed_hashes(np.array([crc], np.uint32))[0] < 0.3 * 2**32) == sampled("a-1", 0.3)
+    True
+    """
+    mixed: NDArray[np.uint32] = crcs.copy()
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        mixed ^= mixed >> np.uint32(shift)
+        mixed *= np.uint32(factor)
+    mixed ^= mixed >> np.uint32(16)
+    return mixed
 
 
 def last_prediction_id(model_id: str | None = None) -> str | None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from threading import Event
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from modelwatch.recorder.columns import Columns, to_columns
 from modelwatch.recorder.models import VersionEntry
 
 IMMUTABLE = frozenset(
@@ -43,6 +46,24 @@ class Attempts(NamedTuple):
     def of(cls, rows: Iterable[Attempt]) -> Attempts:
         """Return rows, of which there must be one at least, as columns."""
         return cls(*zip(*rows, strict=True))
+
+    @property
+    def errors(self) -> int:
+        """How many attempts failed."""
+        return self.failed.count(True)
+
+    @property
+    def lost(self) -> int:
+        """How many should have been looked at, and can't be."""
+        return self.dropped.count(True)
+
+    def chosen(self, mask: NDArray[np.bool_]) -> Attempts:
+        """Return some of them."""
+        return Attempts(*(tuple(compress(column, mask)) for column in self))
+
+    def columns(self, names: Sequence[str]) -> tuple[Columns, int]:
+        """Return the features as columns, and how many rows can't be read."""
+        return to_columns(self.features, names)
 
 
 @dataclass(frozen=True)

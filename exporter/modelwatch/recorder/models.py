@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import count
+from itertools import count, islice
 from typing import TYPE_CHECKING
 
 from modelwatch.conventions import LATENCY_BUCKETS_SECONDS, OTHER
@@ -86,6 +87,10 @@ class Tally:
         self._count = count()
         self.add = self._count.__next__
         self._seen = 0
+
+    def add_many(self, amount: int) -> None:
+        """Add more than one."""
+        deque(islice(self._count, amount), maxlen=0)
 
     def take(self) -> int:
         """Return how much was added since the last call. Reading takes a number itself, which is left out."""

@@ -11,6 +11,7 @@ from types import NoneType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelwatch.recorder.text import label_text
 from modelwatch.records import FloatArray
@@ -18,12 +19,15 @@ from modelwatch.records import FloatArray
 Values = list[Any] | FloatArray
 """Plain values; an array where all are floats. Arrays can't be written to."""
 _PLAIN = frozenset({float, int, str, bool, type(None)})
+DOUBLE_BYTES = 8
 SCORE_CLASSES = ("0", "1")
 """The classes of scores up to and above the decision threshold."""
 MAX_NESTING = 4
 """A list may hold itself."""
 MAX_FUTURE_SECONDS = 86400.0
 """A time further ahead than this is taken for a mistake."""
+MILLISECONDS_FROM = 1e11
+"""A number from here on (the year 5138 in seconds) is milliseconds since 1970, as JavaScript and Java count."""
 
 
 def plain_prediction(value: Any) -> Any:  # noqa: ANN401 - whatever a model returns
@@ -47,16 +51,32 @@ def plain_prediction(value: Any) -> Any:  # noqa: ANN401 - whatever a model retu
     return value
 
 
-def floats_or_list(values: Sequence[Any]) -> Values:
+def floats_or_list(values: Sequence[Any] | FloatArray) -> Values:
     """
     Return values as an array if all are floats, else as they are in a list.
 
     >>> floats_or_list([0.5, 1.0]), floats_or_list([0.5, 1])
     (array([0.5, 1. ]), [0.5, 1])
     """
+    if isinstance(values, np.ndarray):
+        return values
     if len(values) and type(values[0]) is float and set(map(type, values)) == {float}:
         return np.frombuffer(struct.pack(f"{len(values)}d", *values))  # three times as fast as numpy reads a list
     return list(values)
+
+
+def plain_values(column: NDArray[Any] | list[Any]) -> Values:
+    """
+    Return a column as float64 where it holds floats, else as a list of plain Python values.
+
+    >>> plain_values(np.array([0.5, 1.0], np.float32)), plain_values(np.array([1, 2]))
+    (array([0.5, 1. ]), [1, 2])
+    """
+    if not isinstance(column, np.ndarray):
+        return column
+    if column.dtype.kind == "f" and column.dtype.itemsize <= DOUBLE_BYTES:
+        return column.astype(np.float64, copy=False)
+    return list(column) if column.dtype.kind in "fmMcV" else list(column.tolist())
 
 
 def holds_any(values: Values | Sequence[Any]) -> bool:
@@ -64,7 +84,12 @@ def holds_any(values: Values | Sequence[Any]) -> bool:
     return isinstance(values, np.ndarray) or not {NoneType}.issuperset(map(type, values))
 
 
-def plain_predictions(values: Sequence[Any]) -> tuple[Values, int]:
+def is_missing(value: Any) -> bool:  # noqa: ANN401 - anything
+    """Return whether a value says that nothing is known: None, or NaN."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def plain_predictions(values: Sequence[Any] | FloatArray) -> tuple[Values, int]:
     """Return predictions as plain values, None for those that can't be read, and how many those are."""
     numbers = floats_or_list(values)
     if isinstance(numbers, np.ndarray) or _PLAIN.issuperset(map(type, values)):
@@ -157,7 +182,7 @@ def finite(value: Any) -> float | None:  # noqa: ANN401 - anything
     return number if math.isfinite(number) else None
 
 
-def finite_or_none(values: Sequence[Any]) -> Values:
+def finite_or_none(values: Sequence[Any] | FloatArray) -> Values:
     """Return finite numbers as floats, and None in the place of anything else; an array if there is no None."""
     numbers = floats_or_list(values)
     if isinstance(numbers, np.ndarray) and np.isfinite(numbers).all():
@@ -181,7 +206,7 @@ def finite_sum(numbers: FloatArray) -> float:
     return total if math.isfinite(total) else float(np.nan_to_num(total))
 
 
-def seconds_of(latencies_ms: Sequence[Any]) -> tuple[FloatArray, int]:
+def seconds_of(latencies_ms: Sequence[Any] | FloatArray) -> tuple[FloatArray, int]:
     """Return the given latencies in seconds, None left out, and how many were neither None nor finite and >= 0."""
     given = floats_or_list(latencies_ms)
     if isinstance(given, list):
@@ -195,7 +220,7 @@ def epoch_seconds(value: Any, now: float) -> float | None:  # noqa: ANN401 - a t
     """
     Return a time as seconds since 1970; None if it is not one, or lies more than a day ahead of `now`.
 
-    Numbers are seconds; a naive datetime is local time; text is ISO 8601.
+    Numbers are seconds, or milliseconds where they are that large; a naive datetime is local time; text is ISO 8601.
     """
     try:
         if isinstance(value, str):
@@ -210,4 +235,6 @@ def epoch_seconds(value: Any, now: float) -> float | None:  # noqa: ANN401 - a t
             number = float(value)
     except Exception:  # noqa: BLE001 - the recorder boundary: a time may be any object
         return None
+    if MILLISECONDS_FROM <= number < 1000 * MILLISECONDS_FROM:
+        number /= 1000.0
     return number if 0 <= number <= now + MAX_FUTURE_SECONDS else None

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import modelwatch.profile.serial  # noqa: F401 - as no thread may import anything while another one forks
-from modelwatch.exceptions import ModelwatchError, UnknownModelError, did_you_mean
+from modelwatch.exceptions import InputError, ModelwatchError, UnknownModelError, did_you_mean
 from modelwatch.profile import ReferenceProfile
 from modelwatch.recorder.blocks import SlotTotals
 from modelwatch.recorder.engine import Engine, RecorderClosedError
 from modelwatch.recorder.ids import remember, sampled
 from modelwatch.recorder.inputs import IMMUTABLE, Actual, Fault, MetricUpdate, snapshot
+from modelwatch.recorder.many import BatchRecording
 from modelwatch.recorder.models import ModelEntry, RecordedModel, VersionEntry
 from modelwatch.recorder.pending import Sink
 from modelwatch.recorder.text import id_text, label_text
@@ -25,13 +26,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("modelwatch")
 
-LIGHT_FACTOR = 4
-"""A full queue takes no more rows; attempts alone, which hold next to nothing, up to this multiple of the bound."""
 CLOSE_SECONDS = 10.0
 FULL_WARNING = "the queue is full: this prediction is counted, but its features are not looked at"
 
 
-class Recorder:
+class Recorder(BatchRecording):
     """
     Counts predictions in the background, exactly, across the workers of one storage folder.
 
@@ -69,6 +68,7 @@ class Recorder:
         self._storage = Path(storage)
         self._clock = clock
         self._models: dict[str, ModelEntry] = {}
+        self._retired: frozenset[str] = frozenset()
         self._layouts: dict[str, CellLayout | None] = {}
         self._engine = Engine(
             self._storage,
@@ -92,6 +92,12 @@ class Recorder:
             known.add(model)
         if model.profile is not None:
             self._layouts[model.profile.id] = model.profile.layout
+
+    def retire(self, model_ids: Collection[str]) -> None:
+        """Know these models no more, and show no counters of theirs; all others are no longer retired."""
+        for model_id in model_ids:
+            self._models.pop(model_id, None)
+        self._retired = frozenset(model_ids)
 
     def set_profile(self, model_id: str, model_version: str | None, profile: ReferenceProfile) -> None:
         """
@@ -216,7 +222,7 @@ class Recorder:
     ) -> dict[str, Any]:
         """Count an attempt whose features are not looked at; `dropped` if they should have been."""
         queue = self._engine.queue
-        if len(queue) < LIGHT_FACTOR * self._engine.max_queue:
+        if len(queue) < self._engine.light_limit:
             queue.append((entry, None, when, latency_ms, None, None, None, None, failed, dropped))
         else:
             entry.overflow_attempts.add()
@@ -240,6 +246,8 @@ class Recorder:
         if not self._knows(model_id):
             return self._unknown(model_id)
         self.count_fault(model_id, "record")
+        if isinstance(fault, InputError):
+            return {"status": "error", "error": f"not recorded: {fault}"}
         return {"status": "error", "error": f"not recorded: {label_text(fault)}"}
 
     def _knows(self, model_id: object) -> TypeGuard[str]:
@@ -247,6 +255,8 @@ class Recorder:
 
     def _unknown(self, model_id: object) -> dict[str, Any]:
         text = label_text(model_id)
+        if isinstance(model_id, str) and model_id in self._retired:
+            return {"status": "error", "error": f"model {text!r} is retired: register it again to record it"}
         hint = did_you_mean(text, sorted(self._models))
         return {"status": "error", "error": f"no model {text!r} is registered{hint}"}
 
@@ -292,7 +302,7 @@ class Recorder:
         """Count a fault on the way here (``modelwatch_recorder_errors_total``); never raises."""
         engine = self._engine
         labels = self._models[model_id].default.labels if self._knows(model_id) else NO_MODEL
-        if not engine.closed and len(engine.queue) < LIGHT_FACTOR * engine.max_queue:
+        if not engine.closed and len(engine.queue) < engine.light_limit:
             engine.put(Fault(labels, label_text(reason)))
 
     # --- life --------------------------------------------------------------------------------------------------
@@ -331,8 +341,15 @@ class Recorder:
         return not self._engine.worker.alone
 
     def snapshot(self) -> SlotTotals:
-        """Return the counters of all workers of the storage, living and dead, as of their last flushes."""
-        return self._engine.worker.read()
+        """
+        Return the counters of all workers of the storage, living and dead, as of their last flushes.
+
+        Those of retired models are left out whole; they stay in the slots, so that a model that comes back counts on.
+        """
+        totals, retired = self._engine.worker.read(), self._retired
+        if retired:
+            totals.forget(retired)
+        return totals
 
 
 def _load_layout(path: Path) -> CellLayout | None:

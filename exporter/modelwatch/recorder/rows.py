@@ -15,6 +15,8 @@ _OBJECT = 64
 """Rough bytes of one value in an array and in a list, for the bound on what waits for the store."""
 
 
+MAX_CHUNK_ROWS = 1 << 15
+"""Rows of one chunk, unless one slice has more: readers hold some chunks in memory."""
 MAX_TEXT = 1000
 """Characters of one text that are kept in a stored row."""
 _TEXTS = (str, bytes)
@@ -44,18 +46,33 @@ class RowBuffer:
 
     def chunk(self) -> RowChunk:
         """Return all rows as one chunk; None stands where a slice had no such column."""
-        names = list(dict.fromkeys(name for _, columns in self._slices for name in columns))[:MAX_COLUMNS]
-        return RowChunk(*self._labels, np.concatenate(self._times), self._ids, {n: self._column(n) for n in names})
+        return self._chunk(slice(None), self._ids)
 
-    def _column(self, name: str) -> list[Any] | FloatArray:
-        parts = [columns.get(name) for _, columns in self._slices]
-        arrays = [part for part in parts if isinstance(part, np.ndarray)]
-        if len(arrays) == len(parts):
-            return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-        out: list[Any] = []
-        for part, (size, _) in zip(parts, self._slices, strict=True):
-            out.extend([None] * size if part is None else part.tolist() if isinstance(part, np.ndarray) else part)
-        return out
+    def chunks(self) -> list[RowChunk]:
+        """Return all rows as chunks of a bounded length."""
+        done, first, position, rows = [], 0, 0, 0
+        for place, (size, _) in enumerate(self._slices):
+            if rows and rows + size > MAX_CHUNK_ROWS:
+                done.append(self._chunk(slice(first, place), self._ids[position - rows : position]))
+                first, rows = place, 0
+            rows, position = rows + size, position + size
+        return [*done, self._chunk(slice(first, None), self._ids[position - rows :])]
+
+    def _chunk(self, some: slice, ids: list[str]) -> RowChunk:
+        slices = self._slices[some]
+        names = list(dict.fromkeys(name for _, columns in slices for name in columns))[:MAX_COLUMNS]
+        return RowChunk(*self._labels, np.concatenate(self._times[some]), ids, {n: _column(n, slices) for n in names})
+
+
+def _column(name: str, slices: Sequence[tuple[int, Columns]]) -> list[Any] | FloatArray:
+    parts = [columns.get(name) for _, columns in slices]
+    arrays = [part for part in parts if isinstance(part, np.ndarray)]
+    if len(arrays) == len(parts):
+        return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+    out: list[Any] = []
+    for part, (size, _) in zip(parts, slices, strict=True):
+        out.extend([None] * size if part is None else part.tolist() if isinstance(part, np.ndarray) else part)
+    return out
 
 
 def _cut(column: list[Any] | FloatArray) -> list[Any] | FloatArray:

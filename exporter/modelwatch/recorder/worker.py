@@ -6,13 +6,14 @@ import errno
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from modelwatch.recorder.aggregate import SLICE, Aggregator
+from modelwatch.recorder.aggregate import BATCH_SLICE, SLICE, Aggregator, Slice
+from modelwatch.recorder.batch import ActualsBatch, Batch
 from modelwatch.recorder.blocks import Encoder, SlotTotals, decode
-from modelwatch.recorder.inputs import Actual, Attempt, Barrier, Fault, MetricUpdate
+from modelwatch.recorder.inputs import Actual, Attempt, Attempts, Barrier, Fault, MetricUpdate
 from modelwatch.recorder.journal import Journal
 from modelwatch.recorder.models import VersionEntry
 from modelwatch.recorder.pending import Pending, Sink
@@ -22,7 +23,7 @@ from modelwatch.recorder.slots import SlotDirectory, SlotsUnusableError
 logger = logging.getLogger("modelwatch")
 
 YIELD_SECONDS = 20e-6
-"""Sleep between slices, so that a predict that waits for the interpreter gets it (performance.md, B.5)."""
+"""Sleep between slices, so that a predict that waits for the interpreter gets it."""
 NO_MODEL = ("", "")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -77,23 +78,38 @@ class Worker:
         now = self._clock()
         for entry, rows in groups.items():
             for first in range(0, len(rows), SLICE):
-                self._guarded_add(entry, rows[first : first + SLICE], now)
-                time.sleep(YIELD_SECONDS)
+                self._guarded_add(entry, Attempts.of(rows[first : first + SLICE]), now)
         for entry in entries:
             self._aggregator.add_overflow(entry, now)
         return self._take_others(others, now)
 
-    def _guarded_add(self, entry: VersionEntry, rows: Sequence[Attempt], now: float) -> None:
+    def _guarded_add(self, entry: VersionEntry, rows: Slice, now: float) -> None:
+        """Count a slice, then let others have the interpreter for a moment."""
         try:
-            self._aggregator.add(entry, rows, now)
+            self._aggregator.add_slice(entry, rows, now)
         except Exception as error:  # noqa: BLE001 - the recorder boundary: the thread must outlive whatever was handed in
-            self._fault(entry.labels, "internal", f"a slice of {len(rows)} predictions was lost: {error!r}")
+            self._fault(entry.labels, "internal", f"a slice of {len(rows.ids)} predictions was lost: {error!r}")
+        time.sleep(YIELD_SECONDS)
+
+    def _add_batch(self, batch: Batch, now: float) -> None:
+        try:
+            for rows in batch.slices(BATCH_SLICE):
+                self._guarded_add(batch.entry, rows, now)
+        except Exception as error:  # noqa: BLE001 - the recorder boundary: columns of a stranger's may not be sliced
+            self._fault(batch.entry.labels, "internal", f"a batch of {batch.size} predictions was lost: {error!r}")
+        finally:
+            batch.release()
 
     def _take_others(self, others: list[Any], now: float) -> list[Barrier]:
         barriers = []
         for item in others:
             if isinstance(item, Barrier):
                 barriers.append(item)
+            elif isinstance(item, Batch):
+                self._add_batch(item, now)
+            elif isinstance(item, ActualsBatch):
+                self._aggregator.add_actuals(item)
+                item.release()
             elif isinstance(item, Fault):
                 self._aggregator.fault(item.labels, item.reason, now)
             elif isinstance(item, Actual):

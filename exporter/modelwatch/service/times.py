@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-MILLISECONDS_FROM = 1e11
-"""A number from here on (the year 5138 in seconds) is milliseconds since 1970, as JavaScript and Java count."""
+from modelwatch.recorder.outcomes import MILLISECONDS_FROM
 
 
 def seconds_of(value: object) -> float | None:

@@ -1,0 +1,216 @@
+"""Many predictions as one item of the queue, and slices of it as columns."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence, Sized
+from dataclasses import dataclass
+from itertools import compress
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwatch.recorder.columns import Columns, to_columns
+from modelwatch.recorder.models import VersionEntry
+from modelwatch.recorder.outcomes import Values, plain_values
+from modelwatch.records import FloatArray
+
+Column = NDArray[Any] | list[Any]
+BoolArray = NDArray[np.bool_]
+
+MAX_WAITING_VALUES = 1 << 24
+"""Values of batches (rows by columns) that may wait in one process: 128 MiB of numbers."""
+
+
+class Backlog:
+    """How many values of batches wait in this process; the lock is held for an addition only."""
+
+    def __init__(self, limit: int = MAX_WAITING_VALUES) -> None:
+        self._limit = limit
+        self._waiting = 0
+        self._lock = threading.Lock()
+
+    def reserve(self, rows: int, width: int) -> int:
+        """Make room for rows of `width` values, as far as there is any; return for how many.
+
+        >>> backlog = Backlog(10)
+        >>> backlog.reserve(3, 2), backlog.reserve(3, 2), backlog.release(6), backlog.reserve(3, 2)
+        (3, 2, None, 3)
+        """
+        with self._lock:
+            granted = max(0, min(rows, (self._limit - self._waiting) // max(width, 1)))
+            self._waiting += granted * max(width, 1)
+        return granted
+
+    def release(self, values: int) -> None:
+        """Give room back."""
+        with self._lock:
+            self._waiting -= values
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Features as one object per prediction."""
+
+    objects: Sequence[Any]
+
+    @property
+    def width(self) -> int:
+        """Roughly how many values one row holds."""
+        first = self.objects[0] if len(self.objects) else ()
+        return max(1, len(first)) if isinstance(first, Sized) else 1
+
+    def chosen(self, mask: BoolArray) -> Rows:
+        """Return some rows."""
+        return Rows(list(compress(self.objects, mask)))
+
+    def part(self, some: slice, names: Sequence[str]) -> tuple[Columns, int]:
+        """Return a slice as columns, and how many of its rows can't be read; nameless values get `names`."""
+        return to_columns(self.objects[some], names)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Features as columns; those of a plain array have no names."""
+
+    columns: dict[str, Column]
+    named: bool = True
+
+    @property
+    def width(self) -> int:
+        """How many values one row holds."""
+        return max(1, len(self.columns))
+
+    def chosen(self, mask: BoolArray) -> Table:
+        """Return some rows."""
+        return Table({name: pick(column, mask) for name, column in self.columns.items()}, self.named)
+
+    def part(self, some: slice, names: Sequence[str]) -> tuple[Columns, int]:
+        """Return a slice of all columns; all can be read. Nameless ones get `names`, in order."""
+        given = (
+            self.columns if self.named else dict(zip(_named(self.columns, names), self.columns.values(), strict=True))
+        )
+        return {name: column[some] for name, column in given.items()}, 0
+
+
+Features = Rows | Table
+
+
+def _named(columns: dict[str, Column], names: Sequence[str]) -> list[str]:
+    return [names[i] if i < len(names) else given for i, given in enumerate(columns)]
+
+
+@dataclass(frozen=True)
+class BatchSlice:
+    """Some predictions of a batch, as :class:`~modelwatch.recorder.inputs.Attempts` hands over single ones."""
+
+    ids: Sequence[str | None]
+    times: Sequence[Any] | FloatArray
+    latencies: Sequence[Any] | FloatArray
+    predictions: Values
+    features: Features
+    actuals: Sequence[Any]
+    metadata: Sequence[Any]
+    failed: BoolArray | None
+    dropped: BoolArray | None
+
+    @property
+    def errors(self) -> int:
+        """How many attempts failed."""
+        return 0 if self.failed is None else int(np.count_nonzero(self.failed))
+
+    @property
+    def lost(self) -> int:
+        """How many should have been looked at, and can't be."""
+        return 0 if self.dropped is None else int(np.count_nonzero(self.dropped))
+
+    def chosen(self, mask: BoolArray) -> BatchSlice:
+        """Return some of them."""
+        return BatchSlice(
+            pick(self.ids, mask),
+            pick(self.times, mask),
+            pick(self.latencies, mask),
+            pick(self.predictions, mask),
+            self.features.chosen(mask),
+            pick(self.actuals, mask),
+            pick(self.metadata, mask),
+            None if self.failed is None else self.failed[mask],
+            None if self.dropped is None else self.dropped[mask],
+        )
+
+    def columns(self, names: Sequence[str]) -> tuple[Columns, int]:
+        """Return the features as columns, and how many rows can't be read."""
+        return self.features.part(slice(None), names)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Predictions that were recorded by one call: all of them looked at, or (`ids` None) none.
+
+    A sequence that is empty says that nothing was given; times and latencies may be one value for all.
+    """
+
+    entry: VersionEntry
+    size: int
+    ids: Sequence[str] | None
+    times: Any
+    latencies: Any
+    predictions: Column
+    features: Features
+    actuals: Column
+    metadata: Any
+    failed: BoolArray | None = None
+    dropped: BoolArray | None = None
+    release: Callable[[], None] = lambda: None
+    """Called once nothing of it waits any more."""
+
+    def slices(self, rows: int) -> Iterator[BatchSlice]:
+        """Return it in slices of at most so many rows."""
+        for first in range(0, self.size, rows):
+            last = min(first + rows, self.size)
+            some = slice(first, last)
+            yield BatchSlice(
+                [None] * (last - first) if self.ids is None else self.ids[some],
+                _spread(self.times, some),
+                _spread(self.latencies, some),
+                plain_values(self.predictions[some]),
+                Table({n: c[some] for n, c in self.features.columns.items()}, self.features.named)
+                if isinstance(self.features, Table)
+                else Rows(self.features.objects[some]),
+                _unboxed(self.actuals[some]),
+                self.metadata[some] if isinstance(self.metadata, list) else [self.metadata] * (last - first),
+                None if self.failed is None else self.failed[some],
+                None if self.dropped is None else self.dropped[some],
+            )
+
+
+@dataclass(frozen=True)
+class ActualsBatch:
+    """Late ground truth of many predictions in the queue."""
+
+    labels: tuple[str, str]
+    ids: Sequence[str]
+    values: Column
+    when: float
+    release: Callable[[], None] = lambda: None
+
+
+def pick(column: Any, mask: BoolArray) -> Any:  # noqa: ANN401 - a column, or one value for all rows
+    """Return some rows of a column; what is empty or one value for all stays as it is."""
+    if isinstance(column, np.ndarray):
+        return column[mask] if column.ndim else column
+    return list(compress(column, mask)) if isinstance(column, (list, tuple)) and column else column
+
+
+def _unboxed(column: Column) -> list[Any]:
+    return column.tolist() if isinstance(column, np.ndarray) else column
+
+
+def _spread(value: Any, some: slice) -> Sequence[Any] | FloatArray:  # noqa: ANN401 - one value for all, or a column
+    if isinstance(value, (list, np.ndarray)):
+        return plain_values(value[some])
+    size = some.stop - some.start
+    if value is None:
+        return ()
+    return np.full(size, value) if type(value) is float else [value] * size

@@ -1,0 +1,216 @@
+"""Recording many predictions by one call: read, decide what is looked at, append."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modelwatch.exceptions import InputError
+from modelwatch.recorder import reading
+from modelwatch.recorder.batch import ActualsBatch, Batch, BoolArray, Column, Features, Table, pick
+from modelwatch.recorder.ids import remember
+from modelwatch.recorder.outcomes import epoch_seconds
+
+if TYPE_CHECKING:
+    from modelwatch.recorder.engine import Engine
+    from modelwatch.recorder.models import ModelEntry, VersionEntry
+
+HURRY_ROWS = 2048
+"""Batches of so many rows are counted at once rather than at the next flush."""
+ACTUALS_FULL = "the queue is full: this ground truth is not stored"
+
+
+@dataclass(frozen=True)
+class _Many:
+    """A batch as it was read, not copied yet."""
+
+    entry: VersionEntry
+    ids: list[str]
+    times: Any
+    latencies: Any
+    predictions: Column
+    features: Features
+    actuals: Column
+    metadata: Any
+    failed: BoolArray | None
+
+
+class BatchRecording:
+    """The part of the recorder that takes many predictions at once."""
+
+    _models: dict[str, ModelEntry]
+    _engine: Engine
+    _clock: Callable[[], float]
+
+    def record_many(
+        self,
+        model_id: str,
+        predictions: Any,  # noqa: ANN401 - a column of whatever a model returns
+        features: Any,  # noqa: ANN401 - any table
+        *,
+        actuals: Any = None,  # noqa: ANN401 - a column
+        metadata: Any = None,  # noqa: ANN401 - a dict for all, or a list of dicts
+        latency_ms: Any = None,  # noqa: ANN401 - a number for all together, or a column
+        prediction_ids: Any = None,  # noqa: ANN401 - a column
+        timestamps: Any = None,  # noqa: ANN401 - a time for all, or a column
+        segment: Any = None,  # noqa: ANN401 - one for all, or a column
+        model_version: Any = None,  # noqa: ANN401 - becomes text
+        errors: Any = None,  # noqa: ANN401 - one for all, or a column
+        copy: bool = True,
+    ) -> dict[str, Any]:
+        """
+        Record many attempted predictions, each as :meth:`Recorder.record` would; one item of the queue holds them all.
+
+        Returns
+        -------
+        dict
+            ``status, model_id, prediction_ids, sampled, recorded``, perhaps ``warnings``; or ``status, error``.
+        """
+        try:
+            entry = self._models[model_id].default
+            if model_version is not None:
+                entry = self._models[model_id].version(model_version)
+            engine = self._engine
+            full = len(engine.queue) >= engine.attention and engine.attend()
+            column = None if predictions is None else reading.read_predictions(predictions)
+            rows = reading.rows_of(features, "features") if column is None else len(column)
+            many = _Many(
+                entry,
+                reading.read_ids(prediction_ids, rows, f"{engine.prefix}{engine.next_id()}."),
+                self._when(timestamps, rows),
+                reading.share_of(latency_ms, rows) if rows else None,
+                [None] * rows if column is None else column,
+                reading.read_features(features, rows),
+                [] if actuals is None else reading.read_column(actuals, rows, "actuals"),
+                reading.read_metadata(metadata, segment, rows),
+                reading.failed_rows(errors, rows) if rows else None,
+            )
+            looked_at, dropped = self._append(many, full, copy)
+            if rows:
+                remember((model_id, many.ids[-1]))
+        except Exception as fault:  # noqa: BLE001 - the recorder boundary: nothing of ours may reach a predict
+            return self._refused(model_id, fault)
+        result = {
+            "status": "success",
+            "model_id": model_id,
+            "prediction_ids": many.ids,
+            "sampled": looked_at,
+            "recorded": rows,
+        }
+        return {**result, "warnings": [full_warning(dropped)]} if dropped else result
+
+    def _when(self, timestamps: Any, rows: int) -> Any:  # noqa: ANN401 - as above
+        if timestamps is None:
+            return self._clock()
+        given = reading.read_optional(timestamps, rows, "timestamps")
+        if isinstance(given, (list, np.ndarray)):
+            return given
+        seconds = epoch_seconds(given, self._clock())
+        return given if seconds is None else seconds
+
+    def _append(self, many: _Many, full: bool, copy: bool) -> tuple[int, int]:
+        """Queue what is looked at and what only counts; return how many are looked at, and how many should be."""
+        rows = len(many.ids)
+        wanted = reading.sampled_rows(many.ids, many.entry.rate)
+        if many.failed is not None:
+            wanted = ~many.failed if wanted is None else wanted & ~many.failed
+        chosen = rows if wanted is None else int(np.count_nonzero(wanted))
+        width = many.features.width + 1
+        granted = 0 if full else self._engine.backlog.reserve(chosen, width)
+        dropped = None
+        if granted < chosen:
+            rank = np.arange(1, rows + 1) if wanted is None else np.cumsum(wanted)
+            dropped = (rank > granted) if wanted is None else wanted & (rank > granted)
+            wanted = rank <= granted if wanted is None else wanted & (rank <= granted)
+        if granted:
+            self._engine.queue.append(self._looked_at(many, wanted, granted, granted * width, copy))
+        if granted < rows:
+            self._count_many(many, None if wanted is None else ~wanted, rows - granted, dropped)
+        if rows >= HURRY_ROWS:
+            self._engine.hurry()
+        return granted, chosen - granted
+
+    def _looked_at(self, many: _Many, mask: BoolArray | None, size: int, values: int, copy: bool) -> Batch:
+        def some(column: Any) -> Any:  # noqa: ANN401 - a column, or one value for all
+            if mask is not None:
+                return pick(column, mask)
+            return reading.copied(column) if copy and isinstance(column, (list, np.ndarray)) else column
+
+        release = partial(self._engine.backlog.release, values)
+        try:
+            return Batch(
+                many.entry,
+                size,
+                some(many.ids),
+                some(many.times),
+                some(many.latencies),
+                some(many.predictions),
+                reading.kept_features(many.features, mask, copy=copy),
+                some(many.actuals),
+                some(many.metadata),
+                release=release,
+            )
+        except BaseException:
+            release()
+            raise
+
+    def _count_many(self, many: _Many, mask: BoolArray | None, size: int, dropped: BoolArray | None) -> None:
+        """Count attempts that are not looked at: they failed, are not sampled, or there is no room for them."""
+        entry, engine = many.entry, self._engine
+        failed = many.failed if mask is None or many.failed is None else many.failed[mask]
+        lost = dropped if mask is None or dropped is None else dropped[mask]
+        if len(engine.queue) < engine.light_limit and engine.light_backlog.reserve(size, 1) == size:
+            times, latencies = (v if mask is None else pick(v, mask) for v in (many.times, many.latencies))
+            release = partial(engine.light_backlog.release, size)
+            none: list[Any] = []
+            engine.queue.append(
+                Batch(entry, size, None, times, latencies, none, Table({}), none, none, failed, lost, release)
+            )
+            return
+        entry.overflow_attempts.add_many(size)
+        entry.overflow_errors.add_many(0 if failed is None else int(failed.sum()))
+        entry.overflow_dropped.add_many(0 if lost is None else int(lost.sum()))
+
+    def record_actuals(
+        self,
+        model_id: str,
+        prediction_ids: Any,  # noqa: ANN401 - a column
+        actuals: Any,  # noqa: ANN401 - a column
+    ) -> dict[str, Any]:
+        """
+        Keep ground truth of many predictions for the store.
+
+        Returns
+        -------
+        dict
+            ``status, model_id, recorded``; or ``status, error``.
+        """
+        try:
+            entry, engine = self._models[model_id].default, self._engine
+            full = len(engine.queue) >= engine.attention and engine.attend()
+            rows = reading.rows_of(prediction_ids, "prediction_ids")
+            ids = reading.read_ids(prediction_ids, rows, "")
+            values = reading.read_column(actuals, rows, "actuals", of="prediction_ids")
+            if "" in ids:
+                raise InputError(f"ground truth needs the ids of its predictions: {ids.count('')} of them are missing")
+            if full or engine.backlog.reserve(rows, 1) < rows:
+                entry.overflow_actuals.add_many(rows)
+                return {"status": "error", "error": ACTUALS_FULL}
+            release = partial(engine.backlog.release, rows)
+            engine.queue.append(ActualsBatch(entry.labels, ids, reading.copied(values), self._clock(), release))
+        except Exception as fault:  # noqa: BLE001 - the recorder boundary: nothing of ours may reach the caller
+            return self._refused(model_id, fault)
+        return {"status": "success", "model_id": model_id, "recorded": rows}
+
+    def _refused(self, model_id: object, fault: Exception) -> dict[str, Any]:
+        """Return the answer to a call that failed; part of the recorder proper."""
+        raise NotImplementedError
+
+
+def full_warning(dropped: int) -> str:
+    """Return what is said of predictions that there was no room for."""
+    return f"the queue is full: {dropped:,} predictions are counted, but their features are not looked at"
