@@ -36,10 +36,19 @@ class RecordingCollector:
         Any worker's recorder: each exposes the sum over all.
     storage_id
         Returns the random id of the storage, for ``modelwatch_storage_info``; without it that has no sample.
+    before
+        Called before each scrape is answered: to learn what has changed.
     """
 
-    def __init__(self, recorder: Recorder, storage_id: Callable[[], str] | None = None) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        storage_id: Callable[[], str] | None = None,
+        *,
+        before: Callable[[], object] = bool,
+    ) -> None:
         self._recorder = recorder
+        self._before = before
         self._storage_id = storage_id
         self._complained = False
 
@@ -62,6 +71,7 @@ class RecordingCollector:
         return families
 
     def _families(self) -> Families:
+        self._before()
         out = Families(c.RECORDING_METRICS)
         totals = self._recorder.snapshot()
         entries = self._recorder.entries()

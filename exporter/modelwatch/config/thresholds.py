@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from modelwatch.config.base import SEVERITIES, ConfigModel, Number, SeverityName
 from modelwatch.config.problems import mistake
-from modelwatch.config.values import show
-from modelwatch.exceptions import did_you_mean
+from modelwatch.config.values import plain_number, show
+from modelwatch.exceptions import InputError, did_you_mean
 
 __all__ = [
     "DEFAULT_METRICS",
@@ -26,6 +29,7 @@ __all__ = [
     "custom_metric_warnings",
     "range_mistake",
     "resolve",
+    "thresholds_from_baseline",
 ]
 
 Task = Literal["binary", "multiclass", "regression", "score"]
@@ -154,3 +158,67 @@ def custom_metric_warnings(values: Mapping[str, float | ThresholdRange]) -> list
         for metric, value in values.items()
         if metric not in KNOWN_METRICS and not isinstance(value, ThresholdRange)
     ]
+
+
+def thresholds_from_baseline(metrics: Mapping[str, float], margin: float = 0.1) -> dict[str, float]:
+    """
+    Return thresholds for `ModelMonitoringConfig` from what a model reached when it was trained.
+
+    A metric of which more is better (accuracy, r2 …) gets a floor below its baseline, one of which less is better
+    (error_rate, latency_ms, rmse …) a ceiling above it, by that share of the baseline, within the metric's range.
+
+    Parameters
+    ----------
+    metrics
+        ``{metric: baseline}``, finite numbers; numpy's too.
+    margin
+        From 0 up to, but not, 1: the share of the baseline by which it may get worse.
+
+    Returns
+    -------
+    dict
+        ``{metric: threshold}``, as ``performance_threshold`` takes it. A metric modelwatch doesn't know is taken as a
+        floor, of which registering the model warns, with how to say otherwise.
+
+    Raises
+    ------
+    InputError
+        If a baseline is no finite number or lies where its metric never goes, or the margin is out of range.
+
+    Examples
+    --------
+    >>> thresholds_from_baseline({"accuracy": 0.92, "rmse": 12.0, "r2": -0.5})
+    {'accuracy': 0.828, 'rmse': 13.2, 'r2': -0.55}
+    >>> thresholds_from_baseline({"accuracy": 92})
+    Traceback (most recent call last):
+    modelwatch.exceptions.InputError: the baseline of accuracy must be a number from 0 to 1, got 92
+    """
+    share = plain_number(margin)
+    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share < 1:
+        raise InputError(f"margin must be a number of 0 or more and below 1, got {show(margin)}")
+    if not isinstance(metrics, Mapping):
+        raise InputError(f"metrics must be a mapping of metric to baseline, got {type(metrics).__name__}")
+    return {str(metric): _worse(str(metric), value, share) for metric, value in metrics.items()}
+
+
+def _worse(metric: str, baseline: object, share: float) -> float:
+    """Return a baseline made worse by a share of itself, within the range of its metric."""
+    number = plain_number(baseline)
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
+        raise InputError(f"the baseline of {metric} must be a finite number, got {show(baseline)}")
+    known = KNOWN_METRICS.get(metric, _UNKNOWN)
+    if not known.lowest <= number <= known.highest:
+        allowed = f"from {known.lowest:g} to {known.highest:g}" if math.isfinite(known.lowest + known.highest) else (
+            f"of at most {known.highest:g}" if math.isfinite(known.highest) else f"of {known.lowest:g} or more"
+        )  # fmt: skip
+        raise InputError(f"the baseline of {metric} must be a number {allowed}, got {number:g}")
+    # In decimals, as people write both: nine tenths of 0.92 are 0.828.
+    exact = Decimal(repr(float(number)))
+    step = abs(exact) * Decimal(repr(float(share)))
+    moved = float(exact - step if known.floor else exact + step)
+    largest = sys.float_info.max
+    return min(max(moved, known.lowest, -largest), known.highest, largest)
+
+
+_UNKNOWN = Metric(True, -_INF, _INF, _ALL)
+"""What a metric that nobody knows is taken for."""

@@ -45,6 +45,8 @@ MIRROR_SECONDS = 45.0
 """How soon a channel that mirrors what fires is told the same again: below the minute after which operations are
 looked at, as a confirmation comes a moment after the look that it belongs to.
 """
+RETIRED = "retired"
+"""Why an alert is over whose model is watched no more."""
 _HOUR = 3600.0
 AFTER_GIVING_UP = 900.0
 """Seconds before an alert that a channel could not deliver, all retries included, is tried there again."""
@@ -163,6 +165,25 @@ class AlertEngine:
                     alert = self._resolve(known, now)
                     sent += [alert] if alert is not None else []
         return sent
+
+    def retire(self, model_id: str, now: float) -> list[Alert]:
+        """End all alerts of a model that is watched no more; who was told that they fire is told so.
+
+        Parameters
+        ----------
+        model_id : str
+            The model.
+        now : float
+            Unix seconds.
+
+        Returns
+        -------
+        list of Alert
+            What was sent, or tried to.
+        """
+        with self._lock:
+            ended = [self._resolve(known, now, why=RETIRED) for known in self._store.active_alerts(model_id)]
+        return [alert for alert in ended if alert is not None]
 
     # ── firing ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -296,7 +317,7 @@ class AlertEngine:
 
     # ── resolved ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _resolve(self, known: ActiveAlert, now: float) -> Alert | None:
+    def _resolve(self, known: ActiveAlert, now: float, why: str = "") -> Alert | None:
         """Close one alert; those who were told that it fires, or are about to be, are told that it is over."""
         told = {c for c, what in told_of(known).items() if c != LOG or what.severity >= Severity.WARNING}
         told |= {channel for alert_id, channel in self._in_flight if alert_id == known.alert_id}
@@ -305,9 +326,10 @@ class AlertEngine:
         alert: Alert | None = None
         if told:
             headline = str(known.data.get("headline") or known.message.partition("\n")[0])
-            text = resolved_text(known.model_id, headline, max(now - known.starts_at, 0.0))
+            text = resolved_text(known.model_id, headline, max(now - known.starts_at, 0.0), why)
             text = replace(text, links=tuple((str(label), str(url)) for label, url in known.data.get("links", ())))
             data = {"model_id": known.model_id, "duration_seconds": max(now - known.starts_at, 0.0)}
+            data |= {"reason": why} if why else {}
             alert = alert_of(known, text, data, "resolved", now)
             results: dict[str, str] = {}
             done = self._listener(alert, known.severity, results)

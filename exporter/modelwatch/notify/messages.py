@@ -222,7 +222,7 @@ def check_failing_text(
     return render(draft)
 
 
-def resolved_text(model_id: str, headline: str, lasted: float) -> AlertText:
+def resolved_text(model_id: str, headline: str, lasted: float, why: str = "") -> AlertText:
     """Say that an alert is over and how long it lasted.
 
     Parameters
@@ -233,19 +233,24 @@ def resolved_text(model_id: str, headline: str, lasted: float) -> AlertText:
         The headline of the alert that was sent.
     lasted : float
         Seconds.
+    why : str
+        A word where it ends for another reason than that all is well again.
 
     >>> resolved_text("ad_score", "ad_score: p95 latency 231 ms since 02:10 EST", 11100).subject
     '[RESOLVED] ad_score: p95 latency 231 ms since 02:10 EST; lasted 3 h 5 min'
+    >>> resolved_text("ad_score", "ad_score: p95 latency 231 ms", 60, "retired").subject
+    '[RESOLVED: RETIRED] ad_score: p95 latency 231 ms; lasted 1 min'
     """
     what = headline.removeprefix(f"{clean(model_id)}: ") if model_id else headline
     text = f"{clean(headline)}; lasted {duration(lasted)}"
     name = f" · {slack_code(model_id)}" if model_id else ""
+    tag = f"RESOLVED: {why.upper()}" if why else "RESOLVED"
     return AlertText(
-        subject=shorten(f"[RESOLVED] {text}", 250),
-        headline=text,
+        subject=shorten(f"[{tag}] {text}", 250),
+        headline=f"{text}; {why}" if why else text,
         lines=(),
-        slack=f"*RESOLVED*{name} · {slack_text(what)}. Lasted {duration(lasted)}.",
-        html=f'<p style="font-size:1.1em"><strong>RESOLVED</strong> {html_text(text)}</p>',
+        slack=f"*{tag}*{name} · {slack_text(what)}. Lasted {duration(lasted)}.",
+        html=f'<p style="font-size:1.1em"><strong>{tag}</strong> {html_text(text)}</p>',
     )
 
 

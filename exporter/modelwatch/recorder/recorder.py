@@ -85,6 +85,7 @@ class Recorder(BatchRecording):
 
     def add_model(self, model: RecordedModel) -> None:
         """Register a model version, or update it; the version becomes the one that is meant when none is named."""
+        self._retired -= {model.model_id}
         known = self._models.get(model.model_id)
         if known is None:
             self._models[model.model_id] = ModelEntry(model)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelwatch.exceptions import InputError, StorageError, did_you_mean
@@ -137,16 +138,47 @@ def send_alert(
         starts_at=iso(now),
     )
     told = parts.routes.route(Severity[level.name], alert.model_id or None)
-    channels = parts.outbox.deliver_now(alert.as_dict(), told, WAIT_SECONDS)
     shown = {key: getattr(alert, key) for key in ("alert_id", "timestamp", "level", "type", "message", "data")}
-    answer = {"status": "success", **shown, "channels": channels}
+    if on_event_loop():
+        parts.in_background(lambda: _deliver(parts, alert, told))
+        return {"status": "success", **shown, "channels": {c: _expected(parts, c) for c in told}}
+    channels, problem = _deliver(parts, alert, told)
+    # People have been told; an error result would make the caller tell them again.
+    warnings = [f"the alert was sent, but is not in the history: {problem}"] if problem else []
+    return {"status": "success", **shown, "channels": channels} | ({"warnings": warnings} if warnings else {})
+
+
+def _deliver(parts: Parts, alert: Alert, told: Sequence[str]) -> tuple[dict[str, str], str]:
+    """Deliver an alert and store it; return what became of it, and why it is not in the history."""
+    channels = parts.outbox.deliver_now(alert.as_dict(), told, WAIT_SECONDS)
     try:
         if parts.store is not None:
             parts.store.save_alert(alert, channels)
     except StorageError as error:
-        # People have been told; an error result would make the caller tell them again.
-        answer["warnings"] = [f"the alert was sent, but is not in the history: {error}"]
-    return answer
+        return channels, str(error)
+    return channels, ""
+
+
+def _expected(parts: Parts, channel: str) -> str:
+    served = channel in parts.outbox.channels
+    return "queued" if served else f"failed: no handler is registered for channel {channel!r}"
+
+
+def on_event_loop() -> bool:
+    """
+    Return whether this is called from a coroutine or a callback of a running event loop, which must not be blocked.
+
+    >>> on_event_loop()
+    False
+    """
+    asyncio = sys.modules.get("asyncio")  # where nobody imported it no loop runs
+    if asyncio is None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _level(severity: object) -> AlertLevel:

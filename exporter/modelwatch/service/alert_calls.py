@@ -40,14 +40,16 @@ class AlertCalls:
         message
             One sentence.
         data
-            Anything that helps; ``data["model_id"]`` names the model it is about.
+            Anything that helps; ``data["model_id"]`` names the model it is about, and so its channels.
         alert_type
             A word for what kind of alert it is.
 
         Returns
         -------
         dict
-            status, alert_id, timestamp, level, type, message, data, channels.
+            status, alert_id, timestamp (ISO-8601 UTC), level, type, message, data, channels: by channel "sent",
+            "queued" or "failed: why". It waits up to 5 s for the channels; on an event loop it returns at once, and
+            they are "queued". Status and error if severity or data are not usable.
         """
         return actions.send_alert(self._parts, severity, message, data, alert_type, self._clock())
 

@@ -8,15 +8,19 @@ from typing import Any, ParamSpec
 
 from modelwatch.exceptions import ModelwatchError
 
+CLOSED = "the service is closed"
+
 P = ParamSpec("P")
 Result = dict[str, Any]
 
 
 def answers(method: Callable[P, Result]) -> Callable[P, Result]:
-    """Turn our own errors into ``{"status": "error", "error": …}``."""
+    """Turn our own errors into ``{"status": "error", "error": …}``; so does whatever is called after ``close()``."""
 
     @wraps(method)
     def answering(*args: P.args, **kwargs: P.kwargs) -> Result:
+        if args and getattr(getattr(args[0], "_parts", None), "closed", False):
+            return {"status": "error", "error": CLOSED}
         try:
             return method(*args, **kwargs)
         except ModelwatchError as error:

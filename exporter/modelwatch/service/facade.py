@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelwatch.config import ModelMonitoringConfig, MonitoringConfig, load_config
 from modelwatch.exceptions import InputError, ModelwatchError
+from modelwatch.service import retirement
 from modelwatch.service.alert_calls import AlertCalls
 from modelwatch.service.answers import Result, answers
 from modelwatch.service.exposing_calls import ExposingCalls
@@ -94,19 +95,23 @@ class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls, Expo
     @answers
     def register_model(self, config: ModelMonitoringConfig | Mapping[str, Any]) -> Result:
         """
-        Register a model, or update it; registering again loses nothing.
+        Register a model, or update it; registering again loses nothing, and brings back one that was retired.
+
+        Reads files and writes to the store: on an event loop use ``await asyncio.to_thread(...)``.
 
         Parameters
         ----------
         config
-            A :class:`ModelMonitoringConfig`, or a dict of its fields.
+            A :class:`ModelMonitoringConfig`, or a dict of its fields. The key is (model_id, model_version).
 
         Returns
         -------
         dict
-            status, model_id, registered_at, config; warnings if there are any.
+            status, model_id, registered_at (ISO-8601 UTC), config (a dict); warnings if there are any, for example
+            about a channel that reaches nobody; status and error if the configuration is wrong.
         """
         model = self._parts.registrar.register(config)
+        self._parts.follower.now()
         self._parts.references.follow_now()
         self._parts.wake()
         answer = {
@@ -163,6 +168,36 @@ class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls, Expo
                   "verdict": profile.verdict}  # fmt: skip
         return answer | ({"warnings": warnings} if warnings else {})
 
+    @answers
+    def retire_model(self, model_id: str) -> Result:
+        """
+        Watch a model no more, all its versions, in every process on this storage; they notice within seconds.
+
+        Its alerts end as "resolved: retired" for those who were told; it is gone from status and metrics; recording it
+        is an error result that says so. What was recorded stays until its retention has passed, and registering the
+        model again brings it back with its history.
+
+        Parameters
+        ----------
+        model_id
+            A model that any process on this storage registered.
+
+        Returns
+        -------
+        dict
+            status, model_id, retired_at (ISO-8601 UTC); warnings if it was retired already; on an unknown model, or
+            without a store: status and error.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with ProductionMonitoringService(storage_path=tempfile.mkdtemp(), background=False) as service:
+        ...     _ = service.register_model({"model_id": "ad_score"})
+        ...     service.retire_model("ad_score")["status"], service.record_prediction("ad_score", 0.7, {})["error"]
+        ('success', "model 'ad_score' is retired: register it again to record it")
+        """
+        return retirement.retire_model(self._parts, model_id, self._clock())
+
     @property
     def storage(self) -> Path:
         """The folder of the store."""
@@ -181,7 +216,7 @@ class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls, Expo
         return model_id in self._parts.book
 
     def close(self) -> None:
-        """Flush, stop the threads and the metrics server; idempotent."""
+        """Flush, stop the threads and the metrics server; idempotent. What is called later answers with an error."""
         self._parts.close()
 
     def __enter__(self) -> ProductionMonitoringService:

@@ -78,6 +78,17 @@ class Jobs:
         """Let another process run the checks at once."""
         self._store.release_lease(CHECKS_LEASE, self._holder)
 
+    def may_close_alerts(self, now: float) -> bool:
+        """Return whether no other process runs the checks of this storage now."""
+        return self._store.lease_holder(CHECKS_LEASE, now) in (None, self._holder)
+
+    def close_retired(self, now: float) -> None:
+        """End the alerts of retired models; whoever was told that they fire is told why."""
+        retired = self._store.retired_models()
+        if retired:
+            for model_id in {alert.model_id for alert in self._store.active_alerts()} & set(retired):
+                self._engine.retire(model_id, now)
+
     def sidecar_runs(self, now: float) -> bool:
         """Return whether a sidecar has taken over the checks of this storage."""
         return self._store.lease_holder(SIDECAR_LEASE, now) is not None

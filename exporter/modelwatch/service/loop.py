@@ -32,10 +32,18 @@ START_DELAY = 60.0
 class CheckLoop:
     """Runs what is due, under the store's lease; started lazily, and again in a forked child."""
 
-    def __init__(self, jobs: Jobs, claims: Claims | None = None, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        jobs: Jobs,
+        claims: Claims | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        before: Callable[[], object] = bool,
+    ) -> None:
         self._jobs = jobs
         self._claims = claims
         self._clock = clock
+        self._before = before
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._pid = 0
@@ -75,6 +83,7 @@ class CheckLoop:
 
     def tick(self, now: float) -> float:
         """Run what is due at `now`; return in how many seconds to look again."""
+        self._guarded("following the store", self._before)
         if self._sidecar_runs(now):
             return self._stand_by(now)
         acquired: list[bool] = []
@@ -82,6 +91,7 @@ class CheckLoop:
         self.owner = bool(acquired and acquired[0])
         if not self.owner:
             return LEASE_SECONDS / 3
+        self._guarded("alerts of retired models", lambda: self._jobs.close_retired(now))
         intervals = self._jobs.intervals()
         for model_id in intervals:
             self._guarded(f"check of {model_id!r}", lambda m=model_id: self._check_if_due(m, now))  # type: ignore[misc]

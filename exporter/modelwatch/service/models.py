@@ -53,6 +53,8 @@ class ModelBook:
         self._load = load or load_profile
         self._models: dict[tuple[str, str], RegisteredModel] = {}
         self._lock = threading.Lock()
+        self.retired: frozenset[str] = frozenset()
+        """Models of this storage that are watched no more."""
 
     def file_config(self, model_id: str) -> ModelMonitoringConfig | None:
         """Return what the configuration file says of a model, if it lists it."""
@@ -79,6 +81,16 @@ class ModelBook:
         """Forget all models but these."""
         with self._lock:
             self._models = {key: model for key, model in self._models.items() if key in keys}
+
+    def forget(self, model: RegisteredModel) -> None:
+        """Know one model version no more."""
+        with self._lock:
+            self._models.pop((model.config.model_id, model.config.model_version), None)
+
+    def restore(self, model: RegisteredModel) -> None:
+        """Know a model version again, as it was."""
+        with self._lock:
+            self._models.setdefault((model.config.model_id, model.config.model_version), model)
 
     def profile(self, profile_id: str) -> ReferenceProfile | None:
         """Return a profile by its id, if a model has it."""
@@ -113,6 +125,9 @@ class ModelBook:
         with self._lock:
             candidates = {version: m for (known, version), m in self._models.items() if known == model_id}
             known_ids = sorted({known for known, _ in self._models})
+        if not candidates and model_id in self.retired:
+            msg = f"model {str(model_id)[:200]!r} is retired: register it again to watch it"
+            raise UnknownModelError(msg)
         if not candidates:
             listed = ", ".join(repr(k) for k in known_ids[:10]) or "none"
             hint = did_you_mean(str(model_id), known_ids)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from modelwatch.recorder import Recorder
 from modelwatch.records import FlushBatch
 from modelwatch.service.claims import Claims
 from modelwatch.service.exposing import Exposing
+from modelwatch.service.follow import Follower, Retirement
 from modelwatch.service.jobs import Jobs
 from modelwatch.service.loop import CheckLoop
 from modelwatch.service.models import ModelBook
@@ -91,10 +93,14 @@ class Parts:
         self.recorder = Recorder(self.folder, self._sink, clock=clock, prepare=self._follow_store)
         self.registrar = Registrar(self.book, self.recorder, self.store, clock)
         self.references = References(self.store, self.book, self.registrar.follow, clock)
+        self.follower = Follower()
+        if self.store is not None:
+            self.follower.add(Retirement(self.store, self.book, self.recorder, self.registrar))
         self.exposing = Exposing(self._make_collectors(), registry, self.folder)
         warning = multiprocess_warning(self.exposing.registry)
         if warning:
             logger.warning("%s", warning)
+        self._errands: list[threading.Thread] = []
         self._lock = threading.Lock()
         self.closed = False
 
@@ -118,7 +124,7 @@ class Parts:
         )
         if background:
             self.claims = Claims(store, self.outbox, lambda: self.routes.channels - {LOG})
-            self.loop = CheckLoop(self.jobs, self.claims, clock=self.clock)
+            self.loop = CheckLoop(self.jobs, self.claims, clock=self.clock, before=lambda: self.follower())
 
     def _open_queries(self) -> StoreQueries:
         from modelwatch.store.queries import StoreQueries
@@ -132,6 +138,7 @@ class Parts:
 
     def _follow_store(self) -> None:
         """Take over what other processes decided, before anything more is counted; cheap enough for once a second."""
+        self.follower()
         self.references.follow_if_due()
 
     def _before_flush(self) -> None:
@@ -162,7 +169,7 @@ class Parts:
     # ── exposition and life ──────────────────────────────────────────────────────────────────────────────────────
 
     def _make_collectors(self) -> list[Any]:
-        collectors: list[Any] = [RecordingCollector(self.recorder, self._storage_id())]
+        collectors: list[Any] = [RecordingCollector(self.recorder, self._storage_id(), before=self.follower)]
         if self.store is not None:
             configs = StoredConfigs(self.store)
             jobs = self.jobs
@@ -187,6 +194,13 @@ class Parts:
             return None
         return lambda: known
 
+    def in_background(self, job: Callable[[], object]) -> None:
+        """Do what may take seconds on a thread of its own, which :meth:`close` waits for."""
+        thread = threading.Thread(target=job, name="modelwatch-errand", daemon=True)
+        with self._lock:
+            thread.start()
+            self._errands = [*(t for t in self._errands if t.is_alive()), thread]
+
     def sidecar_runs(self) -> bool:
         """Return whether a sidecar has the checks of this storage, and exposes their results."""
         try:
@@ -205,6 +219,9 @@ class Parts:
         if self.loop is not None:
             self.loop.close()
         self.recorder.close()
+        deadline = time.monotonic() + CLOSE_SECONDS
+        for thread in self._errands:
+            thread.join(max(0.0, deadline - time.monotonic()))
         self.outbox.close(CLOSE_SECONDS)
         self.exposing.close()
         if self.jobs is not None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from modelwatch.decorator import Pick, wrap
+from modelwatch.recorder.reading import with_segment
 from modelwatch.service import actions
 from modelwatch.service.answers import Result, answers
-from modelwatch.service.times import seconds_of
 
 if TYPE_CHECKING:
     from modelwatch.service.parts import Parts
 
 P = ParamSpec("P")
 R = TypeVar("R")
+SEGMENT_WARNING = (
+    "segment is kept with the row's metadata, where metadata_keys allows it; for now it is counted as part of the whole"
+)
 
 
 class RecordingCalls:
@@ -35,7 +38,8 @@ class RecordingCalls:
         latency_ms: float | None = None,
         *,
         prediction_id: str | None = None,
-        timestamp: float | datetime | None = None,
+        timestamp: float | datetime | str | None = None,
+        segment: str | None = None,
         model_version: str | None = None,
         error: Any = None,  # noqa: ANN401
         copy: bool = True,
@@ -48,19 +52,25 @@ class RecordingCalls:
         model_id
             A registered model.
         prediction
-            What the model answered: a score, a number or a label.
+            What the model answered: a score, a number or a label; of two probabilities the second is taken, of more
+            the place of the largest.
         features
-            The inputs: a dict by name, or a sequence or 1-D array in the profile's order.
+            The inputs: a dict by name, a sequence or 1-D array in the profile's order, a pandas Series or one-row
+            DataFrame, a dataclass, a named tuple or a pydantic model.
         actual
             Ground truth, if already known; otherwise :meth:`record_actual` later.
         metadata
             Stored with the row (restricted by ``metadata_keys``).
         latency_ms
-            How long the prediction took, in milliseconds.
+            How long the prediction took, in milliseconds. Always counted, sampled or not.
         prediction_id
-            Your id, to join ground truth with; one is made if you give none.
+            Your id, to join ground truth with; without one it is made of a prefix of the process and a counter.
         timestamp
-            When it happened: seconds since 1970 or a datetime (naive is local time); default now.
+            When it happened: seconds (or milliseconds) since 1970, a datetime (naive is local time) or ISO-8601 text;
+            default now.
+        segment
+            The part of the traffic that it belongs to. Kept with the row, under "segment" in its metadata unless they
+            have one; counted as part of the whole in this release, which a warning says.
         model_version
             Overrides the registered version.
         error
@@ -71,26 +81,175 @@ class RecordingCalls:
         Returns
         -------
         dict
-            status, model_id, prediction_id, sampled; on an unknown model or after close: status and error.
+            status, model_id, prediction_id, sampled (decided by a hash of the id, so that every process agrees);
+            warnings if there are any; on an unknown or retired model, or after close: status and error.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from modelwatch import ProductionMonitoringService
+        >>> service = ProductionMonitoringService(storage_path=tempfile.mkdtemp(), background=False)
+        >>> _ = service.register_model({"model_id": "ad_score"})
+        >>> answer = service.record_prediction("ad_score", 0.7, {"bid": 1.5}, latency_ms=3.2, prediction_id="r-17")
+        >>> answer["prediction_id"], answer["sampled"], service.record_actual("ad_score", "r-17", 1)["status"]
+        ('r-17', True, 'success')
+        >>> service.record_prediction("ad_scor", 0.7, {})["error"]
+        "no model 'ad_scor' is registered (did you mean 'ad_score'?)"
+        >>> service.close()
         """
-        when = timestamp if timestamp is None else seconds_of(timestamp)
-        return self._parts.recorder.record(
+        answer = self._parts.recorder.record(
             model_id,
             prediction,
             features,
             actual=actual,
-            metadata=metadata,
+            metadata=metadata if segment is None else with_segment(metadata, segment),
             latency_ms=latency_ms,
             prediction_id=prediction_id,
-            timestamp=when,
+            timestamp=timestamp,
             model_version=model_version,
             error=error,
             copy=copy,
         )
+        return answer if segment is None else _with_segment_warning(answer)
+
+    def record_predictions(
+        self,
+        model_id: str,
+        predictions: Any,  # noqa: ANN401 - a column of whatever a model returns
+        features: Any,  # noqa: ANN401 - any table
+        actuals: Any = None,  # noqa: ANN401
+        metadata: dict[str, Any] | Sequence[dict[str, Any] | None] | None = None,
+        latency_ms: Any = None,  # noqa: ANN401 - a number, or a column
+        *,
+        prediction_ids: Any = None,  # noqa: ANN401 - a column
+        timestamps: Any = None,  # noqa: ANN401 - a time, or a column
+        segment: Any = None,  # noqa: ANN401 - text, or a column
+        model_version: str | None = None,
+        errors: Any = None,  # noqa: ANN401 - a column
+        copy: bool = True,
+    ) -> Result:
+        """
+        Record many predictions by one call; they count as if each had been recorded by itself. Never raises.
+
+        Parameters
+        ----------
+        model_id
+            A registered model.
+        predictions
+            One per row, shape (n,) or (n, 1): scores, numbers or labels. Of probabilities of shape (n, 2) the second
+            column is taken, of (n, k) the place of the largest in each row.
+        features
+            The inputs, n rows: a DataFrame of pandas or polars, a pyarrow table, a dict of columns, a list of dicts,
+            or a 2-D array of shape (n, features) in the profile's order. None if there are none.
+        actuals
+            Ground truth where it is known already, shape (n,); None and NaN say that it isn't.
+        metadata
+            A dict for all rows, or a list of one per row.
+        latency_ms
+            Milliseconds: one number is how long the call took for all n rows together, and each row is taken to have
+            needed its share, a n-th; or one number per row, shape (n,).
+        prediction_ids
+            Your ids, shape (n,), to join ground truth with; made where there is none.
+        timestamps
+            When it happened: one time for all, or one per row, each as in :meth:`record_prediction`; default now.
+        segment
+            One for all or one per row; see :meth:`record_prediction`.
+        model_version
+            Overrides the registered version.
+        errors
+            Which attempts failed, shape (n,): anything but None, False and NaN. Their features are not looked at.
+        copy
+            False if you promise not to change what you pass afterwards.
+
+        Returns
+        -------
+        dict
+            status, model_id, prediction_ids (n texts), recorded (attempts counted, always n), sampled (how many of them
+            are looked at); warnings if there are any. What exceeds the room for rows that wait is counted, but not
+            looked at, which a warning says. If lengths differ, or something can't be read: status and error, and
+            nothing is recorded.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from modelwatch import ProductionMonitoringService
+        >>> service = ProductionMonitoringService(storage_path=tempfile.mkdtemp(), background=False)
+        >>> _ = service.register_model({"model_id": "ad_score"})
+        >>> answer = service.record_predictions("ad_score", [0.7, 0.2], {"bid": [1.5, 0.3]}, latency_ms=8.0)
+        >>> answer["recorded"], answer["sampled"], len(answer["prediction_ids"])
+        (2, 2, 2)
+        >>> service.record_predictions("ad_score", [0.7, 0.2], {"bid": [1.5]})["error"]
+        'not recorded: features has 1 rows, there are 2 predictions'
+        >>> service.close()
+        """
+        answer = self._parts.recorder.record_many(
+            model_id,
+            predictions,
+            features,
+            actuals=actuals,
+            metadata=metadata,
+            latency_ms=latency_ms,
+            prediction_ids=prediction_ids,
+            timestamps=timestamps,
+            segment=segment,
+            model_version=model_version,
+            errors=errors,
+            copy=copy,
+        )
+        return answer if segment is None else _with_segment_warning(answer)
 
     def record_actual(self, model_id: str, prediction_id: str, actual: Any) -> Result:  # noqa: ANN401
-        """Store late ground truth for a prediction, by its id; never raises."""
+        """
+        Store late ground truth for a prediction; never raises.
+
+        Parameters
+        ----------
+        model_id
+            A registered model.
+        prediction_id
+            The id that :meth:`record_prediction` answered with, or was given; of any process on this storage.
+        actual
+            What turned out to be right, of the same kind as a prediction.
+
+        Returns
+        -------
+        dict
+            status, model_id, prediction_id; on an unknown model, an empty id or a full queue: status and error.
+        """
         return self._parts.recorder.record_actual(model_id, prediction_id, actual)
+
+    def record_actuals(self, model_id: str, prediction_ids: Any, actuals: Any) -> Result:  # noqa: ANN401 - columns
+        """
+        Store late ground truth for many predictions; never raises.
+
+        Parameters
+        ----------
+        model_id
+            A registered model.
+        prediction_ids
+            The ids of the predictions, shape (n,): list, array or column of a DataFrame.
+        actuals
+            What turned out to be right, shape (n,); None and NaN, which say that it isn't known, are left out.
+
+        Returns
+        -------
+        dict
+            status, model_id, recorded (n); if lengths differ, or an id is missing: status and error, and nothing is
+            stored.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from modelwatch import ProductionMonitoringService
+        >>> service = ProductionMonitoringService(storage_path=tempfile.mkdtemp(), background=False)
+        >>> _ = service.register_model({"model_id": "ad_score"})
+        >>> service.record_actuals("ad_score", ["r-17", "r-18"], [1, 0])["recorded"]
+        2
+        >>> service.record_actuals("ad_score", ["r-17", "r-18"], [1])["error"]
+        'not recorded: actuals has 1 values, there are 2 prediction_ids'
+        >>> service.close()
+        """
+        return self._parts.recorder.record_actuals(model_id, prediction_ids, actuals)
 
     @answers
     def update_model_metric(
@@ -99,15 +258,39 @@ class RecordingCalls:
         """
         Store one value of a metric that you computed yourself, and expose it as ``modelwatch_metric_value``.
 
+        Parameters
+        ----------
+        model_id
+            A registered model.
+        metric
+            One of the model's ``performance_metrics``.
+        value
+            A finite number; numpy's scalars and arrays of one element too.
+        metadata
+            Stored with the value.
+
         Returns
         -------
         dict
-            status, metric, value, timestamp; an error for a metric outside the model's ``performance_metrics``.
+            status, metric, value, timestamp (now, ISO-8601 UTC); status and error for a metric outside the model's
+            ``performance_metrics`` (with the list of those inside), a value that is no finite number, an unknown model.
         """
         return actions.update_metric(self._parts, model_id, metric, value, metadata, self._clock())
 
     def flush(self, timeout: float = 10.0) -> bool:
-        """Wait until all that was recorded is visible and stored; False if that did not happen within `timeout` s."""
+        """
+        Wait until all that was recorded is visible and stored; on an event loop: ``await asyncio.to_thread(flush)``.
+
+        Parameters
+        ----------
+        timeout
+            Seconds to wait at most.
+
+        Returns
+        -------
+        bool
+            False if that did not happen in time; it goes on in the background.
+        """
         return self._parts.recorder.flush(timeout)
 
     def monitor(
@@ -144,3 +327,9 @@ class RecordingCalls:
             )
 
         return decorate
+
+
+def _with_segment_warning(answer: Result) -> Result:
+    if answer["status"] != "success":
+        return answer
+    return {**answer, "warnings": [*answer.get("warnings", ()), SEGMENT_WARNING]}

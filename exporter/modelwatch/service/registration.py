@@ -68,6 +68,16 @@ class Registrar:
             self.register(self._fields(model_id, version, reference), save_now=False)
         return ModelCaller(self._recorder, model_id, version)
 
+    def forget(self, model: RegisteredModel) -> None:
+        """Know a model version no more; what the recorder knows is its own matter."""
+        self._book.forget(model)
+        self._waiting.pop((model.config.model_id, model.config.model_version), None)
+
+    def restore(self, model: RegisteredModel) -> None:
+        """Know a model version again that another process has registered anew."""
+        self._book.restore(model)
+        self._recorder.add_model(recorded(model))
+
     def save_waiting(self) -> None:
         """Save the registrations that the store does not have yet; they stay if it can't be reached."""
         if self._store is None or not self._waiting:

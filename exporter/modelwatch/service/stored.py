@@ -23,11 +23,11 @@ SUPERSEDED_SECONDS = 3600.0
 
 def in_use(models: Iterable[StoredModel]) -> list[StoredModel]:
     """
-    Return the models without versions that were replaced, the most recently started last.
+    Return the models without those retired, and without versions that were replaced; the last started comes last.
 
     A version that never predicted may belong to a job that evaluates, or names its versions with each call: it stays.
     """
-    listed = list(models)
+    listed = [model for model in models if model.retired_at is None]
     newest: dict[str, float] = {}
     for model in listed:
         newest[model.model_id] = max(model.last_prediction_at or 0.0, newest.get(model.model_id, 0.0))

@@ -113,6 +113,7 @@ class Exposition:
     def _start_at_zero(self, recorder: Recorder) -> None:
         """Tell the reader of recordings which models there are: what is not recorded yet begins at zero."""
         models = self._watch.models()
+        recorder.retire(self._watch.retired)
         if [id(model) for model in models] == self._shown:
             return
         profiles = {

@@ -87,6 +87,8 @@ class Watch:
         self.configs = StoredConfigs(self.store)
         self.owner = False
         """Whether the scheduled checks of this storage are this sidecar's."""
+        self.retired: frozenset[str] = frozenset()
+        """Models that are watched no more, though the file may list them."""
         self.started_at = self.loaded_at = clock()
         self.reload_ok = True
         self.refreshed_at: float | None = None
@@ -123,8 +125,9 @@ class Watch:
 
     def _refresh(self, now: float) -> None:
         stored = self.configs()
-        known = {config.model_id for config in stored}
-        listed = [*stored, *(config for config in self.config.models if config.model_id not in known)]
+        self.retired = frozenset(self.store.retired_models())
+        elsewhere = {config.model_id for config in stored} | self.retired
+        listed = [*stored, *(config for config in self.config.models if config.model_id not in elsewhere)]
         wanted = [((config.model_id, config.model_version), config) for config in listed]
         # Registering again is for what changed only: it reads files, and says what it finds wrong.
         if [(key, id(config)) for key, config in wanted] != [(key, id(config)) for key, config in self._registered]:
@@ -133,6 +136,8 @@ class Watch:
             self.book.retain({key for key, _ in wanted})
             self._registered = wanted
         self.references.follow()
+        if self.retired and self.owner:
+            self.jobs.close_retired(now)
         self._serve_channels(now)
         self.refreshed_at = now
 

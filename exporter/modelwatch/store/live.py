@@ -12,7 +12,11 @@ __all__ = ["LiveStore"]
 
 _SELECT_METRICS = """
     SELECT model_id, model_version, metric, "timestamp", value FROM latest_metrics
-    WHERE value IS NOT NULL ORDER BY model_id, model_version, metric"""
+    WHERE value IS NOT NULL AND model_id NOT IN (SELECT model_id FROM retired_models)
+    ORDER BY model_id, model_version, metric"""
+_SELECT_SILENCE = """
+    SELECT model_id, limit_seconds FROM silence_limits
+    WHERE model_id NOT IN (SELECT model_id FROM retired_models) ORDER BY model_id"""
 _UPSERT_SILENCE = """
     INSERT INTO silence_limits (model_id, limit_seconds) VALUES (?, ?)
     ON CONFLICT (model_id) DO UPDATE SET limit_seconds = excluded.limit_seconds"""
@@ -24,7 +28,7 @@ class LiveStore:
     _database: Database
 
     def latest_metrics(self) -> list[LatestMetric]:
-        """Return the last value that was given to each metric of each model version."""
+        """Return the last value that was given to each metric of each model version; none of retired models."""
 
         def read(connection: sqlite3.Connection) -> list[LatestMetric]:
             return [LatestMetric(*row) for row in connection.execute(_SELECT_METRICS)]
@@ -58,9 +62,9 @@ class LiveStore:
         self._database.run(write)
 
     def silence_limits(self) -> dict[str, float]:
-        """Return the silence that is still normal, in seconds, by model_id."""
+        """Return the silence that is still normal, in seconds, by model_id; none of retired models."""
 
         def read(connection: sqlite3.Connection) -> dict[str, float]:
-            return dict(connection.execute("SELECT model_id, limit_seconds FROM silence_limits ORDER BY model_id"))
+            return dict(connection.execute(_SELECT_SILENCE))
 
         return self._database.run(read, write=False)

@@ -24,9 +24,12 @@ _PROFILE_ID = re.compile(r"[0-9A-Za-z_-]{1,128}")
 _INSERT = """
     INSERT INTO models (model_id, model_version, config, registered_at, updated_at) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (model_id, model_version) DO UPDATE SET config = excluded.config, updated_at = excluded.updated_at"""
+_BACK = "DELETE FROM retired_models WHERE model_id = ? AND retired_at <= ?"
+_RETIRE = "INSERT OR IGNORE INTO retired_models (model_id, retired_at) VALUES (?, ?)"
 _SELECT = """
-    SELECT m.model_id, m.model_version, m.config, m.registered_at, a.last_prediction_at, m.updated_at
+    SELECT m.model_id, m.model_version, m.config, m.registered_at, a.last_prediction_at, m.updated_at, r.retired_at
     FROM models AS m LEFT JOIN activity AS a ON a.model_id = m.model_id AND a.model_version = m.model_version
+        LEFT JOIN retired_models AS r ON r.model_id = m.model_id
     ORDER BY m.registered_at, m.model_id, m.model_version"""
 
 
@@ -40,6 +43,8 @@ class ModelStore:
 
     def register_model(self, model_id: str, model_version: str, config: dict[str, Any], now: float) -> None:
         """Register a model, or update the config of one that is registered; all that was recorded stays.
+
+        One that was retired before `now` is so no more.
 
         Parameters
         ----------
@@ -57,8 +62,33 @@ class ModelStore:
 
         def write(connection: sqlite3.Connection) -> None:
             connection.execute(_INSERT, (model_id, model_version, text, now, now))
+            connection.execute(_BACK, (model_id, now))
 
         self._database.run(write)
+
+    def retire_model(self, model_id: str, now: float) -> None:
+        """Watch a model no more, all its versions, from `now` (seconds since the epoch) until it is registered again.
+
+        What was recorded stays. One that is retired already stays as it is.
+        """
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute(_RETIRE, (model_id, now))
+
+        self._database.run(write)
+
+    def retired_models(self) -> dict[str, float]:
+        """Return when each model that is retired was, in seconds since the epoch, by model_id."""
+
+        def read(connection: sqlite3.Connection) -> dict[str, float]:
+            return dict(connection.execute("SELECT model_id, retired_at FROM retired_models"))
+
+        retired = self._database.run(read, write=False)
+        with self._registered_lock:
+            self._registered = {
+                key: known for key, known in self._registered.items() if known[1] > retired.get(key[0], float("-inf"))
+            }
+        return retired
 
     def _register_again(self, connection: sqlite3.Connection) -> None:
         """Put the models of this process into a database that has taken the place of another."""
@@ -68,12 +98,12 @@ class ModelStore:
             connection.execute(_INSERT, (model_id, model_version, config, at, at))
 
     def models(self) -> list[StoredModel]:
-        """Return all registered models, oldest first, with the time of their last prediction."""
+        """Return all registered models, oldest first, with the time of their last prediction; retired ones too."""
 
         def read(connection: sqlite3.Connection) -> list[StoredModel]:
             return [
-                StoredModel(model_id, version, json.loads(config), registered_at, last_at, updated_at)
-                for model_id, version, config, registered_at, last_at, updated_at in connection.execute(_SELECT)
+                StoredModel(model_id, version, json.loads(config), *times)
+                for model_id, version, config, *times in connection.execute(_SELECT)
             ]
 
         return self._database.run(read, write=False)

@@ -28,7 +28,9 @@ _INSERT_HISTORY = """
 _COLUMNS = (
     "model_id, model_version, checked_at, last_success_at, checks, failures, duration, interval, result, state, ok"
 )
-_SELECT = f"SELECT {_COLUMNS} FROM check_results ORDER BY model_id, model_version"  # noqa: S608 - a constant
+_SELECT = f"""
+    SELECT {_COLUMNS} FROM check_results WHERE model_id NOT IN (SELECT model_id FROM retired_models)
+    ORDER BY model_id, model_version"""  # noqa: S608 - a constant
 
 
 class ResultStore:
@@ -88,7 +90,7 @@ class ResultStore:
         self._database.run(write)
 
     def latest_results(self) -> list[StoredResult]:
-        """Return the latest check of every model version that was ever checked."""
+        """Return the latest check of every model version that was ever checked; none of retired models."""
 
         def read(connection: sqlite3.Connection) -> list[StoredResult]:
             return [_stored(row) for row in connection.execute(_SELECT)]

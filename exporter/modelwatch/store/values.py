@@ -38,6 +38,8 @@ class StoredModel:
     last_prediction_at: float | None = None
     updated_at: float = 0.0
     """When it was registered last: each start of an application does so."""
+    retired_at: float | None = None
+    """Since when it is watched no more."""
 
 
 @dataclass(frozen=True)
