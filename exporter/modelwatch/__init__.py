@@ -16,15 +16,18 @@ from modelwatch.policy import AlertLevel
 
 if TYPE_CHECKING:
     from modelwatch.config import DriftMonitoringConfig, ModelMonitoringConfig
+    from modelwatch.config.thresholds import thresholds_from_baseline
     from modelwatch.default import make_asgi_app, make_wsgi_app, monitor, register_collector, start_metrics_server
     from modelwatch.profile import ReferenceProfile
     from modelwatch.service import ProductionMonitoringService
+    from modelwatch.service.drift_service import DriftMonitoringService
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AlertLevel",
     "DriftMonitoringConfig",
+    "DriftMonitoringService",
     "ModelMonitoringConfig",
     "ProductionMonitoringService",
     "ReferenceProfile",
@@ -34,11 +37,13 @@ __all__ = [
     "monitor",
     "register_collector",
     "start_metrics_server",
+    "thresholds_from_baseline",
 ]
 
 # Loaded on first use, so that `import modelwatch` costs a model server next to nothing.
 _LAZY = {
     "DriftMonitoringConfig": "modelwatch.config",
+    "DriftMonitoringService": "modelwatch.service.drift_service",
     "ModelMonitoringConfig": "modelwatch.config",
     "ProductionMonitoringService": "modelwatch.service",
     "ReferenceProfile": "modelwatch.profile",
@@ -47,6 +52,7 @@ _LAZY = {
     "monitor": "modelwatch.default",
     "register_collector": "modelwatch.default",
     "start_metrics_server": "modelwatch.default",
+    "thresholds_from_baseline": "modelwatch.config.thresholds",
 }
 
 

@@ -203,8 +203,8 @@ def thresholds_from_baseline(metrics: Mapping[str, float], margin: float = 0.1) 
 
 def _worse(metric: str, baseline: object, share: float) -> float:
     """Return a baseline made worse by a share of itself, within the range of its metric."""
-    number = plain_number(baseline)
-    if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
+    number = _finite(baseline)
+    if number is None:
         raise InputError(f"the baseline of {metric} must be a finite number, got {show(baseline)}")
     known = KNOWN_METRICS.get(metric, _UNKNOWN)
     if not known.lowest <= number <= known.highest:
@@ -213,11 +213,21 @@ def _worse(metric: str, baseline: object, share: float) -> float:
         )  # fmt: skip
         raise InputError(f"the baseline of {metric} must be a number {allowed}, got {number:g}")
     # In decimals, as people write both: nine tenths of 0.92 are 0.828.
-    exact = Decimal(repr(float(number)))
+    exact = Decimal(repr(number))
     step = abs(exact) * Decimal(repr(float(share)))
     moved = float(exact - step if known.floor else exact + step)
     largest = sys.float_info.max
     return min(max(moved, known.lowest, -largest), known.highest, largest)
+
+
+def _finite(value: object) -> float | None:
+    plain = plain_number(value)
+    if isinstance(plain, bool) or not isinstance(plain, (int, float)):
+        return None
+    try:
+        return float(plain) if math.isfinite(plain) else None
+    except OverflowError:
+        return None
 
 
 _UNKNOWN = Metric(True, -_INF, _INF, _ALL)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
@@ -10,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from modelwatch.exceptions import InputError, StorageError, did_you_mean
 from modelwatch.policy import AlertLevel, Severity
+from modelwatch.recorder.outcomes import finite
 from modelwatch.records import Alert
+from modelwatch.service.batch_check import TARGETS_WARNING, batch_result, report_of
 from modelwatch.service.times import iso
 
 if TYPE_CHECKING:
@@ -35,13 +36,10 @@ def update_metric(
         If the metric is not the model's, or the value is no finite number.
     """
     config = parts.book.get(model_id).config
-    if parts.closed:
-        msg = "the service is closed"
-        raise InputError(msg)
-    if metric not in config.performance_metrics:
+    if not isinstance(metric, str) or metric not in config.performance_metrics:
         listed = ", ".join(config.performance_metrics) or "none"
         hint = did_you_mean(str(metric), config.performance_metrics)
-        msg = f"{metric!r} is not among the performance_metrics of {model_id!r}{hint}; they are: {listed}"
+        msg = f"{metric!r:.200} is not among the performance_metrics of {model_id!r}{hint}; they are: {listed}"
         raise InputError(msg)
     if metadata is not None and not isinstance(metadata, Mapping):
         msg = f"metadata must be a dict, got {type(metadata).__name__}"
@@ -52,13 +50,12 @@ def update_metric(
 
 
 def _finite(metric: str, value: Any) -> float:  # noqa: ANN401 - whatever the caller has computed
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        msg = f"the value of {metric!r} must be a number, got {type(value).__name__}"
-        raise InputError(msg) from error
-    if not math.isfinite(number):
-        msg = f"the value of {metric!r} must be a finite number, got {number}"
+    if getattr(value, "size", None) == 1 and hasattr(value, "item"):
+        value = value.item()  # numpy's scalars, and arrays of one element
+    number = finite(value)
+    if number is None:
+        got = str(value) if isinstance(value, float) else type(value).__name__
+        msg = f"the value of {metric!r} must be a finite number, got {got}"
         raise InputError(msg)
     return number
 
@@ -72,24 +69,17 @@ def asked_drift(
     model = parts.book.get(model_id)
     warnings = list(model.warnings)
     if targets is not None:
-        warnings.append("current_targets were not used: concept drift is not scored in this release")
+        warnings.append(TARGETS_WARNING)
     if data is None and predictions is None:
         result = _windows_now(parts, model, now)
     else:
-        result = checks.asked_check(
-            model.config,
-            model.profile,
-            data,
-            predictions if comprehensive else None,
-            now,
-            absence=_absence(parts, model) if model.profile is None else checks.NO_REFERENCE,
-        )
-        # A renamed column must not read as "nothing drifts".
-        warnings += [f.reason for f in result.families.values() if "not in the data" in f.reason]
+        absence = _absence(parts, model) if model.profile is None else None
+        batch = (data, predictions if comprehensive else None)
+        result, told = batch_result(model.config, model.profile, *batch, now, absence)
+        warnings += told
     if not comprehensive:
         result = checks.only(result, ("data",))
-    report = {"status": "success", "model_id": model_id, **checks.drift_report(result)}
-    return report | ({"warnings": warnings} if warnings else {})
+    return report_of(model_id, result, warnings)
 
 
 def _absence(parts: Parts, model: RegisteredModel) -> tuple[str, str]:

@@ -19,7 +19,8 @@ def answers(method: Callable[P, Result]) -> Callable[P, Result]:
 
     @wraps(method)
     def answering(*args: P.args, **kwargs: P.kwargs) -> Result:
-        if args and getattr(getattr(args[0], "_parts", None), "closed", False):
+        service = args[0] if args else None
+        if getattr(getattr(service, "_parts", service), "closed", False):
             return {"status": "error", "error": CLOSED}
         try:
             return method(*args, **kwargs)

@@ -123,9 +123,10 @@ class ModelBook:
             If no model of that id is registered; the message lists close matches.
         """
         with self._lock:
-            candidates = {version: m for (known, version), m in self._models.items() if known == model_id}
+            named = isinstance(model_id, str)  # arrays, for one, can't be compared with text
+            candidates = {version: m for (known, version), m in self._models.items() if named and known == model_id}
             known_ids = sorted({known for known, _ in self._models})
-        if not candidates and model_id in self.retired:
+        if not candidates and named and model_id in self.retired:
             msg = f"model {str(model_id)[:200]!r} is retired: register it again to watch it"
             raise UnknownModelError(msg)
         if not candidates:
@@ -142,7 +143,7 @@ class ModelBook:
 
     def __contains__(self, model_id: object) -> bool:
         with self._lock:
-            return any(known == model_id for known, _ in self._models)
+            return isinstance(model_id, str) and any(known == model_id for known, _ in self._models)
 
     def _merged(self, config: ModelMonitoringConfig) -> tuple[ModelMonitoringConfig, list[str]]:
         listed = self._from_file.get((config.model_id, config.model_version)) or self.file_config(config.model_id)

@@ -78,7 +78,7 @@ class Parts:
         given = str(storage_path) if storage_path is not None else None
         self.folder = default_storage_path(given, config).resolve()
         self.book = ModelBook({(m.model_id, m.model_version): m for m in config.models})
-        self.store, self.storage_problem = _open_store(self.folder)
+        self.store, self.storage_problem = open_store(self.folder)
         self.outbox = Outbox(on_result=self._count_notification)
         self.routes = AlertRoutes(config, self.book, self.outbox)
         for channel, handler in alert_handlers.items():
@@ -230,7 +230,7 @@ class Parts:
             self.store.close()
 
 
-def _open_store(folder: Path) -> tuple[StoreWriter | None, str]:
+def open_store(folder: Path) -> tuple[StoreWriter | None, str]:
     """Open the store; an unusable folder costs history and drift, never predictions."""
     try:
         return StoreWriter(folder), ""

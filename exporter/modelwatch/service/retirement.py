@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from modelwatch.exceptions import InputError, StorageError, UnknownModelError, did_you_mean
+from modelwatch.exceptions import StorageError, UnknownModelError, did_you_mean
 from modelwatch.service.times import iso
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ def retire_model(parts: Parts, model_id: object, now: float) -> dict[str, Any]:
     StorageError
         If nothing is stored, so that nobody else would learn of it.
     """
-    if parts.closed:
-        msg = "the service is closed"
-        raise InputError(msg)
     if parts.store is None or parts.jobs is None:
         msg = f"nothing is stored ({parts.storage_problem}): a model can't be retired"
         raise StorageError(msg)

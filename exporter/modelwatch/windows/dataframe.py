@@ -137,7 +137,10 @@ def _is_nameless(data: object) -> bool:
 
 
 def _prediction_column(predictions: Any) -> list[Any]:  # noqa: ANN401
-    values = np.asarray(predictions.to_numpy() if hasattr(predictions, "to_numpy") else predictions)
+    try:
+        values = np.asarray(predictions.to_numpy() if hasattr(predictions, "to_numpy") else predictions)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"current_predictions can't be read as one value a row: {error}") from error
     if values.ndim == 2 and values.shape[1] in (1, 2):
         values = values[:, -1]
     if values.ndim != 1:
