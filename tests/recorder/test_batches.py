@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
@@ -59,7 +58,9 @@ def _state(recorder: Recorder, sink: Any) -> dict[str, Any]:
     assert recorder.flush()
     found = recorder.snapshot()
     return {
-        "vectors": {k: (b.layout, b.ints.tolist(), [f"{x:.9g}" for x in b.floats.tolist()]) for k, b in found.vectors.items()},
+        "vectors": {
+            k: (b.layout, b.ints.tolist(), [f"{x:.9g}" for x in b.floats.tolist()]) for k, b in found.vectors.items()
+        },
         "names": {key: block.counts for key, block in found.names.items()},
         "intervals": sorted((t.start, t.attempts, t.errors, t.sampled, t.prediction_count) for t in sink.totals),
         "cells": sorted((c.start, c.rows, c.cells.tolist()) for c in sink.counts),
@@ -95,7 +96,7 @@ def both(tmp_path: Path, clock: Any, profile: Any, sink: Any) -> Callable[..., t
             recorder = Recorder(tmp_path / f"{side}-{next(made)}", mine, clock=clock, start_thread=False)
             recorder.add_model(RecordedModel("m", "1", profile=profile, **{"task": "score", **model}))
             found += [recorder, mine]
-        return tuple(found)  # type: ignore[return-value]
+        return tuple(found)
 
     return make
 
@@ -159,7 +160,9 @@ def test_a_batch_counts_exactly_as_its_rows_one_by_one(
 ) -> None:
     one, one_sink, many, many_sink = both(sampling_rate=rate, metadata_keys=keys, task=task)
     ids = [f"id-{i}" for i in range(len(rows))]
-    ages, cities, scores, latencies, actuals, errors, metadata, ago = (list(column) for column in zip(*rows, strict=True))
+    ages, cities, scores, latencies, actuals, errors, metadata, ago = (
+        list(column) for column in zip(*rows, strict=True)
+    )
     times = [clock.now - seconds for seconds in ago]
     answers = [
         one.record(
@@ -300,9 +303,7 @@ def test_rows_that_there_is_no_room_for_are_counted_and_said(make_recorder: Any,
     recorder._engine.backlog = Backlog(50)  # 10 rows of 4 features and a prediction
     answer = recorder.record_many("m", np.zeros(25), np.zeros((25, 4)), latency_ms=100.0)
     assert (answer["recorded"], answer["sampled"]) == (25, 10)
-    assert answer["warnings"] == [
-        "the queue is full: 15 predictions are counted, but their features are not looked at"
-    ]
+    assert answer["warnings"] == ["the queue is full: 15 predictions are counted, but their features are not looked at"]
     recorder.flush()
     assert see.totals(recorder) == (25, 0, 10)
     assert sink.totals[0].latency_sum == pytest.approx(0.1)
@@ -357,4 +358,4 @@ def test_many_rows_reach_the_store_in_chunks_of_a_bounded_length(make_recorder: 
     assert max(len(chunk.ids) for chunk in sink.rows) <= 1 << 15
     values = np.concatenate([chunk.columns["f0"] for chunk in sink.rows])
     assert (values == np.arange(100_000.0)).all()
-    assert all(dataclasses.is_dataclass(chunk) and len(chunk.ids) == len(chunk.times) for chunk in sink.rows)
+    assert all(len(chunk.ids) == len(chunk.times) for chunk in sink.rows)

@@ -91,3 +91,19 @@ def watched(profile_path: Path) -> ModelMonitoringConfig:
             "alert_channels": ["email"],
         }
     )
+
+
+@pytest.fixture
+def stored_rows(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
+    """Return all stored rows of a model, oldest first, as dicts."""
+    from modelwatch.store.queries import StoreQueries
+
+    def read(model_id: str, folder: Path | None = None) -> list[dict[str, Any]]:
+        with StoreQueries(folder or tmp_path / "storage") as queries:
+            return [
+                {"@id": chunk.ids[i], **{name: column[i] for name, column in chunk.columns.items()}}
+                for chunk in queries.row_chunks(model_id, 0.0, 2e9)
+                for i in range(len(chunk.ids))
+            ]
+
+    return read

@@ -56,12 +56,22 @@ class AlertCalls:
     @answers
     def register_alert_handler(self, channel: str, handler: Callable[[dict[str, Any]], Any]) -> Result:
         """
-        Send alerts of a channel to your own callable, which gets the alert as a dict.
+        Send alerts of a channel to your own callable; a model's warning that the channel reaches nobody ends with it.
+
+        Parameters
+        ----------
+        channel
+            A name, such as those in ``alert_channels``.
+        handler
+            Gets the alert as a dict: alert_id, timestamp, level, type, message, data, model_id, status ("firing" or
+            "resolved"), fingerprint, starts_at. Called on a thread of the channel's own; what it raises is logged, and
+            the alert tried again.
 
         Returns
         -------
         dict
-            status, channel; warnings where ``alerting.mode`` leaves scheduled alerts to Prometheus.
+            status, channel; warnings where ``alerting.mode`` leaves scheduled alerts to Prometheus; status and error
+            if the handler can't be called.
         """
         given: object = handler  # people pass addresses and URLs here, whatever the annotation says
         if not callable(given):

@@ -30,7 +30,7 @@ class LookingCalls:
         comprehensive: bool = True,
     ) -> Result:
         """
-        Compare data with the model's reference now.
+        Compare data with the model's reference now; on an event loop: ``await asyncio.to_thread(...)``.
 
         Parameters
         ----------
@@ -49,7 +49,11 @@ class LookingCalls:
         Returns
         -------
         dict
-            status, drift_detected, drift_types, severity, summary, details, top_features, performance.
+            status, model_id, drift_detected, drift_types (of "data", "prediction"), severity ("none", "info",
+            "warning", "error", "critical"), summary (a sentence), details (by kind of drift: state, severity, reason,
+            and by feature score, threshold, n, window, test), top_features (at most five, worst first), performance;
+            warnings if there are any. Status and error if the batch can't be read, is empty, or has none of the
+            reference's columns.
         """
         return actions.asked_drift(
             self._parts, model_id, current_data, current_predictions, current_targets, comprehensive, self._clock()
@@ -57,5 +61,15 @@ class LookingCalls:
 
     @answers
     def get_service_status(self) -> Result:
-        """Return health and reasons of the service and of each model, with traffic, reference, drift and alerts."""
+        """
+        Return how the service and each of its models are; on an event loop: ``await asyncio.to_thread(...)``.
+
+        Returns
+        -------
+        dict
+            status, service_status ("healthy", "degraded" or "unhealthy"), reasons (sentences), uptime_seconds, models
+            (a list of dicts: model_id, model_version, health, reasons, predictions, errors, last_prediction_at,
+            reference, drift_severity, drift_state, last_check_at, warnings), storage (path, usable, size_bytes,
+            shared_counters), checks (who runs them), alerts (active ones, and the channels that somebody delivers to).
+        """
         return service_status(self._parts, self._started_at, self._clock())

@@ -30,6 +30,8 @@ class RegisteredModel:
     warnings: tuple[str, ...] = field(default=())
     followed: tuple[str, int] | None = None
     """Id and revision of the store's reference, if the profile is that."""
+    given: ModelMonitoringConfig | None = None
+    """What the code said, before a configuration file went over it."""
 
 
 class ModelBook:
@@ -50,6 +52,7 @@ class ModelBook:
         load: Callable[[ModelMonitoringConfig], LoadedProfile] | None = None,
     ) -> None:
         self._from_file = dict(from_file)
+        self._shared: dict[tuple[str, str], ModelMonitoringConfig] = {}
         self._load = load or load_profile
         self._models: dict[tuple[str, str], RegisteredModel] = {}
         self._lock = threading.Lock()
@@ -58,13 +61,13 @@ class ModelBook:
 
     def file_config(self, model_id: str) -> ModelMonitoringConfig | None:
         """Return what the configuration file says of a model, if it lists it."""
-        return next((c for (listed, _), c in self._from_file.items() if listed == model_id), None)
+        return _by_id(self._from_file, model_id)
 
     def register(self, config: ModelMonitoringConfig, now: float) -> RegisteredModel:
         """Add or update a model; where file and code disagree the file wins, and a warning says so."""
         merged, warnings = self._merged(config)
         profile, problem = self._load(merged)
-        model = RegisteredModel(merged, now, profile, (*merged.warnings, *warnings, *problem))
+        model = RegisteredModel(merged, now, profile, (*merged.warnings, *warnings, *problem), given=config)
         with self._lock:
             # To the end: the version registered last is the one that is meant when none is named.
             before = self._models.pop((merged.model_id, merged.model_version), None)
@@ -76,6 +79,10 @@ class ModelBook:
     def replace_file(self, from_file: Mapping[tuple[str, str], ModelMonitoringConfig]) -> None:
         """Take over another configuration file; models have to be registered again to follow it."""
         self._from_file = dict(from_file)
+
+    def share_file(self, shared: Mapping[tuple[str, str], ModelMonitoringConfig]) -> None:
+        """Follow a sidecar's configuration file too, for models that the own one doesn't list."""
+        self._shared = dict(shared)
 
     def retain(self, keys: Collection[tuple[str, str]]) -> None:
         """Forget all models but these."""
@@ -146,18 +153,30 @@ class ModelBook:
             return isinstance(model_id, str) and any(known == model_id for known, _ in self._models)
 
     def _merged(self, config: ModelMonitoringConfig) -> tuple[ModelMonitoringConfig, list[str]]:
-        listed = self._from_file.get((config.model_id, config.model_version)) or self.file_config(config.model_id)
+        listed, where = _listed(self._from_file, config), "the configuration file"
+        if listed is None:
+            listed, where = _listed(self._shared, config), "the sidecar's configuration file"
         if listed is None or listed is config:
             return config, []
         ours: dict[str, Any] = config.model_dump(exclude_unset=True, mode="json")
         theirs: dict[str, Any] = listed.model_dump(exclude_unset=True, mode="json")
         differing = [key for key in theirs if key in ours and ours[key] != theirs[key] and key not in _NOT_MERGED]
         warnings = [
-            f"{key} is {ours[key]!r} in code and {theirs[key]!r} in the configuration file; the file wins"
-            for key in differing
+            f"{key} is {ours[key]!r} in code and {theirs[key]!r} in {where}; the file wins" for key in differing
         ]
         merged = {**ours, **{k: v for k, v in theirs.items() if k not in _NOT_MERGED}}
         return ModelMonitoringConfig.model_validate(merged), warnings
+
+
+def _by_id(configs: Mapping[tuple[str, str], ModelMonitoringConfig], model_id: str) -> ModelMonitoringConfig | None:
+    return next((config for (listed, _), config in configs.items() if listed == model_id), None)
+
+
+def _listed(
+    configs: Mapping[tuple[str, str], ModelMonitoringConfig], config: ModelMonitoringConfig
+) -> ModelMonitoringConfig | None:
+    """Return what a file says of a model: of that version, else of the model."""
+    return configs.get((config.model_id, config.model_version)) or _by_id(configs, config.model_id)
 
 
 def load_profile(config: ModelMonitoringConfig) -> LoadedProfile:

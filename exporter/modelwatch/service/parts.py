@@ -28,6 +28,7 @@ from modelwatch.service.models import ModelBook
 from modelwatch.service.references import References
 from modelwatch.service.registration import Registrar
 from modelwatch.service.routes import LOG, AlertRoutes
+from modelwatch.service.shared_file import SharedFile
 from modelwatch.service.stored import StoredConfigs
 from modelwatch.store import StoreWriter
 
@@ -96,6 +97,7 @@ class Parts:
         self.follower = Follower()
         if self.store is not None:
             self.follower.add(Retirement(self.store, self.book, self.recorder, self.registrar))
+            self.follower.add(SharedFile(self.store, self.book, self.registrar))
         self.exposing = Exposing(self._make_collectors(), registry, self.folder)
         warning = multiprocess_warning(self.exposing.registry)
         if warning:

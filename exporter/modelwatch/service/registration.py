@@ -68,6 +68,12 @@ class Registrar:
             self.register(self._fields(model_id, version, reference), save_now=False)
         return ModelCaller(self._recorder, model_id, version)
 
+    def merge_again(self, model: RegisteredModel) -> None:
+        """Register a model as the code did, now that a configuration file says something else of it."""
+        again = self._book.register(model.given or model.config, model.registered_at)
+        if again.config != model.config:
+            self._take(again)
+
     def forget(self, model: RegisteredModel) -> None:
         """Know a model version no more; what the recorder knows is its own matter."""
         self._book.forget(model)

@@ -23,6 +23,7 @@ _RANK = (HEALTHY, DEGRADED, UNHEALTHY)
 
 def service_status(parts: Parts, started_at: float, now: float) -> dict[str, Any]:
     """Return the answer of get_service_status (contract 1.1); a store that can't be read is a reason, not an error."""
+    parts.follower()
     known = _Known.of(parts, now)
     models = [_model_status(parts, model, known) for model in parts.book.all()]
     reasons = _service_reasons(parts) + known.problems

@@ -21,6 +21,7 @@ from modelwatch.service.jobs import SIDECAR_LEASE, Jobs
 from modelwatch.service.models import LoadedProfile, ModelBook, RegisteredModel, load_profile
 from modelwatch.service.references import References
 from modelwatch.service.routes import LOG, AlertRoutes
+from modelwatch.service.shared_file import file_text
 from modelwatch.service.stored import StoredConfigs
 from modelwatch.sidecar.settings import Settings
 from modelwatch.store import StoreWriter
@@ -87,6 +88,7 @@ class Watch:
         self.configs = StoredConfigs(self.store)
         self.owner = False
         """Whether the scheduled checks of this storage are this sidecar's."""
+        self._published: str | None = None
         self.retired: frozenset[str] = frozenset()
         """Models that are watched no more, though the file may list them."""
         self.started_at = self.loaded_at = clock()
@@ -136,10 +138,18 @@ class Watch:
             self.book.retain({key for key, _ in wanted})
             self._registered = wanted
         self.references.follow()
-        if self.retired and self.owner:
+        if self.owner:
+            self._publish_file()
             self.jobs.close_retired(now)
         self._serve_channels(now)
         self.refreshed_at = now
+
+    def _publish_file(self) -> None:
+        """Let applications on this storage know what the configuration file says of their models."""
+        text = file_text(self.config.models)
+        if text != self._published:
+            self.store.publish_file(text)
+            self._published = text
 
     def _serve_channels(self, now: float) -> None:
         """Queue for applications what goes to channels that only they serve."""

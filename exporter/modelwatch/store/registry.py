@@ -25,6 +25,7 @@ _INSERT = """
     INSERT INTO models (model_id, model_version, config, registered_at, updated_at) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (model_id, model_version) DO UPDATE SET config = excluded.config, updated_at = excluded.updated_at"""
 _BACK = "DELETE FROM retired_models WHERE model_id = ? AND retired_at <= ?"
+_FILE_KEY = "file_models"
 _RETIRE = "INSERT OR IGNORE INTO retired_models (model_id, retired_at) VALUES (?, ?)"
 _SELECT = """
     SELECT m.model_id, m.model_version, m.config, m.registered_at, a.last_prediction_at, m.updated_at, r.retired_at
@@ -105,6 +106,23 @@ class ModelStore:
                 StoredModel(model_id, version, json.loads(config), *times)
                 for model_id, version, config, *times in connection.execute(_SELECT)
             ]
+
+        return self._database.run(read, write=False)
+
+    def publish_file(self, text: str) -> None:
+        """Keep what a sidecar's configuration file says of its models, for applications; "" for nothing."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (_FILE_KEY, text))
+
+        self._database.run(write)
+
+    def published_file(self) -> str:
+        """Return what a sidecar has published last; "" if nothing."""
+
+        def read(connection: sqlite3.Connection) -> str:
+            found = connection.execute("SELECT value FROM meta WHERE key = ?", (_FILE_KEY,)).fetchone()
+            return "" if found is None else str(found[0])
 
         return self._database.run(read, write=False)
 
