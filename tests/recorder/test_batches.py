@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,11 @@ def _state(recorder: Recorder, sink: Any) -> dict[str, Any]:
         "intervals": sorted((t.start, t.attempts, t.errors, t.sampled, t.prediction_count) for t in sink.totals),
         "cells": sorted((c.start, c.rows, c.cells.tolist()) for c in sink.counts),
         "rows": _rows_of(sink),
+        "learning": [
+            (c.times.tolist(), {n: list(map(_plain, v)) for n, v in c.columns.items()})
+            for batch in sink.batches
+            for c in batch.learning
+        ],
         "actuals": [(a.times.tolist(), a.values) for batch in sink.batches for a in batch.actuals],
     }
 
@@ -87,14 +93,14 @@ def _rows_of(sink: Any) -> list[dict[str, Any]]:
 @pytest.fixture
 def both(tmp_path: Path, clock: Any, profile: Any, sink: Any) -> Callable[..., tuple[Recorder, Any, Recorder, Any]]:
     """Return a factory of two recorders of one model, each with a storage and a sink of its own."""
-    made = iter(range(1000))
+    made = itertools.count()
 
     def make(**model: Any) -> tuple[Recorder, Any, Recorder, Any]:
         found: list[Any] = []
         for side in ("one", "many"):
             mine = type(sink)()
             recorder = Recorder(tmp_path / f"{side}-{next(made)}", mine, clock=clock, start_thread=False)
-            recorder.add_model(RecordedModel("m", "1", profile=profile, **{"task": "score", **model}))
+            recorder.add_model(RecordedModel("m", "1", **{"profile": profile, "task": "score", **model}))
             found += [recorder, mine]
         return tuple(found)
 
@@ -154,11 +160,14 @@ _row = st.tuples(
     keys=st.sampled_from([None, ("who",)]),
     as_dicts=st.booleans(),
     task=st.sampled_from(["score", "binary", "multiclass", "regression", None]),
+    options=st.sampled_from([{}, {"profile": None, "learning": True}, {"log_predictions": False}]),
+    more=st.sampled_from([{}, {"log_predictions": False}]),
 )
 def test_a_batch_counts_exactly_as_its_rows_one_by_one(
-    both: Any, clock: Any, rows: list[Any], rate: float, keys: Any, as_dicts: bool, task: str | None
-) -> None:
-    one, one_sink, many, many_sink = both(sampling_rate=rate, metadata_keys=keys, task=task)
+    both: Any, clock: Any, rows: list[Any], rate: float, keys: Any, as_dicts: bool, task: str | None,
+    options: dict[str, Any], more: dict[str, Any],
+) -> None:  # fmt: skip
+    one, one_sink, many, many_sink = both(sampling_rate=rate, metadata_keys=keys, task=task, **{**options, **more})
     ids = [f"id-{i}" for i in range(len(rows))]
     ages, cities, scores, latencies, actuals, errors, metadata, ago = (
         list(column) for column in zip(*rows, strict=True)
