@@ -202,6 +202,28 @@ class MetricPoint:
     metadata: dict[str, Any] | None = None
 
 
+MINUTE_FIELDS = (
+    "attempts", "errors", "latency_count", "latency_ms_sum", "prediction_count", "prediction_sum", "labelled",
+    "correct", "pairs", "absolute_error_sum", "squared_error_sum",
+)  # fmt: skip
+"""What is summed by minute. Pairs are predictions and actuals that are both numbers and no classes."""
+MINUTE_SECONDS, HOUR_SECONDS, DAY_SECONDS = 60, 3600, 86400
+
+
+@dataclass(frozen=True)
+class MinuteBlock:
+    """Sums by minute of one worker and model version over one hour. Absolute, not a delta."""
+
+    model_id: str
+    model_version: str
+    start: float
+    part: int
+    minutes: IntArray
+    """Shape (T,): the minutes of the hour in which anything was recorded, ascending, 0 to 59."""
+    sums: FloatArray
+    """Shape (T, len(MINUTE_FIELDS)), finite."""
+
+
 @dataclass(frozen=True)
 class FlushBatch:
     """All that one flush of one worker hands to the store, written in one transaction."""
@@ -214,6 +236,7 @@ class FlushBatch:
     metrics: list[MetricPoint] = field(default_factory=list)
     learning: list[RowChunk] = field(default_factory=list)
     """Rows that are kept only until a reference is learnt from them: features and prediction, without ids."""
+    minutes: list[MinuteBlock] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

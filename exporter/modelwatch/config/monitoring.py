@@ -7,14 +7,23 @@ import zoneinfo
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, PrivateAttr, TypeAdapter, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Field,
+    PrivateAttr,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 
 from modelwatch.config.alerting import RECEIVER_TYPES, AlertingConfig
 from modelwatch.config.base import ConfigModel, Text, absolute
 from modelwatch.config.model import ModelMonitoringConfig
 from modelwatch.config.problems import EACH, Path, mistake, mistakes, not_available
-from modelwatch.config.values import show
-from modelwatch.exceptions import did_you_mean
+from modelwatch.config.values import SIZE, parse_size, plain_number, show
+from modelwatch.exceptions import ConfigError, did_you_mean
 
 __all__ = ["ModelDefaults", "MonitoringConfig", "StorageConfig"]
 
@@ -22,12 +31,23 @@ DEEP_DEFAULTS = ("drift", "features")
 """Sections that defaults are merged into key by key; everything else a model writes replaces the default whole."""
 
 
+def _size(value: object, _: object) -> object:
+    if value is None:
+        return None
+    try:
+        parse_size(plain_number(value))
+    except ConfigError as error:
+        raise mistake(str(error)) from None
+    return plain_number(value)
+
+
 class StorageConfig(ConfigModel):
     """Where recordings are kept."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"url", "max_size", "durability"})
+    later: ClassVar[frozenset[str]] = frozenset({"url", "durability"})
 
     path: Text | None = Field(None, description="the path of a folder")
+    max_size: Annotated[int | float | str | None, WrapValidator(_size)] = Field(None, description=SIZE)
 
     @field_validator("path")
     @classmethod
@@ -35,6 +55,11 @@ class StorageConfig(ConfigModel):
         if value is not None and "://" in value:
             raise not_available("a database instead of a folder", "the path of a folder")
         return value if value is None else absolute(value, info)
+
+    @property
+    def max_bytes(self) -> int | None:
+        """`max_size` in bytes; None for the smaller of 10 GB and a tenth of the disk."""
+        return None if self.max_size is None else parse_size(self.max_size)
 
 
 class ModelDefaults(ModelMonitoringConfig):
@@ -65,7 +90,7 @@ class MonitoringConfig(ConfigModel):
         description="a list of models, each with a model_id",
         json_schema_extra={EACH: "a mapping with a model_id"},
     )
-    storage: StorageConfig = Field(default_factory=StorageConfig, description="a mapping with the key path")
+    storage: StorageConfig = Field(default_factory=StorageConfig, description="a mapping with the keys path, max_size")
     alerting: AlertingConfig = Field(
         default_factory=AlertingConfig,
         description="a mapping with the keys mode, receivers, severity_routing, repeat_interval, hourly_cap",

@@ -12,7 +12,7 @@ import numpy as np
 
 from modelwatch.exceptions import ConfigError, InputError, did_you_mean
 
-__all__ = ["MAX_NAME_LENGTH", "parse_duration", "plain_number", "show", "validate_name"]
+__all__ = ["MAX_NAME_LENGTH", "parse_duration", "parse_size", "plain_number", "show", "size_text", "validate_name"]
 
 MAX_NAME_LENGTH = 200
 
@@ -23,6 +23,12 @@ UNIT_WORDS: Mapping[str, str] = {
 }  # fmt: skip
 """Words that people write instead of a unit: refused, but with the right unit in the answer."""
 
+BYTES_PER_UNIT: Mapping[str, int] = {
+    "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
+}  # fmt: skip
+SIZE = 'a number of bytes or a size such as "500MiB" or "10GB"'
+
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]*)")
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)([a-zA-Z]+)")
 _SPACED = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s+([a-zA-Z]+)")
 _BARE = re.compile(r"[0-9]+(?:\.[0-9]+)?")
@@ -105,6 +111,67 @@ def _unit_hint(number: str, unit: str) -> str:
     if known is not None:
         return f" (did you mean '{number}{known}'?)"
     return f"; there is no unit {unit!r}" + did_you_mean(unit, SECONDS_PER_UNIT)
+
+
+def parse_size(value: str | int | float) -> int:
+    """Return a size in bytes.
+
+    Parameters
+    ----------
+    value : str, int or float
+        A number of bytes, or a number with one of the units B, kB, MB, GB, TB (powers of 1 000) and KiB, MiB, GiB, TiB
+        (of 1 024), in any case.
+
+    Returns
+    -------
+    int
+        Bytes, 1 or more.
+
+    Raises
+    ------
+    ConfigError
+        If it is no size.
+
+    Examples
+    --------
+    >>> parse_size("10GB"), parse_size("1.5 KiB"), parse_size(4096)
+    (10000000000, 1536, 4096)
+    """
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise ConfigError(f"must be {SIZE}, got {show(value)}")
+    if isinstance(value, str):
+        bytes_ = _text_bytes(value.strip())
+    else:
+        bytes_ = float(value) if math.isfinite(value) and value < 2.0**63 else math.inf
+    if not 1 <= bytes_ < 2.0**63:
+        raise ConfigError(f"must be {SIZE}, of 1 byte or more, got {show(value)}")
+    return int(bytes_)
+
+
+def _text_bytes(text: str) -> float:
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise ConfigError(f"must be {SIZE}, got {show(text)}")
+    number, unit = found.groups()
+    by_name = {name.lower(): size for name, size in BYTES_PER_UNIT.items()}
+    size = by_name.get(unit.lower() or "b")
+    if size is None:
+        units = ", ".join(BYTES_PER_UNIT)
+        hint = did_you_mean(unit, BYTES_PER_UNIT)
+        raise ConfigError(f"must be {SIZE}, got {show(text)}; there is no unit {unit!r}{hint}, there are: {units}")
+    return float(number) * size
+
+
+def size_text(size: float) -> str:
+    """Return a number of bytes as people write it.
+
+    >>> size_text(10_000_000_000), size_text(1536), size_text(0)
+    ('10 GB', '1.54 kB', '0 B')
+    """
+    for unit in ("TB", "GB", "MB", "kB"):
+        if size >= BYTES_PER_UNIT[unit]:
+            return f"{size / BYTES_PER_UNIT[unit]:.3g} {unit}"
+    return f"{size:.0f} B"
 
 
 def validate_name(text: object, what: str) -> str:

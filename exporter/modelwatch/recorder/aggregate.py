@@ -16,6 +16,7 @@ from modelwatch.recorder.columns import Columns, storable
 from modelwatch.recorder.inputs import Actual, Attempt, Attempts, MetricUpdate
 from modelwatch.recorder.intervals import AttemptSums, Intervals
 from modelwatch.recorder.learning import RowBudget, names_and_counts
+from modelwatch.recorder.minutes import Minutes, MinuteSheet
 from modelwatch.recorder.models import Binning, VersionEntry
 from modelwatch.recorder.outcomes import (
     Values,
@@ -33,6 +34,7 @@ from modelwatch.recorder.outcomes import (
 )
 from modelwatch.recorder.pending import ACTUALS, METRICS, STORE
 from modelwatch.recorder.rows import RowBuffer
+from modelwatch.recorder.truth import compare
 from modelwatch.records import (
     ROW_LATENCY,
     ROW_METADATA,
@@ -74,6 +76,7 @@ class Aggregator:
     def __init__(self, *, for_store: bool = True) -> None:
         self.totals = SlotTotals()
         self.intervals = Intervals()
+        self.minutes = Minutes()
         self._for_store = for_store
         self.dirty = False
         self._rows: dict[tuple[str, str], RowBuffer] = {}
@@ -118,19 +121,22 @@ class Aggregator:
         start: float,
         now: float,
     ) -> None:
-        sums = self._count_attempts(entry, attempts, times, now)
+        sheet = MinuteSheet(times)
+        sums = self._count_attempts(entry, attempts, sheet, now)
         try:
             if 0 < sums.sampled < sums.attempts:
                 looked_at = np.array([prediction_id is not None for prediction_id in attempts.ids])
                 attempts, times = attempts.chosen(looked_at), times[looked_at]
+                sheet.keep(looked_at)
             if sums.sampled:
-                self._look_at(entry, attempts, times, start, sums, now)
+                self._look_at(entry, attempts, times, start, sums, sheet, now)
         except Exception:  # the recorder boundary: whatever was handed in must not stop the counting
             logger.exception("modelwatch could not look at rows of %r", entry.model_id)
             self.fault(entry.labels, "internal", now, sums.sampled)
         self.intervals.add_attempts(entry, start, sums)
+        self.minutes.add(entry.labels, sheet, now)
 
-    def _count_attempts(self, entry: VersionEntry, attempts: Slice, times: FloatArray, now: float) -> AttemptSums:
+    def _count_attempts(self, entry: VersionEntry, attempts: Slice, sheet: MinuteSheet, now: float) -> AttemptSums:
         seconds, invalid = seconds_of(attempts.latencies)
         if invalid:
             self.fault(entry.labels, "latency", now, invalid)
@@ -141,9 +147,11 @@ class Aggregator:
             sampled=len(attempts.ids) - attempts.ids.count(None),
             latency_cells=cells.astype(np.int64),
             latency_sum=finite_sum(seconds),
-            first_at=float(times.min()),
-            last_at=float(times.max()),
+            first_at=sheet.first_at,
+            last_at=sheet.last_at,
         )
+        sheet.add_attempts(attempts.failed, sums.errors)
+        sheet.add_latencies(attempts.latencies, len(seconds), sums.latency_sum * 1000.0)
         self._count_totals(entry, sums.attempts, sums.errors, sums.sampled, now)
         latency = self.totals.vector(("latency", *entry.labels), latency_layout(entry.bounds), len(cells), 1, now)
         latency.ints += cells
@@ -171,6 +179,7 @@ class Aggregator:
         sums = AttemptSums(attempts, errors, 0, none, 0.0, now, now)
         self._count_totals(entry, attempts, errors, 0, now)
         self.intervals.add_attempts(entry, float(np.floor(now / length) * length), sums)
+        self.minutes.add_attempts(entry.labels, attempts, errors, now)
         self.dropped(entry.labels, QUEUE_FULL, lost, now)
 
     # --- sampled rows ------------------------------------------------------------------------------------------
@@ -182,14 +191,16 @@ class Aggregator:
         times: FloatArray,
         start: float,
         sums: AttemptSums,
+        sheet: MinuteSheet,
         now: float,
     ) -> None:
         ids = [prediction_id for prediction_id in attempts.ids if prediction_id is not None]
         predictions, unreadable = plain_predictions(attempts.predictions)
         self.fault(entry.labels, "prediction", now, unreadable)
         self._count_predictions(entry, predictions, sums, now)
+        sheet.add_predictions(predictions, sums.prediction_count, sums.prediction_sum)
         if holds_any(attempts.actuals):
-            self._add_actuals(entry.labels, times.tolist(), ids, attempts.actuals)
+            self._take_actuals(entry, predictions, attempts, times, sheet)
         binning, config = entry.binning, entry.config
         keep_rows = config.log_predictions and self._for_store
         learning = binning is None and config.learning
@@ -228,6 +239,24 @@ class Aggregator:
             buffer = self._learning.setdefault(entry.labels, RowBuffer(entry.labels))
             buffer.add(times[:kept], [""] * kept, taken)
 
+    def _take_actuals(
+        self, entry: VersionEntry, predictions: Values, attempts: Attempts, times: FloatArray, sheet: MinuteSheet
+    ) -> None:
+        """Compare predictions with the ground truth that came with them, and keep that."""
+        actuals, _ = plain_predictions(attempts.actuals)
+        config = entry.config
+        right, differences = compare(predictions, actuals, config.task, config.class_threshold, config.positive_class)
+        if right is not None:
+            sheet.add_right(right)
+        if differences is not None:
+            sheet.add_differences(differences)
+        values = actuals.tolist() if isinstance(actuals, np.ndarray) else actuals
+        for when, prediction_id, given, value in zip(
+            times.tolist(), attempts.ids, attempts.actuals, values, strict=True
+        ):
+            if given is not None and prediction_id is not None:
+                self._keep_actual(entry.labels, prediction_id, value, when)
+
     def _count_predictions(self, entry: VersionEntry, predictions: Values, sums: AttemptSums, now: float) -> None:
         numbers = finite_numbers(predictions)
         sums.prediction_count, sums.prediction_sum = len(numbers), finite_sum(numbers)
@@ -254,8 +283,11 @@ class Aggregator:
     def add_actual(self, actual: Actual) -> None:
         """Keep late ground truth for the store."""
         if self._for_store:
-            item = (actual.when, actual.prediction_id, _plain(actual.value))
-            self._actuals.setdefault(actual.labels, []).append(item)
+            self._keep_actual(actual.labels, actual.prediction_id, _plain(actual.value), actual.when)
+
+    def _keep_actual(self, labels: tuple[str, str], prediction_id: str, value: Any, when: float) -> None:  # noqa: ANN401
+        if self._for_store:
+            self._actuals.setdefault(labels, []).append((when, prediction_id, value))
 
     def add_actuals(self, batch: ActualsBatch) -> None:
         """Keep late ground truth of many predictions for the store."""
@@ -304,7 +336,7 @@ class Aggregator:
         actuals = [_actual_chunk(labels, items) for labels, items in self._actuals.items()]
         learning = [buffer.chunk() for buffer in self._learning.values()]
         metrics, self._metrics, self._rows, self._actuals, self._learning = self._metrics, [], {}, {}, {}
-        return FlushBatch(worker, totals, counts, rows, actuals, metrics, learning)
+        return FlushBatch(worker, totals, counts, rows, actuals, metrics, learning, self.minutes.collect())
 
 
 def latency_layout(bounds: Sequence[float]) -> str:

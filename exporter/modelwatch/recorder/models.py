@@ -46,6 +46,8 @@ class RecordedModel:
         Scores of a task "binary" or "score" above it count as class "1", others as class "0"; None: in no class.
     learning
         Whether a reference is to be learnt from what is recorded while there is no profile.
+    positive_class
+        The class, as actuals name it, that a score above the threshold predicts.
     """
 
     model_id: str
@@ -60,6 +62,7 @@ class RecordedModel:
     count_interval: float = 300.0
     decision_threshold: float | None = None
     learning: bool = False
+    positive_class: bool | int | float | str = 1
 
     @property
     def class_threshold(self) -> float | None:

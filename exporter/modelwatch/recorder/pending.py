@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from typing import Protocol
+from typing import Any, Protocol
 
 from modelwatch.recorder.rows import rough_bytes
-from modelwatch.records import ActualChunk, FlushBatch, IntervalCounts, IntervalTotals, MetricPoint, RowChunk
+from modelwatch.records import (
+    ActualChunk,
+    FlushBatch,
+    IntervalCounts,
+    IntervalTotals,
+    MetricPoint,
+    MinuteBlock,
+    RowChunk,
+)
 
 MAX_ROW_BYTES = 64 * 2**20
 MAX_CHUNKS = 4096
@@ -33,8 +41,9 @@ class Pending:
     """
     Everything that a sink has not acknowledged.
 
-    Interval values are absolute, so only the latest of each is kept; however long the store is away, that loses
-    nothing as long as there are at most `MAX_INTERVALS`. Rows, ground truth and metrics are bounded, oldest go first.
+    Values by interval and by minute are absolute, so only the latest of each is kept; however long the store is away,
+    that loses nothing as long as there are at most `MAX_INTERVALS`. Rows, ground truth and metrics are bounded, oldest
+    go first.
 
     Parameters
     ----------
@@ -46,6 +55,7 @@ class Pending:
         self._max_row_bytes = max_row_bytes
         self._totals: dict[tuple[object, ...], IntervalTotals] = {}
         self._counts: dict[tuple[object, ...], IntervalCounts] = {}
+        self._minutes: dict[tuple[object, ...], MinuteBlock] = {}
         self._rows: deque[tuple[RowChunk, int]] = deque()
         self._row_bytes = 0
         self._actuals: deque[ActualChunk] = deque()
@@ -54,7 +64,8 @@ class Pending:
         self._dropped = Dropped()
 
     def __bool__(self) -> bool:
-        return bool(self._totals or self._counts or self._rows or self._actuals or self._metrics or self._learning)
+        absolute = (self._totals, self._counts, self._minutes)
+        return any((*absolute, self._rows, self._actuals, self._metrics, self._learning))
 
     def add(self, batch: FlushBatch) -> None:
         """Take over a batch; the oldest things are dropped if they are too many."""
@@ -62,6 +73,8 @@ class Pending:
             self._totals[t.model_id, t.model_version, t.start, t.part] = t
         for c in batch.counts:
             self._counts[c.model_id, c.model_version, c.segment, c.profile_id, c.start, c.part] = c
+        for m in batch.minutes:
+            self._minutes[m.model_id, m.model_version, m.start, m.part] = m
         for chunk in batch.rows:
             size = rough_bytes(chunk)
             self._rows.append((chunk, size))
@@ -81,10 +94,10 @@ class Pending:
             chunk, size = self._rows.popleft()
             self._row_bytes -= size
             self._dropped[chunk.model_id, chunk.model_version, STORE] += len(chunk.ids)
-        while len(self._totals) > MAX_INTERVALS:
-            del self._totals[next(iter(self._totals))]
-        while len(self._counts) > MAX_INTERVALS:
-            del self._counts[next(iter(self._counts))]
+        intervals: tuple[dict[tuple[object, ...], Any], ...] = (self._totals, self._counts, self._minutes)
+        for held in intervals:
+            while len(held) > MAX_INTERVALS:
+                del held[next(iter(held))]
         while len(self._actuals) > MAX_CHUNKS:
             truth = self._actuals.popleft()
             self._dropped[truth.model_id, truth.model_version, ACTUALS] += len(truth.ids)
@@ -115,6 +128,7 @@ class Pending:
             list(self._actuals),
             list(self._metrics),
             list(self._learning),
+            list(self._minutes.values()),
         )
         try:
             sink.commit(whole)
@@ -125,10 +139,10 @@ class Pending:
         self.clear()
 
     def _commit_apart(self, sink: Sink, whole: FlushBatch) -> None:
-        if whole.totals or whole.counts:
-            sink.commit(FlushBatch(whole.worker, whole.totals, whole.counts))
-        self._totals.clear()
-        self._counts.clear()
+        if whole.totals or whole.counts or whole.minutes:
+            sink.commit(FlushBatch(whole.worker, whole.totals, whole.counts, minutes=whole.minutes))
+        for held in (self._totals, self._counts, self._minutes):
+            held.clear()
         while self._rows:
             chunk, size = self._rows[0]
             if not _accepts(sink, FlushBatch(whole.worker, rows=[chunk])):
@@ -151,8 +165,10 @@ class Pending:
 
     def clear(self) -> None:
         """Forget everything."""
-        for held in (self._totals, self._counts, self._rows, self._actuals, self._metrics, self._learning):
+        for held in (self._totals, self._counts, self._minutes, self._rows):
             held.clear()
+        for waiting in (self._actuals, self._metrics, self._learning):
+            waiting.clear()
         self._row_bytes = 0
 
 

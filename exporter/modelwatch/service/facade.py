@@ -19,6 +19,7 @@ from modelwatch.service.parts import Parts
 from modelwatch.service.recording_calls import RecordingCalls
 from modelwatch.service.references import build_given
 from modelwatch.service.times import iso
+from modelwatch.service.upkeep_calls import UpkeepCalls
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from modelwatch.service.call import ModelCaller
 
 
-class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls, ExposingCalls):
+class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls, ExposingCalls, UpkeepCalls):
     """
     Records predictions, compares them with the model's reference, and alerts.
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from modelwatch.service import actions
+from modelwatch.service import actions, history
 from modelwatch.service.answers import Result, answers
 from modelwatch.service.status import service_status
 
 if TYPE_CHECKING:
+    from modelwatch.policy import AlertLevel
     from modelwatch.service.parts import Parts
+
+Time = datetime | str | float
+"""A datetime or ISO-8601 text (local time unless it says otherwise), or seconds since 1970."""
 
 
 class LookingCalls:
@@ -58,6 +63,126 @@ class LookingCalls:
         return actions.asked_drift(
             self._parts, model_id, current_data, current_predictions, current_targets, comprehensive, self._clock()
         )
+
+    @answers
+    def get_model_metrics(
+        self,
+        model_id: str,
+        metric: str | None = None,
+        start_time: Time | None = None,
+        end_time: Time | None = None,
+        aggregation: str | None = None,
+    ) -> Result:
+        """
+        Return metrics of a model over time: every value given to :meth:`update_model_metric`, and what was recorded.
+
+        Of what was recorded there is a point a minute, over all versions and workers: ``latency_ms`` (mean),
+        ``error_rate``, ``prediction_mean`` and ``predictions`` (how many), and, where actuals came with the
+        predictions, ``accuracy``, ``mae`` and ``rmse``. It is first waited for what was recorded in this process
+        just now, on the thread of a running event loop for a tenth of a second at most.
+
+        Parameters
+        ----------
+        model_id
+            A model that this service or another one on the same storage registered.
+        metric
+            One metric; without it, those of ``performance_metrics``, the recorder's own and all that are stored.
+        start_time, end_time
+            The range, both ends included: datetimes (naive ones are local time), ISO-8601 texts or seconds since
+            1970. A minute counts if it begins within.
+        aggregation
+            "mean", "min", "max" or "median" of the points that would be listed, each counting once.
+
+        Returns
+        -------
+        dict
+            status, model_id and metrics: ``{name: [{"timestamp", "value", "metadata"}, …]}``, oldest first, times in
+            ISO-8601 UTC. ``metadata`` are those given with the value (``source`` is "update" unless they name one),
+            or ``{"source": "recorded", "count": n}`` for a minute with n observations. With an aggregation
+            ``{name: {"value", "count"}}``; the value of nothing is None.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from modelwatch import ProductionMonitoringService
+        >>> with ProductionMonitoringService(storage_path=tempfile.mkdtemp(), background=False) as service:
+        ...     _ = service.register_model({"model_id": "ads", "performance_metrics": ["auc"]})
+        ...     for value in (0.75, 0.85):
+        ...         _ = service.update_model_metric("ads", "auc", value, {"dataset": "june"})
+        ...     listed = service.get_model_metrics("ads", "auc")["metrics"]["auc"]
+        ...     mean = service.get_model_metrics("ads", "auc", aggregation="mean")["metrics"]
+        >>> listed[0]["value"], listed[0]["metadata"]
+        (0.75, {'source': 'update', 'dataset': 'june'})
+        >>> mean
+        {'auc': {'value': 0.8, 'count': 2}}
+        """
+        return history.model_metrics(self._parts, model_id, metric, start_time, end_time, aggregation)
+
+    @answers
+    def get_drift_history(
+        self,
+        model_id: str,
+        start_time: Time | None = None,
+        end_time: Time | None = None,
+        *,
+        limit: int | None = None,
+    ) -> Result:
+        """
+        Return what the scheduled checks of a model found, over all its versions.
+
+        Parameters
+        ----------
+        model_id
+            A model that this service or another one on the same storage registered.
+        start_time, end_time
+            The range, both ends included, as for :meth:`get_model_metrics`.
+        limit
+            The most checks to return: the latest ones.
+
+        Returns
+        -------
+        dict
+            status, model_id and history: a list of checks, oldest first, each with timestamp, model_id,
+            model_version, ok (whether the check itself succeeded), duration_seconds, severity, drift_detected (from
+            "warning" up), drift_types, profile_id, windows (rows by window) and details by type: state, severity,
+            reason and features (score, threshold, severity, window, test).
+        """
+        return history.drift_history(self._parts, model_id, start_time, end_time, limit)
+
+    @answers
+    def get_alerts(
+        self,
+        model_id: str | None = None,
+        start_time: Time | None = None,
+        end_time: Time | None = None,
+        *,
+        level: AlertLevel | str | None = None,
+        status: str | None = None,
+        limit: int | None = None,
+    ) -> Result:
+        """
+        Return alerts of the past, sent by checks or by :meth:`send_alert`, and what became of them.
+
+        Parameters
+        ----------
+        model_id
+            Of one model; without it, of all, and those that are about no model.
+        start_time, end_time
+            The range, both ends included, as for :meth:`get_model_metrics`.
+        level
+            Only those of one :class:`AlertLevel`.
+        status
+            Only "firing" or only "resolved" ones.
+        limit
+            The most alerts to return: the latest ones.
+
+        Returns
+        -------
+        dict
+            status, model_id and alerts: a list of alerts as handlers receive them, newest first, each also with
+            channels: ``{channel: "sent" | "queued" | "suppressed" | "failed: why"}``.
+        """
+        return history.alert_history(self._parts, model_id, start_time, end_time, level, status, limit)
 
     @answers
     def get_service_status(self) -> Result:

@@ -7,6 +7,7 @@ Nothing here runs on a predict path. A fault in one model's check is counted, lo
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 import time
@@ -18,6 +19,7 @@ from modelwatch.exceptions import MissingPackageError
 if TYPE_CHECKING:
     from modelwatch.service.claims import Claims
     from modelwatch.service.jobs import Jobs
+    from modelwatch.service.upkeep import Upkeep
 
 logger = logging.getLogger("modelwatch")
 
@@ -36,12 +38,14 @@ class CheckLoop:
         self,
         jobs: Jobs,
         claims: Claims | None = None,
+        upkeep: Upkeep | None = None,
         *,
         clock: Callable[[], float] = time.time,
         before: Callable[[], object] = bool,
     ) -> None:
         self._jobs = jobs
         self._claims = claims
+        self._upkeep = upkeep
         self._clock = clock
         self._before = before
         self._stop = threading.Event()
@@ -101,8 +105,18 @@ class CheckLoop:
         if now >= self._operational_due:
             self._guarded("operational checks", lambda: self._jobs.operational(now))
             self._operational_due = now + OPERATIONAL_INTERVAL
-        soonest = min([*self._due.values(), self._operational_due, now + LEASE_SECONDS / 3])
+        soonest = min([*self._due.values(), self._operational_due, self._clean_up(now), now + LEASE_SECONDS / 3])
         return max(0.05, soonest - self._clock())
+
+    def _clean_up(self, now: float) -> float:
+        """Clean up for a moment if that is due; return when to go on."""
+        upkeep, due = self._upkeep, [math.inf]
+        if upkeep is not None:
+            self._guarded("cleanup", lambda: due.append(upkeep.due_at(self._started_at, now)))
+            if due[-1] <= now:
+                self._guarded("cleanup", lambda: upkeep.advance(now))
+                self._guarded("cleanup", lambda: due.append(upkeep.due_at(self._started_at, now)))
+        return due[-1]
 
     def _check_if_due(self, model_id: str, now: float) -> None:
         if model_id not in self._due:

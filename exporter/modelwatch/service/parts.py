@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from modelwatch.notify.outbox import Outbox
 from modelwatch.recorder import Recorder
 from modelwatch.records import FlushBatch
 from modelwatch.service.claims import Claims
+from modelwatch.service.cleanup import Cleanup
 from modelwatch.service.exposing import Exposing
 from modelwatch.service.follow import Follower, Retirement
 from modelwatch.service.jobs import Jobs
@@ -30,6 +32,7 @@ from modelwatch.service.registration import Registrar
 from modelwatch.service.routes import LOG, AlertRoutes
 from modelwatch.service.shared_file import SharedFile
 from modelwatch.service.stored import StoredConfigs
+from modelwatch.service.upkeep import Upkeep
 from modelwatch.store import StoreWriter
 
 if TYPE_CHECKING:
@@ -79,13 +82,14 @@ class Parts:
         given = str(storage_path) if storage_path is not None else None
         self.folder = default_storage_path(given, config).resolve()
         self.book = ModelBook({(m.model_id, m.model_version): m for m in config.models})
-        self.store, self.storage_problem = open_store(self.folder)
+        self.store, self.storage_problem = open_store(self.folder, clock)
         self.outbox = Outbox(on_result=self._count_notification)
         self.routes = AlertRoutes(config, self.book, self.outbox)
         for channel, handler in alert_handlers.items():
             for warning in self.add_handler(channel, handler):
                 logger.warning("%s", warning)
         self.jobs: Jobs | None = None
+        self.cleanup: Cleanup | None = None
         self.loop: CheckLoop | None = None
         self.claims: Claims | None = None
         if self.store is not None:
@@ -124,9 +128,11 @@ class Parts:
             timezone=self.config.timezone,
             started_at=self.clock(),
         )
+        self.cleanup = Cleanup(self.book, store, lambda: self.config.storage.max_bytes)
         if background:
             self.claims = Claims(store, self.outbox, lambda: self.routes.channels - {LOG})
-            self.loop = CheckLoop(self.jobs, self.claims, clock=self.clock, before=lambda: self.follower())
+            upkeep = Upkeep(self.cleanup, store)
+            self.loop = CheckLoop(self.jobs, self.claims, upkeep, clock=self.clock, before=lambda: self.follower())
 
     def _open_queries(self) -> StoreQueries:
         from modelwatch.store.queries import StoreQueries
@@ -232,10 +238,10 @@ class Parts:
             self.store.close()
 
 
-def open_store(folder: Path) -> tuple[StoreWriter | None, str]:
+def open_store(folder: Path, clock: Callable[[], float] = time.time) -> tuple[StoreWriter | None, str]:
     """Open the store; an unusable folder costs history and drift, never predictions."""
     try:
-        return StoreWriter(folder), ""
+        return StoreWriter(folder, clock), ""
     except StorageError as error:
         logger.warning("%s; predictions are counted in this process only", error)
         return None, str(error)

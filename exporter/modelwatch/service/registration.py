@@ -155,6 +155,7 @@ def recorded(model: RegisteredModel) -> RecordedModel:
         count_interval=config.drift.count_interval_seconds,
         decision_threshold=config.decision_threshold,
         learning=config.reference == "auto" and model.profile is None,
+        positive_class=config.positive_class,
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelwatch.exceptions import StorageError
 from modelwatch.policy import Severity
+from modelwatch.service.cleanup import cap_reason
 from modelwatch.service.learning import AUTO, Progress
 from modelwatch.service.silences import as_dict
 from modelwatch.service.times import iso
@@ -26,7 +27,7 @@ def service_status(parts: Parts, started_at: float, now: float) -> dict[str, Any
     parts.follower()
     known = _Known.of(parts, now)
     models = [_model_status(parts, model, known) for model in parts.book.all()]
-    reasons = _service_reasons(parts) + known.problems
+    reasons = _service_reasons(parts) + known.problems + list(filter(None, [cap_reason(known.cleanup)]))
     worst = max([_rank(m["health"]) for m in models] + [1 if reasons else 0, 2 if known.problems else 0], default=0)
     return {
         "status": "success",
@@ -38,6 +39,8 @@ def service_status(parts: Parts, started_at: float, now: float) -> dict[str, Any
             "path": str(parts.folder),
             "usable": parts.store is not None and not known.problems,
             "size_bytes": known.size_bytes,
+            "max_size_bytes": known.max_size_bytes,
+            "last_cleanup": known.cleanup,
             "shared_counters": parts.recorder.shared,
         },
         "checks": {
@@ -69,6 +72,8 @@ class _Known:
     size_bytes: int
     problems: list[str]
     progress: dict[str, Progress] = field(default_factory=dict)
+    max_size_bytes: int | None = None
+    cleanup: dict[str, Any] | None = None
 
     @classmethod
     def of(cls, parts: Parts, now: float) -> _Known:
@@ -84,6 +89,8 @@ class _Known:
                 store.size_bytes(),
                 [],
                 _progress(parts),
+                parts.cleanup.cap if parts.cleanup is not None else None,
+                store.last_cleanup(),
             )
         except (StorageError, OSError) as error:
             return cls(traffic, [], [], [], 0, [f"the store can't be read: {error}"])

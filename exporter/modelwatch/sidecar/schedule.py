@@ -14,6 +14,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from modelwatch.config import ModelMonitoringConfig
 from modelwatch.exceptions import MissingPackageError
 from modelwatch.service.schedule import cron_trigger
+from modelwatch.service.upkeep import FIRST_SECONDS, INTERVAL_SECONDS
 from modelwatch.sidecar.settings import Settings
 from modelwatch.sidecar.watch import Watch
 from modelwatch.sidecar.worker import Worker
@@ -24,7 +25,7 @@ logger = logging.getLogger("modelwatch")
 
 JITTER_SHARE, JITTER_SECONDS = 0.1, 30.0
 """Checks of many models spread by a tenth of their interval, and never by more than half a minute."""
-OPERATIONS = "operations"
+OPERATIONS, CLEANUP = "operations", "cleanup"
 
 
 class Schedule:
@@ -75,7 +76,8 @@ class Schedule:
         """
         configs = {m.config.model_id: m.config for m in self._watch.models()} if self._watch.owner else {}
         for model_id in set(self._planned) - {*configs, *([""] if configs else [])}:
-            self._scheduler.remove_job(_job_id(model_id) if model_id else OPERATIONS)
+            for job in (_job_id(model_id),) if model_id else (OPERATIONS, CLEANUP):
+                self._scheduler.remove_job(job)
             del self._planned[model_id]
         for model_id, config in configs.items():
             plan = (config.schedule, config.interval_seconds, self._watch.jobs.timezone)
@@ -88,6 +90,12 @@ class Schedule:
                 IntervalTrigger(seconds=self._settings.operational_seconds),
                 id=OPERATIONS,
                 next_run_time=_utc(self._watch.clock()),
+            )
+            self._scheduler.add_job(
+                self._clean_up,
+                IntervalTrigger(seconds=INTERVAL_SECONDS),
+                id=CLEANUP,
+                next_run_time=_utc(self._watch.clock() + FIRST_SECONDS),
             )
             self._planned[""] = True
 
@@ -111,6 +119,13 @@ class Schedule:
 
     async def _operations(self) -> None:
         await self._guarded("operational checks", lambda: self._watch.jobs.operational(self._watch.clock()))
+
+    async def _clean_up(self) -> None:
+        """Clean up one step at a time, so that checks get their turn on the worker's thread."""
+        upkeep, now = self._watch.upkeep, self._watch.clock()
+        await self._guarded("cleanup", lambda: upkeep.step(now))
+        while upkeep.running and self._watch.owner and self._scheduler.running:
+            await self._guarded("cleanup", lambda: upkeep.step(now))
 
     async def _guarded(self, what: str, job: Callable[[], object]) -> None:
         """Run a job on the worker; jobs count their own failures, here each kind is logged once until it works."""

@@ -17,12 +17,14 @@ from modelwatch.exceptions import ConfigError
 from modelwatch.notify.engine import AlertEngine
 from modelwatch.notify.outbox import Outbox
 from modelwatch.service.claims import served_since
+from modelwatch.service.cleanup import Cleanup
 from modelwatch.service.jobs import SIDECAR_LEASE, Jobs
 from modelwatch.service.models import LoadedProfile, ModelBook, RegisteredModel, load_profile
 from modelwatch.service.references import References
 from modelwatch.service.routes import LOG, AlertRoutes
 from modelwatch.service.shared_file import file_text
 from modelwatch.service.stored import StoredConfigs
+from modelwatch.service.upkeep import Upkeep
 from modelwatch.sidecar.settings import Settings
 from modelwatch.store import StoreWriter
 
@@ -63,7 +65,7 @@ class Watch:
         self.clock = clock
         self.config = self._load()
         self.folder = default_storage_path(settings.storage, self.config).absolute()
-        self.store = StoreWriter(self.folder)
+        self.store = StoreWriter(self.folder, clock)
         self.book = ModelBook(_by_key(self.config), _profile_if_there)
         self.outbox = Outbox(on_result=self._count_notification)
         self.routes = AlertRoutes(self.config, self.book, self.outbox)
@@ -85,6 +87,7 @@ class Watch:
             started_at=clock(),
         )
         self.references = References(self.store, self.book, lambda model: None, clock)
+        self.upkeep = Upkeep(Cleanup(self.book, self.store, lambda: self.config.storage.max_bytes), self.store)
         self.configs = StoredConfigs(self.store)
         self.owner = False
         """Whether the scheduled checks of this storage are this sidecar's."""

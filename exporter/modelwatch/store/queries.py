@@ -217,14 +217,17 @@ class StoreQueries:
         end: float = math.inf,
         level: str | None = None,
         limit: int | None = None,
+        status: str | None = None,
     ) -> list[StoredAlert]:
-        """Return alerts of ``[start, end)``, newest first; of one model and one level, or of all."""
+        """Return alerts of ``[start, end)``, newest first; of one model, one level and one status, or of all."""
         c = tables.alerts.c
         query = sa.select(*(c[name] for name in _ALERT_FIELDS), c.data, c.channels).where(c.at >= start, c.at < end)
         if model_id is not None:
             query = query.where(c.model_id == model_id)
         if level is not None:
             query = query.where(c.level == str(level))
+        if status is not None:
+            query = query.where(c.status == status)
         return [_alert(row) for row in self._all(query.order_by(c.at.desc(), c.entry_id.desc()).limit(limit))]
 
     def integrity(self) -> str:

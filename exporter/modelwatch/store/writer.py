@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -15,14 +17,15 @@ from modelwatch.store.alerts import AlertStore
 from modelwatch.store.cells import pack_counts, pack_floats
 from modelwatch.store.database import Database
 from modelwatch.store.deliveries import DeliveryStore
+from modelwatch.store.history import HistoryStore, write_minutes
 from modelwatch.store.leases import LeaseStore
 from modelwatch.store.live import LiveStore
 from modelwatch.store.references import ReferenceStore
 from modelwatch.store.registry import ModelStore
 from modelwatch.store.results import ResultStore
-from modelwatch.store.retention import delete_before
 from modelwatch.store.serialize import dump_json
 from modelwatch.store.silences import SilenceStore
+from modelwatch.store.upkeep import UpkeepStore
 
 __all__ = ["StoreWriter"]
 
@@ -66,7 +69,16 @@ _INSERT_LATEST = """
 
 
 class StoreWriter(
-    ModelStore, ReferenceStore, LeaseStore, ResultStore, AlertStore, SilenceStore, LiveStore, DeliveryStore
+    ModelStore,
+    ReferenceStore,
+    LeaseStore,
+    ResultStore,
+    AlertStore,
+    SilenceStore,
+    LiveStore,
+    DeliveryStore,
+    HistoryStore,
+    UpkeepStore,
 ):
     """The embedded store of one folder: a recorder's sink, and the memory of checks, alerts and leases.
 
@@ -77,6 +89,8 @@ class StoreWriter(
     ----------
     folder
         The storage folder; created for owner and group only.
+    clock
+        Seconds since the epoch: when hours of sums by minute were written last.
 
     Raises
     ------
@@ -92,7 +106,8 @@ class StoreWriter(
     ['ads']
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         super().__init__(Database(Path(folder)))
         self.folder = self._database.folder
         self._database.seed = self._register_again
@@ -136,6 +151,7 @@ class StoreWriter(
             connection.executemany(_INSERT_ACTUALS, actuals)
             connection.executemany(_INSERT_METRICS, metrics)
             connection.executemany(_INSERT_LATEST, [row[:5] for row in metrics])
+            write_minutes(connection, batch.worker, batch.minutes, self._clock())
 
         self._database.run(write)
 
@@ -146,10 +162,6 @@ class StoreWriter(
             return str(connection.execute("SELECT value FROM meta WHERE key = 'storage_id'").fetchone()[0])
 
         return self._database.run(read, write=False)
-
-    def delete_before(self, model_id: str, kind: str, cutoff: float, limit: int = 500) -> tuple[int, int]:
-        """Delete a bounded number of old entries; see :func:`modelwatch.store.retention.delete_before`."""
-        return delete_before(self._database, model_id, kind, cutoff, limit)
 
     def size_bytes(self) -> int:
         """Return the bytes of all files in the storage folder."""

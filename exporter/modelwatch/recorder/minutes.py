@@ -1,0 +1,189 @@
+"""Sums by minute, for the history of metrics: blocks of one hour of this worker, as absolute values."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from modelwatch.recorder.outcomes import Values, finite_sum, floats_or_list
+from modelwatch.recorder.truth import numbers_or_nan
+from modelwatch.records import HOUR_SECONDS, MINUTE_FIELDS, MINUTE_SECONDS, FloatArray, IntArray, MinuteBlock
+
+(
+    ATTEMPTS, ERRORS, LATENCIES, LATENCY_SUM, PREDICTIONS, PREDICTION_SUM, LABELLED, CORRECT, PAIRS, ABSOLUTE_SUM,
+    SQUARED_SUM,
+) = range(len(MINUTE_FIELDS))  # fmt: skip
+
+MINUTES = HOUR_SECONDS // MINUTE_SECONDS
+MAX_OPEN = 256
+"""Hours kept open, over all models. Old ones are closed; a late row opens a new part of its hour."""
+IDLE_SECONDS = 3600.0
+"""A block to which nothing was added for so long is closed before more is, so that an old one never changes again."""
+
+
+class MinuteSheet:
+    """
+    Sums by minute over one slice of rows; where all fall in one minute, as live ones do, plain numbers do.
+
+    Parameters
+    ----------
+    times
+        Shape (n,): seconds since 1970.
+    """
+
+    __slots__ = ("_minutes", "_row", "_sums", "first", "first_at", "last_at")
+
+    def __init__(self, times: FloatArray) -> None:
+        self.first_at, self.last_at = float(times.min()), float(times.max())
+        self.first, last = int(self.first_at // MINUTE_SECONDS), int(self.last_at // MINUTE_SECONDS)
+        self._row = [0.0] * len(MINUTE_FIELDS)
+        self._minutes: IntArray | None = None
+        if last > self.first:
+            self._sums = np.zeros((last - self.first + 1, len(MINUTE_FIELDS)))
+            self._minutes = np.floor_divide(times, MINUTE_SECONDS).astype(np.int64) - self.first
+
+    @property
+    def sums(self) -> FloatArray:
+        """By minute from `first` on, shape (minutes, len(MINUTE_FIELDS))."""
+        return np.array([self._row]) if self._minutes is None else self._sums
+
+    def keep(self, chosen: Any) -> None:  # noqa: ANN401 - an array of bools
+        """Have what is added from now on come from these rows only."""
+        if self._minutes is not None:
+            self._minutes = self._minutes[chosen]
+
+    def add_attempts(self, failed: Sequence[bool], errors: int) -> None:
+        """Count rows, of which `errors` failed."""
+        if self._minutes is None:
+            self._row[ATTEMPTS], self._row[ERRORS] = float(len(failed)), float(errors)
+            return
+        self._sums[:, ATTEMPTS] += self._sum(self._minutes)
+        if errors:
+            self._sums[:, ERRORS] += self._sum(self._minutes[np.array(failed, bool)])
+
+    def add_latencies(self, given: Sequence[Any], count: int, total: float) -> None:
+        """Add latencies in milliseconds; `count` of them are right, and `total` is their sum."""
+        if self._minutes is None:
+            self._row[LATENCIES], self._row[LATENCY_SUM] = float(count), total
+        else:
+            numbers = numbers_or_nan(floats_or_list(given))
+            self._add(LATENCIES, np.where(numbers >= 0, numbers, np.nan), LATENCY_SUM)
+
+    def add_predictions(self, predictions: Values, count: int, total: float) -> None:
+        """Add predictions; `count` of them are finite numbers, and `total` is their sum."""
+        if self._minutes is None:
+            self._row[PREDICTIONS], self._row[PREDICTION_SUM] = float(count), total
+        else:
+            self._add(PREDICTIONS, numbers_or_nan(predictions), PREDICTION_SUM)
+
+    def add_right(self, right: FloatArray) -> None:
+        """Add 1.0 for right and 0.0 for wrong predictions, NaN for what can't be told."""
+        self._add(LABELLED, right, CORRECT)
+
+    def add_differences(self, differences: FloatArray) -> None:
+        """Add prediction minus actual, NaN where there are no two numbers."""
+        with np.errstate(over="ignore"):
+            squares = differences * differences
+        self._add(PAIRS, np.abs(differences), ABSOLUTE_SUM, (SQUARED_SUM, squares))
+
+    def _add(self, count: int, values: FloatArray, total: int, further: tuple[int, FloatArray] | None = None) -> None:
+        good = np.isfinite(values)
+        columns = [(total, values)] if further is None else [(total, values), further]
+        if self._minutes is None:
+            self._row[count] = float(np.count_nonzero(good))
+            for place, column in columns:
+                self._row[place] = finite_sum(column[good])
+            return
+        where = self._minutes[good]
+        self._sums[:, count] += self._sum(where)
+        for place, column in columns:
+            self._sums[:, place] += self._sum(where, column[good])
+
+    def _sum(self, where: IntArray, weights: FloatArray | None = None) -> FloatArray:
+        return np.bincount(where, weights, len(self._sums)).astype(np.float64)
+
+
+@dataclass
+class _Hour:
+    part: int
+    added_at: float
+    sums: FloatArray
+    dirty: bool = True
+
+
+_Key = tuple[str, str, int]
+
+
+@dataclass
+class Minutes:
+    """
+    Open hours of one worker.
+
+    Values are absolute, so that a flush that is tried again, or seen twice, changes nothing. A closed hour that is
+    opened again starts from zero under a higher `part`, which the store adds to the earlier ones.
+    """
+
+    limit: int = MAX_OPEN
+    idle_seconds: float = IDLE_SECONDS
+    _hours: OrderedDict[_Key, _Hour] = field(default_factory=OrderedDict)
+    _leaving: list[MinuteBlock] = field(default_factory=list)
+    _closed: int = 0
+
+    def add(self, labels: tuple[str, str], sheet: MinuteSheet, now: float) -> None:
+        """Add one slice of one model version."""
+        first, sums = sheet.first, sheet.sums
+        end = first + len(sums)
+        for hour in range(first // MINUTES, (end - 1) // MINUTES + 1):
+            low, high = max(first, hour * MINUTES), min(end, (hour + 1) * MINUTES)
+            held = self._open((*labels, hour), now)
+            with np.errstate(over="ignore", invalid="ignore"):
+                held.sums[low - hour * MINUTES : high - hour * MINUTES] += sums[low - first : high - first]
+
+    def add_attempts(self, labels: tuple[str, str], attempts: int, errors: int, now: float) -> None:
+        """Count attempts of which nothing but their number is known, as of now."""
+        minute = int(now // MINUTE_SECONDS)
+        hour = self._open((*labels, minute // MINUTES), now)
+        hour.sums[minute % MINUTES, :2] += attempts, errors
+
+    def _open(self, key: _Key, now: float) -> _Hour:
+        held = self._hours.get(key)
+        if held is not None and not 0 <= now - held.added_at <= self.idle_seconds:
+            self._close(key)
+            held = None
+        if held is None:
+            held = self._hours[key] = _Hour(self._closed, now, np.zeros((MINUTES, len(MINUTE_FIELDS))))
+            if len(self._hours) > self.limit:
+                self._close(next(iter(self._hours)))
+        held.added_at, held.dirty = now, True
+        self._hours.move_to_end(key)
+        return held
+
+    def _close(self, key: _Key) -> None:
+        held = self._hours.pop(key)
+        if held.dirty:
+            self._leaving.append(_block(key, held))
+        self._closed += 1
+
+    def collect(self) -> list[MinuteBlock]:
+        """Return the hours that changed since the last call."""
+        changed, self._leaving = self._leaving, []
+        for key, held in self._hours.items():
+            if held.dirty:
+                changed.append(_block(key, held))
+                held.dirty = False
+        return changed
+
+
+def _block(key: _Key, held: _Hour) -> MinuteBlock:
+    touched = np.flatnonzero(held.sums[:, ATTEMPTS])
+    sums = held.sums[touched]
+    if not np.isfinite(sums).all():
+        sums = np.nan_to_num(sums)
+    return MinuteBlock(key[0], key[1], float(key[2] * HOUR_SECONDS), held.part, touched, sums)
+
+
+__all__ = ["MinuteSheet", "Minutes"]
