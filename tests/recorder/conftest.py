@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from modelwatch.recorder import RecordedModel, Recorder, Sink
-from modelwatch.records import CellLayout, FeatureCells, FlushBatch, IntervalCounts, IntervalTotals, RowChunk
+from modelwatch.records import (
+    CellLayout,
+    FeatureCells,
+    FlushBatch,
+    IntervalCounts,
+    IntervalTotals,
+    MinuteBlock,
+    RowChunk,
+)
 
 if TYPE_CHECKING:
     from modelwatch.profile import ReferenceProfile
@@ -43,6 +51,11 @@ class KeepingSink:
             for b in self.batches
             for c in b.counts
         }
+        return list(latest.values())
+
+    @property
+    def minutes(self) -> list[MinuteBlock]:
+        latest = {(b.worker, m.model_id, m.model_version, m.start, m.part): m for b in self.batches for m in b.minutes}
         return list(latest.values())
 
     @property

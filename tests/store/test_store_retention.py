@@ -9,7 +9,17 @@ import pytest
 
 from modelwatch.exceptions import InputError
 from modelwatch.policy import Severity
-from modelwatch.records import ActualChunk, Alert, FlushBatch, IntervalCounts, IntervalTotals, MetricPoint, RowChunk
+from modelwatch.records import (
+    MINUTE_FIELDS,
+    ActualChunk,
+    Alert,
+    FlushBatch,
+    IntervalCounts,
+    IntervalTotals,
+    MetricPoint,
+    MinuteBlock,
+    RowChunk,
+)
 from modelwatch.store import StoreWriter
 from modelwatch.store.queries import StoreQueries
 from modelwatch.store.retention import KINDS
@@ -35,13 +45,28 @@ def filled(
                 metrics=[MetricPoint(model_id, "1", "auc", at, 0.5)],
             )
             writer.commit(batch)
+            for begin in (at // 3600 * 3600, at // 3600 * 3600 + 3600):
+                sums = np.ones((1, len(MINUTE_FIELDS)))
+                block = MinuteBlock(model_id, "1", begin, 0, np.array([1]), sums)
+                writer.commit(FlushBatch("w", minutes=[block]))
+            day = writer._database.run(lambda c: c.execute("SELECT data FROM minute_hours LIMIT 1").fetchone()[0])
+            for sql in (
+                "INSERT INTO minute_days (model_id, model_version, start, data) VALUES (?, '1', ?, ?)",
+                'INSERT INTO learning_chunks (model_id, model_version, first_at, last_at, "rows", data)'
+                " VALUES (?, '1', 0, ?, 2, ?)",
+            ):
+                values = (model_id, at // 86400 * 86400, day)
+                writer._database.run(lambda c, sql=sql, values=values: c.execute(sql, values).rowcount)
             writer.save_result(model_id, "1", at, True, 0.1, None, {})
             alert = Alert("a" + stamp + model_id, stamp, "info", "t", "", {}, model_id, "firing", "f", stamp)
             writer.save_alert(alert, {})
     return writer
 
 
-@pytest.mark.parametrize(("kind", "gone"), [(k, 2 if k in ("rows", "actuals") else 1) for k in KINDS])
+ROWS = {"rows": 2, "actuals": 2, "learning_rows": 2, "minute_hours": 2}
+
+
+@pytest.mark.parametrize(("kind", "gone"), [(kind, ROWS.get(kind, 1)) for kind in KINDS])
 def test_only_what_is_old_and_of_that_model_and_kind_goes(filled: StoreWriter, kind: str, gone: int) -> None:
     def entries() -> dict[str, int]:
         return filled._database.run(
@@ -51,7 +76,25 @@ def test_only_what_is_old_and_of_that_model_and_kind_goes(filled: StoreWriter, k
     before = entries()
     assert filled.delete_before("m", kind, CUTOFF)[0] == gone
     assert filled.delete_before("m", kind, CUTOFF) == (0, 0)
-    assert entries() == before | {kind: before[kind] - 1}
+    assert entries() == before | {kind: before[kind] - (2 if kind == "minute_hours" else 1)}
+
+
+def test_an_hour_or_a_day_of_minutes_stays_until_all_of_it_is_old(filled: StoreWriter) -> None:
+    assert filled.delete_before("m", "minute_hours", 7199.0)[0] == 1
+    assert filled.delete_before("m", "minute_hours", 7201.0)[0] == 1
+    assert filled.delete_before("m", "minute_days", 86399.0) == (0, 0)
+    assert filled.delete_before("m", "minute_days", 86401.0)[0] == 1
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_the_oldest_of_all_models_go_first_and_no_more_than_needed(filled: StoreWriter, kind: str) -> None:
+    first = filled.evict_oldest(kind, excess=1)
+    assert list(first) == ["m"]
+    rest = filled.evict_oldest(kind, excess=10**9, before=CUTOFF)
+    assert set(rest) <= {"m", "other"}
+    assert "other" in rest
+    assert filled.evict_oldest(kind, excess=10**9, before=CUTOFF) == {}
+    assert set(filled.evict_oldest(kind, excess=10**9)) == {"m", "other"}
 
 
 def test_old_rows_go_in_bounded_steps_and_the_file_shrinks(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -57,6 +58,7 @@ _GIVEN = """
     ORDER BY "timestamp", point_id"""
 _NAMES = "SELECT DISTINCT metric FROM latest_metrics WHERE model_id = ? ORDER BY metric"
 _EARLIEST, _LATEST = -1e15, 1e15
+_log = logging.getLogger("modelwatch.store")
 
 
 class GivenMetric(NamedTuple):
@@ -171,7 +173,7 @@ class HistoryStore:
         Raises
         ------
         StorageError
-            The store can't be used, or holds what is no sum by minute.
+            The store can't be used. Hours that can't be read stay as they are, which is logged.
         """
         values = {
             "model_id": model_id, "start": start, "day": DAY_SECONDS, "settled": now - SETTLED_SECONDS, "limit": limit,
@@ -179,14 +181,10 @@ class HistoryStore:
 
         def move(connection: sqlite3.Connection) -> int:
             hours = connection.execute(_HOURS_OF_DAY, values).fetchall()
-            versions: dict[str, list[tuple[float, bytes]]] = {}
-            for _, version, begin, data in hours:
-                versions.setdefault(version, []).append((begin, data))
-            for version, blocks in versions.items():
-                day = connection.execute(_GET_DAY, (model_id, start, version)).fetchall()
-                connection.execute(_PUT_DAY, (model_id, version, start, _one_block(start, day + blocks)))
-            connection.executemany(_EMPTY_HOUR, [(hour[0],) for hour in hours])
-            return len(hours)
+            versions: dict[str, list[tuple[int, float, bytes]]] = {}
+            for block_id, version, begin, data in hours:
+                versions.setdefault(version, []).append((block_id, begin, data))
+            return sum(_add_to_day(connection, model_id, version, start, some) for version, some in versions.items())
 
         return self._database.run(move)
 
@@ -197,6 +195,20 @@ class HistoryStore:
             return connection.execute(_FORGET, (now - MARKER_SECONDS, limit)).rowcount
 
         return self._database.run(delete)
+
+
+def _add_to_day(
+    connection: sqlite3.Connection, model_id: str, version: str, start: float, hours: list[tuple[int, float, bytes]]
+) -> int:
+    day = connection.execute(_GET_DAY, (model_id, start, version)).fetchall()
+    try:
+        packed = _one_block(start, [*day, *((begin, data) for _, begin, data in hours)])
+    except StorageError as error:
+        _log.error("hours of %r can't be summed into their day: %s", model_id, error)
+        return 0
+    connection.execute(_PUT_DAY, (model_id, version, start, packed))
+    connection.executemany(_EMPTY_HOUR, [(block_id,) for block_id, _, _ in hours])
+    return len(hours)
 
 
 def _one_block(start: float, blocks: list[tuple[float, bytes]]) -> bytes:

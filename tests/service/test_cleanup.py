@@ -1,0 +1,358 @@
+"""cleanup_old_data: retention per model and kind, profiles nobody needs, the size cap, and when it runs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from modelwatch import ReferenceProfile
+from modelwatch.config import MonitoringConfig
+from modelwatch.exceptions import StorageError
+from modelwatch.records import FlushBatch, IntervalTotals, RowChunk
+from modelwatch.service.cleanup import LARGEST_DEFAULT, Report
+from modelwatch.service.loop import CheckLoop
+from modelwatch.service.times import iso
+from modelwatch.service.upkeep import FIRST_SECONDS, INTERVAL_SECONDS, Upkeep
+
+DAY = 86400.0
+
+
+def entries(service: Any, table: str, model_id: str = "") -> int:
+    where = f"WHERE model_id = '{model_id}'" if model_id else ""
+    ask = f"SELECT count(*) FROM {table} {where}"
+    return int(service._parts.store._database.run(lambda c: c.execute(ask).fetchone()[0], write=False))
+
+
+def noise(model_id: str, at: float, rows: int = 2000, version: str = "") -> RowChunk:
+    values = np.random.default_rng(int(at)).random(rows)
+    return RowChunk(model_id, version, np.full(rows, at), ["i"] * rows, {"x": values})
+
+
+def fill(service: Any, model_id: str, clock: Any) -> None:
+    """Record a little of every kind now."""
+    service.record_prediction(model_id, 0.5, {"distance": 1.0, "carrier": "AA", "hour": 7.0}, 1, latency_ms=1.0)
+    service.update_model_metric(model_id, "accuracy", 0.9)
+    service.send_alert("info", "hello", {"model_id": model_id})
+    service._parts.store.save_result(model_id, "", clock.now, True, 0.1, None, {})
+    assert service.flush()
+
+
+def test_each_model_keeps_its_own_days_of_each_kind(make_service: Any, profile_path: Path, clock: Any) -> None:
+    service = make_service()
+    for model_id, days in (("short", 7), ("long", 30)):
+        service.register_model({"model_id": model_id, "retention_days": days, "reference": str(profile_path)})
+        fill(service, model_id, clock)
+    clock.advance(8 * DAY)
+    for model_id in ("short", "long"):
+        fill(service, model_id, clock)
+    answer = service.cleanup_old_data()
+    assert set(answer["removed"]) == {"short"}
+    removed = {kind: amount["rows"] for kind, amount in answer["removed"]["short"].items()}
+    kinds = ("rows", "actuals", "counts", "totals", "metrics", "minute_hours", "minute_days", "drift", "alerts")
+    assert removed == dict.fromkeys(kinds, 1)
+    for table in ("row_chunks", "actual_chunks", "interval_totals", "metric_points", "drift_history", "alerts"):
+        assert (entries(service, table, "short"), entries(service, table, "long")) == (1, 2), table
+    assert service.cleanup_old_data()["removed"] == {}
+    clock.advance(40 * DAY)
+    assert set(service.cleanup_old_data()["removed"]) == {"short", "long"}
+    assert service.get_model_metrics("long")["metrics"]["accuracy"] == []
+
+
+def test_models_that_only_the_store_knows_are_cleaned_up_too(make_service: Any, clock: Any) -> None:
+    one = make_service()
+    one.register_model({"model_id": "gone", "retention_days": 5})
+    fill(one, "gone", clock)
+    one.close()
+    clock.advance(6 * DAY)
+    other = make_service()
+    assert other.cleanup_old_data()["removed"]["gone"]["rows"]["rows"] == 1
+
+
+def test_alerts_about_no_model_stay_as_long_as_any_models_do(make_service: Any, clock: Any) -> None:
+    service = make_service()
+    for model_id, days in (("short", 7), ("long", 30)):
+        service.register_model({"model_id": model_id, "retention_days": days})
+    service.send_alert("info", "about nobody")
+    service.send_alert("info", "about a stranger", {"model_id": "stranger"})
+    clock.advance(29 * DAY)
+    assert service.cleanup_old_data()["removed"] == {}
+    clock.advance(2 * DAY)
+    removed = service.cleanup_old_data()["removed"]
+    assert {model_id: kinds["alerts"]["rows"] for model_id, kinds in removed.items()} == {"": 1, "stranger": 1}
+
+
+def test_the_space_is_given_back_to_the_file_system(make_service: Any, clock: Any) -> None:
+    service = make_service()
+    service.register_model({"model_id": "m", "retention_days": 1})
+    store = service._parts.store
+    for i in range(300):
+        store.commit(FlushBatch("w", rows=[noise("m", clock.now + i)]))
+    store._database.close_idle()
+    full = store.size_bytes()
+    clock.advance(3 * DAY)
+    answer = service.cleanup_old_data()
+    assert answer["removed"]["m"]["rows"]["rows"] == 600_000
+    assert answer["removed"]["m"]["rows"]["bytes"] > 0.9 * full
+    assert store.size_bytes() < 0.2 * full
+
+
+def test_others_can_write_between_two_steps(make_service: Any, clock: Any) -> None:
+    service = make_service()
+    service.register_model({"model_id": "m", "retention_days": 1})
+    store = service._parts.store
+    for i in range(350):
+        store.commit(FlushBatch("w", rows=[noise("m", clock.now + i, rows=5)]))
+    clock.advance(3 * DAY)
+    report, steps = Report(), 0
+    for _ in service._parts.cleanup.steps(clock.now, report):
+        steps += 1
+        with sqlite3.connect(store._database.path, timeout=0) as other:
+            other.execute("UPDATE meta SET value = value WHERE key = 'storage_id'")
+        other.close()
+    assert steps >= 4
+    assert report.removed["m"]["rows"]["rows"] == 350 * 5
+
+
+def test_writers_and_a_cleanup_at_the_same_time_lose_nothing(make_service: Any, clock: Any) -> None:
+    service = make_service()
+    service.register_model({"model_id": "m", "retention_days": 1})
+    store = service._parts.store
+    for i in range(400):
+        store.commit(FlushBatch("w", rows=[noise("m", clock.now + i, rows=50)]))
+    clock.advance(3 * DAY)
+
+    def write() -> None:
+        for i in range(100):
+            store.commit(FlushBatch("w", rows=[noise("m", clock.now + i, rows=50)]))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    answer = service.cleanup_old_data()
+    writer.join()
+    assert answer["removed"]["m"]["rows"]["rows"] == 400 * 50
+    assert entries(service, "row_chunks") == 100
+
+
+# ── profiles ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_profiles_that_nothing_refers_to_any_more_go(make_service: Any, profile_path: Path, clock: Any) -> None:
+    service = make_service()
+    service.register_model({"model_id": "m", "reference": str(profile_path), "retention_days": 5})
+    fill(service, "m", clock)
+    folder = service.storage / "profiles"
+    (used,) = folder.glob("*.json")
+    store = service._parts.store
+    names = ("unused", "fresh", "learnt", "checked")
+    paths = {name: store.save_profile(name, "{}") for name in names}
+    store.save_result("m", "", clock.now, True, 0.1, {"profile_id": "checked", "families": {}}, {})
+    reference = "INSERT INTO model_references VALUES ('m', 'learnt', 'learnt', '', 0, 1, NULL, NULL)"
+    store._database.run(lambda c: c.execute(reference).rowcount)
+    left_behind = folder / ".unused-abc"
+    left_behind.write_text("half")
+    for path in (*paths.values(), used, left_behind):
+        os.utime(path, (clock.now - 2 * DAY,) * 2)
+    os.utime(paths["fresh"], (clock.now,) * 2)
+    answer = service.cleanup_old_data()
+    assert sorted(answer["profiles_removed"]) == [".unused-abc", "unused"]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        ["checked.json", "fresh.json", "learnt.json", used.name]
+    )
+
+
+def test_a_model_that_was_idle_for_longer_than_its_retention_keeps_its_latest_profile(
+    make_service: Any, profile_path: Path, clock: Any, rows: Any
+) -> None:
+    service = make_service()
+    service.register_model({"model_id": "m", "reference": str(profile_path), "retention_days": 1})
+    fill(service, "m", clock)
+    newer = ReferenceProfile.build(rows(500, 3)).save(profile_path.parent / "newer.json")
+    service.register_model({"model_id": "m", "reference": str(newer), "retention_days": 1})
+    service.record_prediction("m", 0.5, {"distance": 1.0})
+    assert service.flush()
+    newest = ReferenceProfile.load(newer).id
+    clock.advance(3 * DAY)
+    for path in (service.storage / "profiles").iterdir():
+        os.utime(path, (clock.now - 2 * DAY,) * 2)
+    service.cleanup_old_data()
+    assert [path.stem for path in (service.storage / "profiles").iterdir()] == [newest]
+
+
+# ── the size cap ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def capped(make_service: Any, size: int | str, **models: int) -> Any:
+    listed = [{"model_id": model_id, "retention_days": days} for model_id, days in models.items()]
+    config = MonitoringConfig.model_validate({"storage": {"max_size": size}, "models": listed})
+    service = make_service(config=config)
+    assert service.flush()
+    return service
+
+
+def totals(model_id: str, at: float) -> IntervalTotals:
+    return IntervalTotals(model_id, "", at, 300.0, 0, 1, 0, 1, (0.1,), np.array([1, 0]), 0.1, at, at)
+
+
+def test_a_storage_above_its_cap_loses_the_oldest_rows_of_all_models_and_shrinks(
+    make_service: Any, clock: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = capped(make_service, "2MB", a=90, b=90)
+    store = service._parts.store
+    for i in range(200):
+        model_id = "ab"[i % 2]
+        batch = FlushBatch("w", rows=[noise(model_id, clock.now + i)], totals=[totals(model_id, clock.now + i * 300)])
+        store.commit(batch)
+    store._database.close_idle()
+    assert store.size_bytes() > 2_500_000
+    clock.advance(DAY)
+    with caplog.at_level(logging.WARNING, logger="modelwatch"):
+        answer = service.cleanup_old_data()
+    assert store.size_bytes() <= 2_100_000
+    assert answer["size_bytes"] <= answer["max_size_bytes"] == 2_000_000
+    assert answer["removed"] == {}
+    gone = {model_id: kinds["rows"]["rows"] for model_id, kinds in answer["evicted"].items()}
+    assert all(set(kinds) == {"rows"} for kinds in answer["evicted"].values())
+    assert set(gone) == {"a", "b"}
+    assert abs(gone["a"] - gone["b"]) <= 2000
+    left = store._database.run(lambda c: [r[0] for r in c.execute("SELECT last_at FROM row_chunks")], write=False)
+    assert min(left) == pytest.approx(clock.now - DAY + 200 - len(left))  # only the newest are left
+    assert entries(service, "interval_totals") == 200
+    assert caplog.text.count("is at its cap of 2 MB (storage.max_size)") == 1
+    reasons = service.get_service_status()["reasons"]
+    assert any("the storage is at its cap of 2 MB" in reason for reason in reasons)
+    assert service.cleanup_old_data()["evicted"] == {}
+    assert not any("cap" in reason for reason in service.get_service_status()["reasons"])
+
+
+def test_counts_that_a_drift_window_needs_never_go(make_service: Any, clock: Any) -> None:
+    service = capped(make_service, 1, m=90)
+    store = service._parts.store
+    old, new = clock.now - 20 * DAY, clock.now - 2 * DAY
+    store.commit(FlushBatch("w", totals=[totals("m", old), totals("m", new)], rows=[noise("m", new)]))
+    fill_alert = service.send_alert("info", "hello", {"model_id": "m"})
+    assert fill_alert["status"] == "success"
+    answer = service.cleanup_old_data()
+    assert entries(service, "row_chunks") == 0
+    assert entries(service, "alerts") == 0
+    kept = store._database.run(lambda c: [r[0] for r in c.execute("SELECT start FROM interval_totals")], write=False)
+    assert kept == [new]
+    assert "what" not in answer
+    assert "more than its cap of 1 B (storage.max_size)" in answer["warnings"][0]
+    assert any("more than its cap" in reason for reason in service.get_service_status()["reasons"])
+
+
+def test_without_a_configured_cap_it_is_a_tenth_of_the_disk_or_ten_gigabytes(make_service: Any) -> None:
+    service = make_service()
+    disk = os.statvfs(service.storage)
+    tenth = disk.f_blocks * disk.f_frsize // 10
+    assert service.cleanup_old_data()["max_size_bytes"] == min(LARGEST_DEFAULT, tenth)
+
+
+# ── status and schedule ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_status_says_when_it_was_cleaned_up_last_and_what_went(make_service: Any, clock: Any) -> None:
+    service = make_service()
+    assert service.get_service_status()["storage"]["last_cleanup"] is None
+    service.register_model({"model_id": "m", "retention_days": 1})
+    fill(service, "m", clock)
+    clock.advance(3 * DAY)
+    service.cleanup_old_data()
+    other = make_service()
+    last = other.get_service_status()["storage"]["last_cleanup"]
+    json.dumps(last)
+    assert last["at"] == iso(clock.now)
+    assert last["removed_rows"] > 0
+    assert last["evicted_rows"] == 0
+    assert last["fits"] is True
+
+
+class Counting(Upkeep):
+    """Upkeep that notes when it began, and can be made to fail."""
+
+    began: list[float]
+    fault: Exception | None = None
+
+    def step(self, now: float) -> bool:
+        if not self.running:
+            self.began.append(now)
+        if self.fault is not None:
+            self._due = now + INTERVAL_SECONDS
+            raise self.fault
+        return super().step(now)
+
+
+@pytest.fixture
+def scheduled(make_service: Any, clock: Any) -> Any:
+    service = make_service()
+    service.register_model({"model_id": "m", "drift_detection_interval": "5m"})
+    upkeep = Counting(service._parts.cleanup, service._parts.store)
+    upkeep.began = []
+    loop = CheckLoop(service._parts.jobs, None, upkeep, clock=clock)
+    return service, loop, upkeep
+
+
+def test_whoever_has_the_checks_cleans_up_once_an_hour_from_ten_minutes_on(scheduled: Any, clock: Any) -> None:
+    _, loop, upkeep = scheduled
+    start = clock.now
+    while clock.now < start + 3 * 3600:
+        clock.advance(max(1.0, loop.tick(clock.now)))
+    assert len(upkeep.began) == 3
+    assert upkeep.began[0] == pytest.approx(start + FIRST_SECONDS, abs=11)
+    assert np.diff(upkeep.began) == pytest.approx([INTERVAL_SECONDS] * 2, abs=11)
+
+
+def test_a_cleanup_that_another_process_did_counts(scheduled: Any, clock: Any, make_service: Any) -> None:
+    _, loop, upkeep = scheduled
+    start = clock.now
+    make_service().cleanup_old_data()
+    while clock.now < start + INTERVAL_SECONDS - 20:
+        clock.advance(max(1.0, loop.tick(clock.now)))
+    assert upkeep.began == []
+    clock.advance(60.0)
+    loop.tick(clock.now)
+    assert len(upkeep.began) == 1
+
+
+def test_a_long_cleanup_lets_checks_have_their_turn(
+    scheduled: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, loop, upkeep = scheduled
+    monkeypatch.setattr("modelwatch.service.upkeep.SLICE_SECONDS", 0.0)
+    for i in range(1000):
+        old = noise("m", clock.now - 100 * DAY + i, rows=1)
+        service._parts.store.commit(FlushBatch("w", rows=[old]))
+    clock.advance(FIRST_SECONDS)
+    loop.tick(clock.now)
+    clock.advance(FIRST_SECONDS)
+    waits = [loop.tick(clock.now) for _ in range(3)]
+    assert upkeep.running
+    assert waits == [0.05] * 3
+    ticks = 0
+    while upkeep.running:
+        loop.tick(clock.now)
+        ticks += 1
+    assert 1 <= ticks < 100
+    assert service.get_service_status()["storage"]["last_cleanup"] is not None
+
+
+def test_a_cleanup_that_fails_stops_no_check_and_is_tried_an_hour_later(
+    scheduled: Any, clock: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    service, loop, upkeep = scheduled
+    upkeep.fault = StorageError("the disk is full")
+    start = clock.now
+    while clock.now < start + 2.5 * 3600:
+        clock.advance(max(1.0, loop.tick(clock.now)))
+    assert len(upkeep.began) == 3
+    assert caplog.text.count("cleanup failed: the disk is full") == 1
+    checks = [r.checks for r in service._parts.store.latest_results()]
+    assert checks[0] >= 29
