@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwatch.config import parse_duration, validate_name
-from modelwatch.config.values import SECONDS_PER_UNIT, show
+from modelwatch.config.values import BYTES_PER_UNIT, SECONDS_PER_UNIT, parse_size, show, size_text
 from modelwatch.exceptions import ConfigError, InputError
 
 HOSTILE = [
@@ -142,3 +142,33 @@ def test_what_looks_like_a_secret_is_not_shown(secret: object) -> None:
 def test_huge_numbers_do_not_break_a_message() -> None:
     assert show(10**5000) == "a huge number"
     assert show(np.float64(0.5)).endswith("0.5)") or show(np.float64(0.5)) == "0.5"
+
+
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [
+        ("10GB", 10**10), ("500MiB", 500 * 2**20), ("1.5 kB", 1500), ("2gib", 2**31), ("4096", 4096), (4096, 4096),
+        ("1 B", 1), (1e9, 10**9), ("1TiB", 2**40),
+    ],
+)  # fmt: skip
+def test_sizes_are_read(value: str | float, size: int) -> None:
+    assert parse_size(value) == size
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "GB", "-1GB", "1GB 2MB", "1e3", "9" * 30, "0", 0, -5, math.inf, math.nan, 10**400, True, None, [1], "10 Gigs"],
+)
+def test_what_is_no_size_is_refused_with_what_is_allowed(value: object) -> None:
+    with pytest.raises(ConfigError, match='must be a number of bytes or a size such as "500MiB" or "10GB"'):
+        parse_size(value)  # type: ignore[arg-type]
+
+
+@given(st.integers(1, 10**15))
+def test_a_size_as_text_is_read_as_about_the_same(size: int) -> None:
+    assert parse_size(size_text(size)) == pytest.approx(size, rel=0.006)
+
+
+@given(st.sampled_from(sorted(BYTES_PER_UNIT)), st.integers(1, 1000))
+def test_a_size_in_any_unit_is_that_many(unit: str, number: int) -> None:
+    assert parse_size(f"{number}{unit}") == number * BYTES_PER_UNIT[unit]

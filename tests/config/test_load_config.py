@@ -71,6 +71,7 @@ def test_paths_in_a_file_start_from_its_folder() -> None:
     assert isinstance(email, EmailReceiver)
     assert isinstance(slack, SlackReceiver)
     assert config.storage.path == str(DATA / "state")
+    assert config.storage.max_bytes == 2 * 2**30
     assert config.models[0].reference == str(DATA / "profiles/ad.json")
     assert config.models[1].reference == "auto"
     assert email.password_file == str(DATA / "secrets/smtp")

@@ -149,7 +149,9 @@ def test_summing_days_up_changes_no_answer(turned: Turned, late: bool) -> None:
     for worker in ("a", "b", "c"):
         for hour in range(0, 96, 5):
             minutes = np.sort(rng.choice(60, 20, replace=False))
-            sums = rng.integers(0, 500, (20, N)) + np.where([n.endswith("_sum") for n in MINUTE_FIELDS], 0.25, 0.0)
+            sums = rng.integers(0, 500, (20, N)).astype(float) + np.where(
+                [n.endswith("_sum") for n in MINUTE_FIELDS], 0.25, 0.0
+            )
             for version in ("1", "2"):
                 begin = (start + hour * HOUR) // HOUR * HOUR
                 turned.write(MinuteBlock("m", version, begin, 0, minutes, sums), worker=worker)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -25,6 +27,10 @@ from modelwatch.store.queries import StoreQueries
 from modelwatch.store.retention import KINDS
 
 OLD, NEW, CUTOFF = 60.0, 1e6, 1e5
+
+
+def _execute(sql: str, values: tuple[object, ...], connection: sqlite3.Connection) -> int:
+    return connection.execute(sql, values).rowcount
 
 
 @pytest.fixture
@@ -56,7 +62,7 @@ def filled(
                 " VALUES (?, '1', 0, ?, 2, ?)",
             ):
                 values = (model_id, at // 86400 * 86400, day)
-                writer._database.run(lambda c, sql=sql, values=values: c.execute(sql, values).rowcount)
+                writer._database.run(partial(_execute, sql, values))
             writer.save_result(model_id, "1", at, True, 0.1, None, {})
             alert = Alert("a" + stamp + model_id, stamp, "info", "t", "", {}, model_id, "firing", "f", stamp)
             writer.save_alert(alert, {})

@@ -142,7 +142,7 @@ def parse_size(value: str | int | float) -> int:
     if isinstance(value, str):
         bytes_ = _text_bytes(value.strip())
     else:
-        bytes_ = float(value) if math.isfinite(value) and value < 2.0**63 else math.inf
+        bytes_ = float(value) if -math.inf < value < 2.0**63 else math.inf
     if not 1 <= bytes_ < 2.0**63:
         raise ConfigError(f"must be {SIZE}, of 1 byte or more, got {show(value)}")
     return int(bytes_)
@@ -170,7 +170,7 @@ def size_text(size: float) -> str:
     """
     for unit in ("TB", "GB", "MB", "kB"):
         if size >= BYTES_PER_UNIT[unit]:
-            return f"{size / BYTES_PER_UNIT[unit]:.3g} {unit}"
+            return f"{float(f'{size / BYTES_PER_UNIT[unit]:.3g}'):g} {unit}"
     return f"{size:.0f} B"
 
 

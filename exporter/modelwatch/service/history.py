@@ -13,7 +13,14 @@ import numpy as np
 from modelwatch.exceptions import InputError, MissingPackageError, StorageError, UnknownModelError, did_you_mean
 from modelwatch.policy import AlertLevel, Severity
 from modelwatch.records import MINUTE_SECONDS, FloatArray, IntArray
-from modelwatch.service.minute_metrics import ALWAYS, MINUTE_METRICS, minute_points, minute_texts, minute_values
+from modelwatch.service.minute_metrics import (
+    ALWAYS,
+    MINUTE_METRICS,
+    minute_points,
+    minute_texts,
+    minute_values,
+    moment_texts,
+)
 from modelwatch.service.times import iso, time_range
 
 if TYPE_CHECKING:
@@ -113,7 +120,7 @@ class _Series:
 
     def points(self, name: str) -> list[dict[str, Any]]:
         """Return a metric as the API lists it."""
-        given = [_given_point(point) for point in self._given.get(name, ())]
+        given = _given_points(self._given.get(name, []))
         if self._sums is None or name not in MINUTE_METRICS:
             return given
         places, values, counts = minute_values(MINUTE_METRICS[name], self._sums.sums)
@@ -135,9 +142,13 @@ class _Series:
         return self._texts if all_of_them else list(map(self._texts.__getitem__, places.tolist()))
 
 
-def _given_point(point: GivenMetric) -> dict[str, Any]:
-    metadata = {} if point.metadata is None else json.loads(point.metadata)
-    return {"timestamp": iso(point.at), "value": point.value, "metadata": {"source": GIVEN, **metadata}}
+def _given_points(given: list[GivenMetric]) -> list[dict[str, Any]]:
+    texts = moment_texts(np.array([point.at for point in given], np.float64))
+    written = json.loads(f"[{','.join([point.metadata or '{}' for point in given])}]")
+    return [
+        {"timestamp": text, "value": point.value, "metadata": {"source": GIVEN, **metadata}}
+        for text, point, metadata in zip(texts, given, written, strict=True)
+    ]
 
 
 # ── drift and alerts ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -87,6 +87,18 @@ def minute_texts(minutes: IntArray) -> list[str]:
     return [names[day] + _TIMES[minute] for day, minute in zip(places.tolist(), rest.tolist(), strict=True)]
 
 
+def moment_texts(seconds: FloatArray) -> list[str]:
+    """
+    Return seconds since 1970 as ISO-8601 in UTC, as :func:`~modelwatch.service.times.iso` writes them.
+
+    >>> moment_texts(np.array([0.0, 0.5]))
+    ['1970-01-01T00:00:00+00:00', '1970-01-01T00:00:00.500000+00:00']
+    """
+    moments = np.rint(seconds * 1e6).astype(np.int64).astype("datetime64[us]")
+    texts: list[str] = np.datetime_as_string(moments).tolist()
+    return [text.removesuffix(".000000") + "+00:00" for text in texts]
+
+
 def minute_points(texts: list[str], values: FloatArray, counts: FloatArray) -> list[dict[str, Any]]:
     """Return points as the API answers with; `texts` are their times."""
     about = [{"source": RECORDED, "count": count} for count in counts.astype(np.int64).tolist()]

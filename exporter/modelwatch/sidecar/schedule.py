@@ -14,7 +14,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from modelwatch.config import ModelMonitoringConfig
 from modelwatch.exceptions import MissingPackageError
 from modelwatch.service.schedule import cron_trigger
-from modelwatch.service.upkeep import FIRST_SECONDS, INTERVAL_SECONDS
+from modelwatch.service.upkeep import INTERVAL_SECONDS
 from modelwatch.sidecar.settings import Settings
 from modelwatch.sidecar.watch import Watch
 from modelwatch.sidecar.worker import Worker
@@ -95,7 +95,7 @@ class Schedule:
                 self._clean_up,
                 IntervalTrigger(seconds=INTERVAL_SECONDS),
                 id=CLEANUP,
-                next_run_time=_utc(self._watch.clock() + FIRST_SECONDS),
+                next_run_time=_utc(self._watch.clock() + self._settings.cleanup_seconds),
             )
             self._planned[""] = True
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from modelwatch.conventions import DEFAULT_SIDECAR_PORT
 from modelwatch.exceptions import InputError
+from modelwatch.service.upkeep import FIRST_SECONDS
 
 __all__ = ["Settings", "parse_listen"]
 
@@ -34,6 +35,8 @@ class Settings:
         After how long without renewal another process may take over.
     operational_seconds : float
         How often latency, errors and silence are looked at.
+    cleanup_seconds : float
+        How long after the start the first cleanup is due.
     stop_seconds : float
         How long a check under way may take to end when the sidecar stops.
     """
@@ -47,6 +50,7 @@ class Settings:
     refresh_seconds: float = 3.0
     lease_seconds: float = 30.0
     operational_seconds: float = 60.0
+    cleanup_seconds: float = FIRST_SECONDS
     stop_seconds: float = 5.0
 
 
