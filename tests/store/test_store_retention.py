@@ -94,13 +94,29 @@ def test_an_hour_or_a_day_of_minutes_stays_until_all_of_it_is_old(filled: StoreW
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_the_oldest_of_all_models_go_first_and_no_more_than_needed(filled: StoreWriter, kind: str) -> None:
-    first = filled.evict_oldest(kind, excess=1)
-    assert list(first) == ["m"]
-    rest = filled.evict_oldest(kind, excess=10**9, before=CUTOFF)
-    assert set(rest) <= {"m", "other"}
-    assert "other" in rest
-    assert filled.evict_oldest(kind, excess=10**9, before=CUTOFF) == {}
-    assert set(filled.evict_oldest(kind, excess=10**9)) == {"m", "other"}
+    both = ["m", "other"]
+    first = filled.evict_oldest(kind, 1, both)
+    assert len(first) == 1
+    rest = filled.evict_oldest(kind, 10**9, both, CUTOFF)
+    assert set(first) | set(rest) == set(both)
+    assert filled.evict_oldest(kind, 10**9, both, CUTOFF) == {}
+    assert filled.evict_oldest(kind, 10**9, ["nobody"]) == {}
+    assert set(filled.evict_oldest(kind, 10**9, both)) == set(both)
+    assert filled.evict_oldest(kind, 10**9, both) == {}
+
+
+def test_a_step_of_eviction_is_bounded_and_still_takes_the_oldest_first(
+    writer: StoreWriter, rows: Callable[..., RowChunk]
+) -> None:
+    for at in range(40):
+        writer.commit(FlushBatch("w", rows=[rows([float(at)], model_id="old" if at < 30 else "new")]))
+
+    def left() -> list[float]:
+        return writer._database.run(lambda c: [r[0] for r in c.execute("SELECT last_at FROM row_chunks ORDER BY 1")])
+
+    for taken in (7, 14, 21):
+        writer.evict_oldest("rows", 10**9, ["new", "old"], limit=7)
+        assert left() == [float(at) for at in range(taken, 40)]
 
 
 def test_old_rows_go_in_bounded_steps_and_the_file_shrinks(

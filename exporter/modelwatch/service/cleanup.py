@@ -103,7 +103,10 @@ class Cleanup:
         given = self._max_bytes()
         if given is not None:
             return given
-        return min(LARGEST_DEFAULT, shutil.disk_usage(self._store.folder).total // DISK_SHARE)
+        try:
+            return min(LARGEST_DEFAULT, shutil.disk_usage(self._store.folder).total // DISK_SHARE)
+        except OSError:
+            return LARGEST_DEFAULT
 
     def run(self, now: float) -> Report:
         """Do everything at once; return what was done."""
@@ -171,14 +174,13 @@ class Cleanup:
     # ── the size cap ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _hold_cap(self, now: float, report: Report) -> Iterator[None]:
-        report.max_size_bytes = self.cap
+        report.max_size_bytes, model_ids = self.cap, list(self.retention())
         report.size_bytes = self._store.used_bytes()
         for kind in EVICTED_FIRST:
             before = now - self._needed_seconds() if kind in ("counts", "totals") else None
-            limit = _STEP_CHUNKS if kind in _CHUNKED else _STEP
             while not report.fits:
                 excess = report.size_bytes - report.max_size_bytes
-                removed = self._store.evict_oldest(kind, excess, before, limit)
+                removed = self._store.evict_oldest(kind, excess, model_ids, before, _STEP)
                 if not removed:
                     break
                 for model_id, (rows, freed) in removed.items():

@@ -80,7 +80,7 @@ def model_metrics(
 
 
 def _check_aggregation(aggregation: object) -> None:
-    if aggregation is not None and aggregation not in AGGREGATIONS:
+    if aggregation is not None and str(aggregation) not in AGGREGATIONS:
         hint = did_you_mean(str(aggregation), AGGREGATIONS)
         msg = f"aggregation must be one of {', '.join(AGGREGATIONS)}, got {aggregation!r:.80}{hint}"
         raise InputError(msg)

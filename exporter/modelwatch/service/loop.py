@@ -105,7 +105,8 @@ class CheckLoop:
         if now >= self._operational_due:
             self._guarded("operational checks", lambda: self._jobs.operational(now))
             self._operational_due = now + OPERATIONAL_INTERVAL
-        soonest = min([*self._due.values(), self._operational_due, self._clean_up(now), now + LEASE_SECONDS / 3])
+        cleanup_due = self._clean_up(now)
+        soonest = min([*self._due.values(), self._operational_due, cleanup_due, now + LEASE_SECONDS / 3])
         return max(0.05, soonest - self._clock())
 
     def _clean_up(self, now: float) -> float:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
 
 from modelwatch.exceptions import InputError, did_you_mean
 from modelwatch.records import DAY_SECONDS, HOUR_SECONDS
@@ -15,6 +20,8 @@ Removed = dict[str, tuple[int, int]]
 """Rows deleted and bytes of the file freed, by model_id."""
 
 _VACUUM_PAGES = 4096
+_STEP_BYTES = 32 * 2**20
+_LATEST = 1e15
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,6 @@ class _Kind:
     time: str
     rows: str = "1"
     where: str = "model_id = :model_id"
-    owner: str = "model_id"
     size: str = "100"
     """About how many bytes an entry takes."""
     span: float = 0.0
@@ -34,15 +40,12 @@ class _Kind:
 
 
 _BLOB = "100 + length(data)"
-_OWNER = "(SELECT model_id FROM subjects WHERE subjects.subject_id = interval_counts.subject_id)"
 _SUBJECTS = "subject_id IN (SELECT subject_id FROM subjects WHERE model_id = :model_id)"
 KINDS: dict[str, _Kind] = {
     "rows": _Kind("row_chunks", "chunk_id", "last_at", '"rows"', size=_BLOB),
     "actuals": _Kind("actual_chunks", "chunk_id", "last_at", '"rows"', size=_BLOB),
     "learning_rows": _Kind("learning_chunks", "chunk_id", "last_at", '"rows"', size=_BLOB),
-    "counts": _Kind(
-        "interval_counts", "count_id", "start", where=_SUBJECTS, owner=_OWNER, size="100 + length(cells) + length(sums)"
-    ),
+    "counts": _Kind("interval_counts", "count_id", "start", where=_SUBJECTS, size="100 + length(cells) + length(sums)"),
     "totals": _Kind("interval_totals", "total_id", "start", size="300"),
     "metrics": _Kind("metric_points", "point_id", '"timestamp"', size="100 + coalesce(length(metadata), 0)"),
     "minute_hours": _Kind("minute_hours", "block_id", "start", size=_BLOB, span=HOUR_SECONDS),
@@ -101,8 +104,15 @@ def delete_before(database: Database, model_id: str, kind: str, cutoff: float, l
     return rows, freed
 
 
-def evict_oldest(database: Database, kind: str, excess: int, before: float | None = None, limit: int = 500) -> Removed:
-    """Delete the oldest entries of a kind over all models, as many as an excess asks for, up to ``limit``.
+def evict_oldest(
+    database: Database,
+    kind: str,
+    excess: int,
+    model_ids: Iterable[str],
+    before: float | None = None,
+    limit: int = 500,
+) -> Removed:
+    """Delete the oldest entries of a kind over some models, as many as an excess asks for, within bounds.
 
     Parameters
     ----------
@@ -112,10 +122,12 @@ def evict_oldest(database: Database, kind: str, excess: int, before: float | Non
         A key of :data:`KINDS`.
     excess
         About how many bytes are too many.
+    model_ids
+        Whose.
     before
         Entries that end later than this, in seconds since the epoch, stay; None for no such bound.
     limit
-        The most entries of one step, which is one transaction.
+        The most entries of a model in one step, which is one transaction.
 
     Returns
     -------
@@ -129,22 +141,17 @@ def evict_oldest(database: Database, kind: str, excess: int, before: float | Non
     StorageError
         The database can't be used.
     """
-    about = _about(kind)
-    bound = "" if before is None else f"WHERE {about.time} < :before"
-    # The inner query reads an index only; what an entry weighs is looked up for those that were chosen.
-    oldest = f"""SELECT {about.key}, {about.owner}, {about.rows}, {about.size} FROM {about.table} WHERE {about.key} IN (
-        SELECT {about.key} FROM {about.table} {bound} ORDER BY {about.time} LIMIT :limit) ORDER BY {about.time}"""  # noqa: S608 - constants
-    values = {"limit": limit, "before": None if before is None else before - about.span}
+    about, listed = _about(kind), list(model_ids)
+    bound = _LATEST if before is None else before - about.span
 
     def remove(connection: sqlite3.Connection) -> Removed:
-        chosen: dict[str, list[tuple[int, int]]] = {}
-        weight = 0
-        for key, owner, rows, size in connection.execute(oldest, values).fetchall():
-            if weight >= excess:
-                break
-            weight += size
-            chosen.setdefault(owner or "", []).append((key, rows))
-        return {owner: _delete(connection, about, entries) for owner, entries in chosen.items()}
+        chosen = _oldest(connection, about, listed, bound, limit)
+        weights = np.cumsum([entry.size for entry in chosen])
+        enough = int(np.searchsorted(weights, min(excess, _STEP_BYTES))) + 1
+        by_owner: dict[str, list[_Entry]] = {}
+        for entry in chosen[:enough]:
+            by_owner.setdefault(entry.owner, []).append(entry)
+        return {owner: _delete(connection, about, entries) for owner, entries in by_owner.items()}
 
     removed = database.run(remove)
     if removed:
@@ -152,11 +159,36 @@ def evict_oldest(database: Database, kind: str, excess: int, before: float | Non
     return removed
 
 
-def _delete(connection: sqlite3.Connection, about: _Kind, entries: list[tuple[int, int]]) -> tuple[int, int]:
+class _Entry(NamedTuple):
+    at: float
+    key: int
+    rows: int
+    size: int
+    owner: str
+
+
+def _oldest(
+    connection: sqlite3.Connection, about: _Kind, model_ids: list[str], bound: float, limit: int
+) -> list[_Entry]:
+    """Return the oldest entries over all models; by model, since that is how they are indexed."""
+    query = f"""SELECT {about.time}, {about.key}, {about.rows}, {about.size}, :model_id FROM {about.table}
+        WHERE {about.where} AND {about.time} < :bound ORDER BY {about.time} LIMIT :limit"""  # noqa: S608 - constants
+    found: list[_Entry] = []
+    horizon = math.inf
+    for model_id in model_ids:
+        values = {"model_id": model_id, "bound": bound, "limit": limit}
+        mine = list(map(_Entry._make, connection.execute(query, values)))
+        found += mine
+        if len(mine) == limit:  # it may have more that are older than the last ones of others
+            horizon = min(horizon, mine[-1].at)
+    return sorted(entry for entry in found if entry.at <= horizon)
+
+
+def _delete(connection: sqlite3.Connection, about: _Kind, entries: list[_Entry]) -> tuple[int, int]:
     before = _pragma(connection, "freelist_count")
     delete = f"DELETE FROM {about.table} WHERE {about.key} = ?"  # noqa: S608 - constants
-    connection.executemany(delete, [(key,) for key, _ in entries])
-    return sum(rows for _, rows in entries), _freed_since(connection, before)
+    connection.executemany(delete, [(entry.key,) for entry in entries])
+    return sum(entry.rows for entry in entries), _freed_since(connection, before)
 
 
 def _about(kind: str) -> _Kind:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -38,9 +39,11 @@ class UpkeepStore:
         """Delete a bounded number of old entries; see :func:`modelwatch.store.retention.delete_before`."""
         return delete_before(self._database, model_id, kind, cutoff, limit)
 
-    def evict_oldest(self, kind: str, excess: int, before: float | None = None, limit: int = 500) -> Removed:
-        """Delete the oldest entries of all models; see :func:`modelwatch.store.retention.evict_oldest`."""
-        return evict_oldest(self._database, kind, excess, before, limit)
+    def evict_oldest(
+        self, kind: str, excess: int, model_ids: Iterable[str], before: float | None = None, limit: int = 500
+    ) -> Removed:
+        """Delete the oldest entries of some models; see :func:`modelwatch.store.retention.evict_oldest`."""
+        return evict_oldest(self._database, kind, excess, model_ids, before, limit)
 
     def give_back(self) -> int:
         """Return a bounded part of the free space to the file system; return how many free pages are left."""
@@ -69,20 +72,20 @@ class UpkeepStore:
         -------
         list of str
             The ids of those that are gone.
+
+        Raises
+        ------
+        StorageError
+            The store can't be read, or a file can't be removed.
         """
         folder = self._database.folder / "profiles"
-        found = [path for path in folder.iterdir() if _is_old(path, now)] if folder.is_dir() else []
-        if not found:
-            return []
-        referred = self._database.run(_referred, write=False)
-        gone = []
-        for path in found:
-            if path.name.startswith(".") or (path.suffix == ".json" and path.stem not in referred):
-                with suppress(FileNotFoundError):
-                    if _is_old(path, now):  # saved again meanwhile?
-                        os.unlink(path)
-                        gone.append(path.stem)
-        return gone
+        try:
+            found = [path for path in folder.iterdir() if _is_old(path, now)] if folder.is_dir() else []
+            referred = self._database.run(_referred, write=False) if found else set()
+            unused = [p for p in found if p.name.startswith(".") or (p.suffix == ".json" and p.stem not in referred)]
+            return [path.stem for path in unused if _remove(path, now)]
+        except OSError as error:
+            raise files.unusable(self._database.folder, f"can't remove a profile: {error.strerror}") from error
 
     def save_cleanup(self, summary: dict[str, Any]) -> None:
         """Remember what the last cleanup did, for whoever asks, in whichever process."""
@@ -97,6 +100,14 @@ class UpkeepStore:
             return None if found is None else json.loads(found[0])
 
         return self._database.run(read, write=False)
+
+
+def _remove(path: Path, now: float) -> bool:
+    with suppress(FileNotFoundError):
+        if _is_old(path, now):  # it may have been saved again meanwhile
+            os.unlink(path)
+            return True
+    return False
 
 
 def _is_old(path: Path, now: float) -> bool:
