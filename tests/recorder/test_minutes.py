@@ -119,7 +119,7 @@ def test_what_did_not_fit_in_the_queue_counts_as_attempts_of_now(make_recorder: 
 
 def sheet(at: float, rows: int = 1) -> MinuteSheet:
     made = MinuteSheet(np.full(rows, at))
-    made.add_attempts([False] * rows, 0)
+    made.add_attempts(rows, 0, [False] * rows)
     return made
 
 

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwatch import ModelMonitoringConfig
+from modelwatch.service.minute_metrics import minute_texts, moment_texts
 from modelwatch.service.times import iso, moment
 
 MINUTE = 60.0
@@ -193,6 +195,16 @@ def test_an_aware_time_is_the_same_moment_as_text(at: datetime) -> None:
     assert moment(at.isoformat(), "start_time") == pytest.approx(at.timestamp(), abs=1e-5)
 
 
+@given(st.lists(st.floats(0, 4e9), max_size=20))
+def test_many_moments_are_written_as_one_is(moments: list[float]) -> None:
+    assert moment_texts(np.array(moments)) == [iso(at) for at in moments]
+
+
+@given(st.lists(st.integers(0, 80_000_000), max_size=20))
+def test_minutes_are_written_as_moments_are(minutes: list[int]) -> None:
+    assert minute_texts(np.array(minutes, np.int64)) == [iso(minute * 60.0) for minute in minutes]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -200,6 +212,8 @@ def test_an_aware_time_is_the_same_moment_as_text(at: datetime) -> None:
         ({"metric": "acuracy"}, "'acuracy' is no metric of 'ads' (did you mean 'accuracy'?); known: auc, latency_ms"),
         ({"aggregation": "avg"}, "aggregation must be one of mean, min, max, median, got 'avg'"),
         ({"aggregation": "men"}, "got 'men' (did you mean 'mean'?)"),
+        ({"aggregation": ["mean"]}, "got ['mean']"),
+        ({"metric": ["auc"]}, "['auc'] is no metric of 'ads'"),
         ({"start_time": "yesterday"}, "start_time must be a datetime, ISO-8601 text such as"),
         ({"end_time": True}, "end_time must be a datetime"),
         ({"end_time": float("nan")}, "end_time must be a datetime"),

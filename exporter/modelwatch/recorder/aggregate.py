@@ -150,7 +150,7 @@ class Aggregator:
             first_at=sheet.first_at,
             last_at=sheet.last_at,
         )
-        sheet.add_attempts(attempts.failed, sums.errors)
+        sheet.add_attempts(sums.attempts, sums.errors, attempts.failed)
         sheet.add_latencies(attempts.latencies, len(seconds), sums.latency_sum * 1000.0)
         self._count_totals(entry, sums.attempts, sums.errors, sums.sampled, now)
         latency = self.totals.vector(("latency", *entry.labels), latency_layout(entry.bounds), len(cells), 1, now)
@@ -200,7 +200,10 @@ class Aggregator:
         self._count_predictions(entry, predictions, sums, now)
         sheet.add_predictions(predictions, sums.prediction_count, sums.prediction_sum)
         if holds_any(attempts.actuals):
-            self._take_actuals(entry, predictions, attempts, times, sheet)
+            _compare(entry, predictions, attempts.actuals, sheet)
+            for when, prediction_id, value in zip(times.tolist(), ids, attempts.actuals, strict=True):
+                if value is not None:
+                    self.add_actual(Actual(entry.labels, prediction_id, value, when))
         binning, config = entry.binning, entry.config
         keep_rows = config.log_predictions and self._for_store
         learning = binning is None and config.learning
@@ -239,24 +242,6 @@ class Aggregator:
             buffer = self._learning.setdefault(entry.labels, RowBuffer(entry.labels))
             buffer.add(times[:kept], [""] * kept, taken)
 
-    def _take_actuals(
-        self, entry: VersionEntry, predictions: Values, attempts: Attempts, times: FloatArray, sheet: MinuteSheet
-    ) -> None:
-        """Compare predictions with the ground truth that came with them, and keep that."""
-        actuals, _ = plain_predictions(attempts.actuals)
-        config = entry.config
-        right, differences = compare(predictions, actuals, config.task, config.class_threshold, config.positive_class)
-        if right is not None:
-            sheet.add_right(right)
-        if differences is not None:
-            sheet.add_differences(differences)
-        values = actuals.tolist() if isinstance(actuals, np.ndarray) else actuals
-        for when, prediction_id, given, value in zip(
-            times.tolist(), attempts.ids, attempts.actuals, values, strict=True
-        ):
-            if given is not None and prediction_id is not None:
-                self._keep_actual(entry.labels, prediction_id, value, when)
-
     def _count_predictions(self, entry: VersionEntry, predictions: Values, sums: AttemptSums, now: float) -> None:
         numbers = finite_numbers(predictions)
         sums.prediction_count, sums.prediction_sum = len(numbers), finite_sum(numbers)
@@ -283,11 +268,8 @@ class Aggregator:
     def add_actual(self, actual: Actual) -> None:
         """Keep late ground truth for the store."""
         if self._for_store:
-            self._keep_actual(actual.labels, actual.prediction_id, _plain(actual.value), actual.when)
-
-    def _keep_actual(self, labels: tuple[str, str], prediction_id: str, value: Any, when: float) -> None:  # noqa: ANN401
-        if self._for_store:
-            self._actuals.setdefault(labels, []).append((when, prediction_id, value))
+            item = (actual.when, actual.prediction_id, _plain(actual.value))
+            self._actuals.setdefault(actual.labels, []).append(item)
 
     def add_actuals(self, batch: ActualsBatch) -> None:
         """Keep late ground truth of many predictions for the store."""
@@ -342,6 +324,19 @@ class Aggregator:
 def latency_layout(bounds: Sequence[float]) -> str:
     """Return the layout text of a latency block: its bounds in seconds, so that any reader can render it."""
     return ",".join(map(repr, bounds))
+
+
+def _compare(entry: VersionEntry, predictions: Values, given: Sequence[Any], sheet: MinuteSheet) -> None:
+    """Compare predictions with the ground truth that came with them."""
+    actuals, _ = plain_predictions(given)
+    if len(predictions) != len(actuals):
+        return
+    config = entry.config
+    right, differences = compare(predictions, actuals, config.task, config.class_threshold, config.positive_class)
+    if right is not None:
+        sheet.add_right(right)
+    if differences is not None:
+        sheet.add_differences(differences)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - ground truth is whatever a prediction can be

@@ -56,10 +56,10 @@ class MinuteSheet:
         if self._minutes is not None:
             self._minutes = self._minutes[chosen]
 
-    def add_attempts(self, failed: Sequence[bool], errors: int) -> None:
-        """Count rows, of which `errors` failed."""
+    def add_attempts(self, attempts: int, errors: int, failed: Any) -> None:  # noqa: ANN401 - a sequence of bools
+        """Count rows, of which `errors` failed; `failed` says which, if any did."""
         if self._minutes is None:
-            self._row[ATTEMPTS], self._row[ERRORS] = float(len(failed)), float(errors)
+            self._row[ATTEMPTS], self._row[ERRORS] = float(attempts), float(errors)
             return
         self._sums[:, ATTEMPTS] += self._sum(self._minutes)
         if errors:
@@ -69,7 +69,7 @@ class MinuteSheet:
         """Add latencies in milliseconds; `count` of them are right, and `total` is their sum."""
         if self._minutes is None:
             self._row[LATENCIES], self._row[LATENCY_SUM] = float(count), total
-        else:
+        elif count:
             numbers = numbers_or_nan(floats_or_list(given))
             self._add(LATENCIES, np.where(numbers >= 0, numbers, np.nan), LATENCY_SUM)
 
@@ -77,7 +77,7 @@ class MinuteSheet:
         """Add predictions; `count` of them are finite numbers, and `total` is their sum."""
         if self._minutes is None:
             self._row[PREDICTIONS], self._row[PREDICTION_SUM] = float(count), total
-        else:
+        elif count:
             self._add(PREDICTIONS, numbers_or_nan(predictions), PREDICTION_SUM)
 
     def add_right(self, right: FloatArray) -> None:

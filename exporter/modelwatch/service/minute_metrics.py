@@ -94,7 +94,9 @@ def moment_texts(seconds: FloatArray) -> list[str]:
     >>> moment_texts(np.array([0.0, 0.5]))
     ['1970-01-01T00:00:00+00:00', '1970-01-01T00:00:00.500000+00:00']
     """
-    moments = np.rint(seconds * 1e6).astype(np.int64).astype("datetime64[us]")
+    whole = np.floor(seconds)
+    microseconds = whole.astype(np.int64) * 1_000_000 + np.rint((seconds - whole) * 1e6).astype(np.int64)
+    moments = microseconds.astype("datetime64[us]")
     texts: list[str] = np.datetime_as_string(moments).tolist()
     return [text.removesuffix(".000000") + "+00:00" for text in texts]
 

@@ -1,0 +1,22 @@
+"""Benchmarks run as their docstrings say, and compare like with like."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_reading_the_history_is_measured_beside_the_same_points_one_row_each(tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    argv = [sys.executable, "benchmarks/metrics_history.py", "--days", "2", "--rounds", "1", "--json", str(out)]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(out.read_text())
+    assert found["same_points"] is True
+    assert found["points"]["latency_ms"] == 2 * 1440
+    assert all(row["ratio"] > 0 for row in found["results"].values())
+    assert "ratio = peer / ours" in done.stdout
