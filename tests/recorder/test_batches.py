@@ -65,6 +65,9 @@ def _state(recorder: Recorder, sink: Any) -> dict[str, Any]:
         "names": {key: block.counts for key, block in found.names.items()},
         "intervals": sorted((t.start, t.attempts, t.errors, t.sampled, t.prediction_count) for t in sink.totals),
         "cells": sorted((c.start, c.rows, c.cells.tolist()) for c in sink.counts),
+        "minutes": sorted(
+            (m.start, m.minutes.tolist(), [f"{x:.9g}" for x in m.sums.ravel().tolist()]) for m in sink.minutes
+        ),
         "rows": _rows_of(sink),
         "learning": [
             (c.times.tolist(), {n: list(map(_plain, v)) for n, v in c.columns.items()})

@@ -201,9 +201,7 @@ class Aggregator:
         sheet.add_predictions(predictions, sums.prediction_count, sums.prediction_sum)
         if holds_any(attempts.actuals):
             _compare(entry, predictions, attempts.actuals, sheet)
-            for when, prediction_id, value in zip(times.tolist(), ids, attempts.actuals, strict=True):
-                if value is not None:
-                    self.add_actual(Actual(entry.labels, prediction_id, value, when))
+            self._add_actuals(entry.labels, times.tolist(), ids, attempts.actuals)
         binning, config = entry.binning, entry.config
         keep_rows = config.log_predictions and self._for_store
         learning = binning is None and config.learning

@@ -65,7 +65,7 @@ class MinuteSheet:
         if errors:
             self._sums[:, ERRORS] += self._sum(self._minutes[np.array(failed, bool)])
 
-    def add_latencies(self, given: Sequence[Any], count: int, total: float) -> None:
+    def add_latencies(self, given: Sequence[Any] | FloatArray, count: int, total: float) -> None:
         """Add latencies in milliseconds; `count` of them are right, and `total` is their sum."""
         if self._minutes is None:
             self._row[LATENCIES], self._row[LATENCY_SUM] = float(count), total
