@@ -12,7 +12,7 @@ from prometheus_client import generate_latest
 
 from modelwatch import ProductionMonitoringService
 from modelwatch.exceptions import StorageError
-from modelwatch.service.follow import Follower
+from modelwatch.service.follow import BACK_OFF_SECONDS, FOLLOW_SECONDS, Follower
 from modelwatch.sidecar.settings import Settings
 from modelwatch.sidecar.watch import Watch
 
@@ -213,8 +213,8 @@ def test_without_a_store_a_model_cannot_be_retired(make_service: Any, tmp_path: 
     assert "a model can't be retired" in answer["error"]
 
 
-def test_a_step_that_finds_the_store_broken_stops_no_other_and_is_tried_again() -> None:
-    follower, seen = Follower(), list[str]()
+def test_a_store_that_cannot_be_followed_is_left_alone_for_a_while_and_tried_again(clock: Any) -> None:
+    follower, seen = Follower(clock), list[str]()
 
     def broken() -> None:
         seen.append("broken")
@@ -222,7 +222,13 @@ def test_a_step_that_finds_the_store_broken_stops_no_other_and_is_tried_again() 
 
     follower.add(broken)
     follower.add(lambda: seen.append("other"))
+    follower()
+    assert seen == ["broken"], "each step might wait for seconds, so that none comes after one that failed"
+    follower()
+    clock.advance(FOLLOW_SECONDS)
+    follower()
+    assert seen == ["broken"], "nothing is read again"
+    clock.advance(BACK_OFF_SECONDS)
+    follower()
     follower.now()
-    follower()  # a moment later: nothing is read again
-    follower.now()
-    assert seen == ["broken", "other"] * 2
+    assert seen == ["broken"] * 3

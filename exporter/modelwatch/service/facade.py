@@ -88,7 +88,7 @@ class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls, Expo
         self.registry = self._parts.exposing.registry
         for model in loaded.models:
             self._parts.registrar.register(model)
-        self._parts.references.follow_now()
+        self._parts.follower.now()
         self._parts.wake()
 
     # ── models ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -113,7 +113,6 @@ class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls, Expo
         """
         model = self._parts.registrar.register(config)
         self._parts.follower.now()
-        self._parts.references.follow_now()
         self._parts.wake()
         answer = {
             "status": "success",

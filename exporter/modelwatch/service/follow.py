@@ -21,6 +21,8 @@ logger = logging.getLogger("modelwatch")
 
 FOLLOW_SECONDS = 2.0
 """How old what is known of the store may be before it is read again."""
+BACK_OFF_SECONDS = 30.0
+"""How long a store that can't be read is left alone: its reader may have waited for seconds."""
 WAIT_SECONDS = 5.0
 
 
@@ -28,12 +30,19 @@ class Follower:
     """
     Runs steps that look into the store, but not more often than every `FOLLOW_SECONDS`.
 
-    It is called before a flush, at a scrape and at a round of the checks. A store that can't be read changes nothing.
+    It is called before what was recorded is counted, at a scrape and at a round of the checks. A store that can't be
+    read changes nothing.
+
+    Parameters
+    ----------
+    clock
+        Seconds since 1970. A clock that is set forward makes what is known old, too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
         self._steps: list[Callable[[], None]] = []
-        self._followed_at = float("-inf")
+        self._due = (float("-inf"), float("-inf"))
         self._lock = threading.Lock()
         self._pid = os.getpid()
 
@@ -44,7 +53,9 @@ class Follower:
     def __call__(self) -> None:
         """Follow, unless that was done a moment ago or somebody does it now."""
         self._after_fork()
-        if time.monotonic() - self._followed_at < FOLLOW_SECONDS or not self._lock.acquire(blocking=False):
+        moments = time.monotonic(), self._clock()
+        fresh = all(moment < due for moment, due in zip(moments, self._due, strict=True))
+        if fresh or not self._lock.acquire(blocking=False):
             return
         try:
             self._follow()
@@ -62,12 +73,16 @@ class Follower:
             self._lock.release()
 
     def _follow(self) -> None:
-        self._followed_at = time.monotonic()
-        for step in self._steps:
-            try:
+        self._wait(FOLLOW_SECONDS)
+        try:
+            for step in self._steps:
                 step()
-            except (StorageError, OSError) as error:
-                logger.debug("the store can't be followed now: %s", error)
+        except (StorageError, OSError) as error:
+            self._wait(BACK_OFF_SECONDS)
+            logger.debug("the store can't be followed now: %s", error)
+
+    def _wait(self, seconds: float) -> None:
+        self._due = time.monotonic() + seconds, self._clock() + seconds
 
     def _after_fork(self) -> None:
         if self._pid != os.getpid():

@@ -94,11 +94,12 @@ class Parts:
         if self.store is not None:
             self._wire_checks(self.store, background=background)
         self._sink = _WakingSink(self.store, self._before_flush) if self.store is not None else None
-        self.recorder = Recorder(self.folder, self._sink, clock=clock, prepare=self._follow_store)
+        self.recorder = Recorder(self.folder, self._sink, clock=clock, prepare=lambda: self.follower())
         self.registrar = Registrar(self.book, self.recorder, self.store, clock)
         self.references = References(self.store, self.book, self.registrar.follow, clock)
-        self.follower = Follower()
+        self.follower = Follower(clock)
         if self.store is not None:
+            self.follower.add(self.references.follow)
             self.follower.add(Retirement(self.store, self.book, self.recorder, self.registrar))
             self.follower.add(SharedFile(self.store, self.book, self.registrar))
         self.exposing = Exposing(self._make_collectors(), registry, self.folder)
@@ -142,11 +143,6 @@ class Parts:
     def sink_problem(self) -> str:
         """Why the store refused the last flush of this process; "" if it did not."""
         return self._sink.problem if self._sink is not None else ""
-
-    def _follow_store(self) -> None:
-        """Take over what other processes decided, before anything more is counted; cheap enough for once a second."""
-        self.follower()
-        self.references.follow_if_due()
 
     def _before_flush(self) -> None:
         self.registrar.save_waiting()

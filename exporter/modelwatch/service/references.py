@@ -7,11 +7,10 @@ reference holds for as long as the configuration says what it said then.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from modelwatch.exceptions import InputError, ModelwatchError, ProfileError
+from modelwatch.exceptions import InputError, ProfileError
 from modelwatch.profile import ReferenceProfile
 from modelwatch.service.learning import AUTO, Progress, follows, reference_words
 from modelwatch.store.references import GIVEN
@@ -25,9 +24,6 @@ __all__ = ["References", "build_given"]
 
 logger = logging.getLogger("modelwatch")
 
-FOLLOW_SECONDS = 5.0
-BACK_OFF_SECONDS = 30.0
-"""How long a store that can't be read is left alone: what follows it works on with what it has."""
 NOTHING_STORED = "none: nothing is stored, so that none can be learnt"
 
 Take = Callable[["RegisteredModel"], None]
@@ -54,35 +50,14 @@ class References:
         self._book = book
         self._take = take
         self._clock = clock
-        self._due: tuple[float, float] = (float("-inf"), float("-inf"))
         self._known: dict[str, StoredReference] = {}
         self._complained: set[str] = set()
 
     # ── following ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def follow_if_due(self) -> None:
-        """Look at the store every few seconds; a store that can't be read changes nothing. Never raises."""
-        moments = self._clock(), time.monotonic()
-        if all(moment < due for moment, due in zip(moments, self._due, strict=True)) or self._book.empty:
-            return
-        self._wait(FOLLOW_SECONDS)
-        try:
-            self.follow()
-        except (ModelwatchError, OSError) as error:
-            self._wait(BACK_OFF_SECONDS)
-            self._complain(f"references can't be looked up in the store now: {error}")
-
-    def follow_now(self) -> None:
-        """Look at the store at once, as there are new models; never raises."""
-        self._due = float("-inf"), float("-inf")
-        self.follow_if_due()
-
-    def _wait(self, seconds: float) -> None:
-        self._due = self._clock() + seconds, time.monotonic() + seconds
-
     def follow(self) -> None:
         """
-        Compare every model with what the store says.
+        Compare every model with what the store says; a step of the :class:`~modelwatch.service.follow.Follower`.
 
         Raises
         ------
