@@ -87,12 +87,13 @@ def test_what_keeps_it_from_starting_is_one_sentence(start_process: Any, tmp_pat
 
 def test_a_stop_gives_back_the_checks_at_once(start_process: Any, make_app: Any, wait_until: Any) -> None:
     app = make_app()
+    app.register_model({"model_id": "m"})
     process = start_process()
     jobs = app._parts.jobs
     assert jobs.sidecar_runs(app._clock())
     assert process.end(signal.SIGTERM)[0] == 0
     assert not jobs.sidecar_runs(app._clock())
-    assert jobs.acquire_lease(app._clock(), 30)
+    assert jobs.acquire_leases(app._clock(), 30)
 
 
 def test_who_is_killed_loses_the_checks_after_a_while(start_process: Any, make_app: Any) -> None:
@@ -100,10 +101,11 @@ def test_who_is_killed_loses_the_checks_after_a_while(start_process: Any, make_a
     process.process.kill()
     process.process.wait(20)
     app = make_app()
+    app.register_model({"model_id": "m"})
     jobs, now = app._parts.jobs, app._clock()
     assert jobs.sidecar_runs(now)
     assert not jobs.sidecar_runs(now + 31)
-    assert jobs.acquire_lease(now + 31, 30)
+    assert jobs.acquire_leases(now + 31, 30)
 
 
 def test_the_option_goes_over_the_environment(

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("modelwatch")
 
-CHECKS_LEASE, SIDECAR_LEASE = "checks", "sidecar"
+SIDECAR_LEASE = "sidecar"
+CLOSE_SECONDS = 30.0
+"""How long the alerts of a retired model are one process's to end."""
 CHECK_ALERTNAMES = (*DRIFT_ALERTS.values(), ALERT_CHECK_FAILING)
 FAILURES_BEFORE_ALERT = 3
 
@@ -62,31 +64,56 @@ class Jobs:
         self._failures: dict[str, int] = {}
         self._operations: dict[str, tuple[str, ...]] = {}
         self._holder = ""
+        self._mine: frozenset[str] | None = None
+        """Models whose checks are this process's; None for all."""
         self._lock = threading.Lock()
         self.learner = Learner(store, self.queries, lambda: self.timezone)
         self._revisions: dict[str, int] = {}
 
     # ── the lease ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def acquire_lease(self, now: float, ttl: float) -> bool:
-        """Take or renew the right to run the checks of this storage."""
+    def acquire_leases(self, now: float, ttl: float) -> bool:
+        """
+        Take or renew the right to run the checks of each model; return whether this process has it for any.
+
+        One lease a model: applications that share a storage have models of their own, and nobody else checks those.
+        """
+        models = {_lease(model_id): model_id for model_id in self._model_ids()}
+        held = self._store.acquire_leases(models, self._own_name(), ttl, now)
+        self._mine = frozenset(models[name] for name in held)
+        return bool(held)
+
+    def acquire_all(self, now: float, ttl: float) -> bool:
+        """Take or renew the right to run the checks of every model there is, and will be; False if one is missing."""
+        names = {_lease(model_id) for model_id in self._model_ids()}
+        complete = self._store.acquire_leases(names, self._own_name(), ttl, now) == names
+        self._mine = None if complete else frozenset()
+        return complete
+
+    def release_leases(self) -> None:
+        """Let another process run the checks at once."""
+        self._store.release_leases(self._holder)
+
+    def _own_name(self) -> str:
+        # A forked worker is another one.
         if not self._holder.startswith(f"{os.getpid()}-"):
             self._holder = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
-        return self._store.acquire_lease(CHECKS_LEASE, self._holder, ttl, now)
+        return self._holder
 
-    def release_lease(self) -> None:
-        """Let another process run the checks at once."""
-        self._store.release_lease(CHECKS_LEASE, self._holder)
+    def _model_ids(self) -> list[str]:
+        return list(dict.fromkeys(m.config.model_id for m in self._book.all()))
 
-    def may_close_alerts(self, now: float) -> bool:
-        """Return whether no other process runs the checks of this storage now."""
-        return self._store.lease_holder(CHECKS_LEASE, now) in (None, self._holder)
+    def _mine_only(self) -> list[RegisteredModel]:
+        mine = self._mine
+        return [m for m in self._book.all() if mine is None or m.config.model_id in mine]
 
     def close_retired(self, now: float) -> None:
-        """End the alerts of retired models; whoever was told that they fire is told why."""
+        """End the alerts of retired models, unless that is up to another process; who was told of them is told why."""
         retired = self._store.retired_models()
-        if retired:
-            for model_id in {alert.model_id for alert in self._store.active_alerts()} & set(retired):
+        if not retired:
+            return
+        for model_id in {alert.model_id for alert in self._store.active_alerts()} & set(retired):
+            if self._store.acquire_lease(_lease(model_id), self._own_name(), CLOSE_SECONDS, now):
                 self._engine.retire(model_id, now)
 
     def sidecar_runs(self, now: float) -> bool:
@@ -94,8 +121,8 @@ class Jobs:
         return self._store.lease_holder(SIDECAR_LEASE, now) is not None
 
     def intervals(self) -> dict[str, float]:
-        """Return how often each model is checked, in seconds, by model_id."""
-        return {m.config.model_id: m.config.interval_seconds for m in self._book.all()}
+        """Return how often each model that is this process's to check is checked, in seconds, by model_id."""
+        return {m.config.model_id: m.config.interval_seconds for m in self._mine_only()}
 
     def due_after(self, model_id: str, due: float, now: float) -> float:
         """Return when a model's check is due after one that was due at `due`."""
@@ -173,7 +200,7 @@ class Jobs:
 
     def learn(self, now: float) -> None:
         """Learn references from what is recorded, and read again those that have grown."""
-        models = [m for m in self._book.all() if m.profile is None or m.followed is not None]
+        models = [m for m in self._mine_only() if m.profile is None or m.followed is not None]
         self.learner.round([m.config for m in models], now)
         for reference in self._store.references().values():
             if self._revisions.get(reference.profile_id, reference.revision) != reference.revision:
@@ -286,7 +313,7 @@ class Jobs:
             self.learn(now)
         except Exception as error:  # noqa: BLE001 - the background-job boundary: raised below, after the models
             faults.append(error)
-        for model_id in dict.fromkeys(m.config.model_id for m in self._book.all()):
+        for model_id in dict.fromkeys(m.config.model_id for m in self._mine_only()):
             try:
                 limits[model_id] = self._operations_of(model_id, active.get(model_id, []), latest, now)
             except Exception as error:  # noqa: BLE001 - the background-job boundary: raised below, after the others
@@ -376,3 +403,7 @@ class Jobs:
             if self._queries is not None and self._queries_pid == os.getpid():
                 self._queries.close()
             self._queries = None
+
+
+def _lease(model_id: str) -> str:
+    return f"checks of {model_id}"

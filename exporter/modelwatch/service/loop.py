@@ -1,6 +1,6 @@
 """The background thread that runs scheduled checks where no sidecar does, and else delivers what a sidecar queued.
 
-One process per storage does it, by a lease in the store; the others stand by and take over when it stops renewing.
+One process per model does it, by a lease in the store; the others stand by and take over when it stops renewing.
 Nothing here runs on a predict path. A fault in one model's check is counted, logged once, and stops no other.
 """
 
@@ -76,7 +76,7 @@ class CheckLoop:
         if thread is not None and self._pid == os.getpid() and thread is not threading.current_thread():
             thread.join(timeout)
         if self.owner and self._pid == os.getpid():
-            self._guarded("lease", self._jobs.release_lease)
+            self._guarded("lease", self._jobs.release_leases)
             self.owner = False
 
     def _run(self) -> None:
@@ -91,7 +91,7 @@ class CheckLoop:
         if self._sidecar_runs(now):
             return self._stand_by(now)
         acquired: list[bool] = []
-        self._guarded("lease", lambda: acquired.append(self._jobs.acquire_lease(now, LEASE_SECONDS)))
+        self._guarded("lease", lambda: acquired.append(self._jobs.acquire_leases(now, LEASE_SECONDS)))
         self.owner = bool(acquired and acquired[0])
         if not self.owner:
             return LEASE_SECONDS / 3
@@ -135,7 +135,7 @@ class CheckLoop:
     def _stand_by(self, now: float) -> float:
         """Leave the checks to a sidecar, and deliver what it queued for handlers of this process."""
         if self.owner:
-            self._guarded("lease", self._jobs.release_lease)
+            self._guarded("lease", self._jobs.release_leases)
             self.owner = False
         claims = self._claims
         if claims is not None:

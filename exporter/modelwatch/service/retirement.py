@@ -32,8 +32,7 @@ def retire_model(parts: Parts, model_id: object, now: float) -> dict[str, Any]:
     if before is None:
         parts.store.retire_model(name, now)
         parts.follower.now()
-    if parts.jobs.may_close_alerts(now):
-        parts.jobs.close_retired(now)
+    parts.jobs.close_retired(now)
     answer = {"status": "success", "model_id": name, "retired_at": iso(now if before is None else before)}
     return answer | ({} if before is None else {"warnings": [f"{name!r} is retired already"]})
 

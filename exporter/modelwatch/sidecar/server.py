@@ -85,8 +85,9 @@ class Sidecar:
         host, port = self._runner.addresses[0][:2]
         self.address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self._schedule.start()
-        await self._guarded("leases", self._renew)
+        # In this order, as there is a lease for each model.
         await self._guarded("models", self._refresh)
+        await self._guarded("leases", self._renew)
         self._tasks = [
             asyncio.create_task(self._every(self._lease_pause, "leases", self._renew)),
             asyncio.create_task(self._every(lambda: self._settings.refresh_seconds, "models", self._refresh)),

@@ -214,9 +214,9 @@ class Watch:
         """Take or renew the right to run the checks of this storage; return whether this sidecar has it now."""
         now, ttl = self.clock(), self._settings.lease_seconds
         try:
-            # First this one: an application that holds the other sees it, and gives that back.
+            # First this one: an application that holds others sees it, and gives those back.
             first = self.store.acquire_lease(SIDECAR_LEASE, self._holder, ttl, now)
-            self.owner = first and self.jobs.acquire_lease(now, ttl)
+            self.owner = first and self.jobs.acquire_all(now, ttl)
         except Exception:
             self.owner = False
             raise
@@ -226,7 +226,7 @@ class Watch:
         """Deliver what waits, give back the leases, close the store."""
         self.outbox.close()
         try:
-            self.jobs.release_lease()
+            self.jobs.release_leases()
             self.store.release_lease(SIDECAR_LEASE, self._holder)
         finally:
             self.owner = False

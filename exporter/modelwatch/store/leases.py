@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 
 from modelwatch.store.database import Database
 
@@ -47,6 +48,23 @@ class LeaseStore:
             return connection.execute(_ACQUIRE, values).rowcount > 0
 
         return self._database.run(write)
+
+    def acquire_leases(self, names: Iterable[str], holder: str, ttl: float, now: float) -> frozenset[str]:
+        """Take or renew as many leases as are to be had; return those that ``holder`` has now. See `acquire_lease`."""
+        wanted = {name: {"name": name, "holder": holder, "now": now, "ttl": ttl} for name in names}
+
+        def write(connection: sqlite3.Connection) -> frozenset[str]:
+            return frozenset(n for n, values in wanted.items() if connection.execute(_ACQUIRE, values).rowcount > 0)
+
+        return self._database.run(write) if wanted else frozenset()
+
+    def release_leases(self, holder: str) -> None:
+        """Give back all leases of a holder."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM leases WHERE holder = ?", (holder,))
+
+        self._database.run(write)
 
     def release_lease(self, name: str, holder: str) -> bool:
         """Give a lease back; that of another holder stays. Return whether it was ``holder``'s."""

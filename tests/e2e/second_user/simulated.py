@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from modelwatch import default
+from modelwatch.recorder import Recorder
 from modelwatch.service import loop, parts
 
 _OFFSET = Path(os.environ["SIMULATED_OFFSET"])
@@ -23,7 +24,7 @@ default._default.clock = clock
 loop.START_DELAY = loop.OPERATIONAL_INTERVAL = float(os.environ.get("SIMULATED_MINUTE", "60"))
 loop.LEASE_SECONDS = 3.0
 # An hour takes a moment here, so that what is recorded in it can't wait for a second.
-setattr(parts, "Recorder", partial(parts.Recorder, flush_interval=0.05))  # noqa: B010 - no type of it is to change
+setattr(parts, "Recorder", partial(Recorder, flush_interval=0.05))  # noqa: B010 - no type of it is to change
 
 # By name, as type checkers don't look in this folder for it.
 _program = importlib.import_module("click_model")
