@@ -174,7 +174,7 @@ def test_alerts_end_where_the_checks_run_when_another_process_retires_the_model(
         service.register_model({"model_id": "m", "performance_threshold": {"error_rate": 0.01}})
     owner.record_predictions("m", [None] * 500, None, errors=True, timestamps=clock.now - np.arange(500) / 10)
     assert owner.flush()
-    assert owner._parts.jobs.acquire_leases(clock.now, 1000.0)
+    assert owner._parts.jobs.leases.acquire(clock.now, 1000.0)
     owner._parts.jobs.operational(clock.now)
     assert owner._parts.outbox.flush(10)
     caller.retire_model("m")

@@ -63,6 +63,6 @@ def test_a_model_of_two_applications_is_checked_by_one_until_that_is_gone(
     clock.advance(LEASE_SECONDS + 1)  # the first one was killed: it renews nothing
     other.tick(clock())
     assert jobs[second].intervals().keys() == {"ads", "health"}  # type: ignore[union-attr]
-    jobs[second].release_leases()  # type: ignore[union-attr]
+    jobs[second].leases.release()  # type: ignore[union-attr]
     one.tick(clock())
     assert one.owner, "what is given back is taken at once"

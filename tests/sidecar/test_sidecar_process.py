@@ -93,7 +93,7 @@ def test_a_stop_gives_back_the_checks_at_once(start_process: Any, make_app: Any,
     assert jobs.sidecar_runs(app._clock())
     assert process.end(signal.SIGTERM)[0] == 0
     assert not jobs.sidecar_runs(app._clock())
-    assert jobs.acquire_leases(app._clock(), 30)
+    assert jobs.leases.acquire(app._clock(), 30)
 
 
 def test_who_is_killed_loses_the_checks_after_a_while(start_process: Any, make_app: Any) -> None:
@@ -105,7 +105,7 @@ def test_who_is_killed_loses_the_checks_after_a_while(start_process: Any, make_a
     jobs, now = app._parts.jobs, app._clock()
     assert jobs.sidecar_runs(now)
     assert not jobs.sidecar_runs(now + 31)
-    assert jobs.acquire_leases(now + 31, 30)
+    assert jobs.leases.acquire(now + 31, 30)
 
 
 def test_the_option_goes_over_the_environment(

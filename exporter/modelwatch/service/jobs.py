@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import uuid
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from modelwatch.policy import Severity
 from modelwatch.profile import ReferenceProfile
 from modelwatch.records import CheckResult, FamilyResult
 from modelwatch.service import metric_alerts, operational
+from modelwatch.service.check_leases import CheckLeases
 from modelwatch.service.facts import surroundings
 from modelwatch.service.learning import AUTO, Learner
 from modelwatch.service.operational import Situation
@@ -63,49 +63,15 @@ class Jobs:
         self._profiles: dict[str, ReferenceProfile] = {}
         self._failures: dict[str, int] = {}
         self._operations: dict[str, tuple[str, ...]] = {}
-        self._holder = ""
-        self._mine: frozenset[str] | None = None
-        """Models whose checks are this process's; None for all."""
+        self.leases = CheckLeases(store, lambda: {m.config.model_id for m in book.all()})
         self._lock = threading.Lock()
         self.learner = Learner(store, self.queries, lambda: self.timezone)
         self._revisions: dict[str, int] = {}
 
     # ── the lease ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def acquire_leases(self, now: float, ttl: float) -> bool:
-        """
-        Take or renew the right to run the checks of each model; return whether this process has it for any.
-
-        One lease a model: applications that share a storage have models of their own, and nobody else checks those.
-        """
-        models = {_lease(model_id): model_id for model_id in self._model_ids()}
-        held = self._store.acquire_leases(models, self._own_name(), ttl, now)
-        self._mine = frozenset(models[name] for name in held)
-        return bool(held)
-
-    def acquire_all(self, now: float, ttl: float) -> bool:
-        """Take or renew the right to run the checks of every model there is, and will be; False if one is missing."""
-        names = {_lease(model_id) for model_id in self._model_ids()}
-        complete = self._store.acquire_leases(names, self._own_name(), ttl, now) == names
-        self._mine = None if complete else frozenset()
-        return complete
-
-    def release_leases(self) -> None:
-        """Let another process run the checks at once."""
-        self._store.release_leases(self._holder)
-
-    def _own_name(self) -> str:
-        # A forked worker is another one.
-        if not self._holder.startswith(f"{os.getpid()}-"):
-            self._holder = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
-        return self._holder
-
-    def _model_ids(self) -> list[str]:
-        return list(dict.fromkeys(m.config.model_id for m in self._book.all()))
-
     def _mine_only(self) -> list[RegisteredModel]:
-        mine = self._mine
-        return [m for m in self._book.all() if mine is None or m.config.model_id in mine]
+        return [m for m in self._book.all() if self.leases.holds(m.config.model_id)]
 
     def close_retired(self, now: float) -> None:
         """End the alerts of retired models, unless that is up to another process; who was told of them is told why."""
@@ -113,7 +79,7 @@ class Jobs:
         if not retired:
             return
         for model_id in {alert.model_id for alert in self._store.active_alerts()} & set(retired):
-            if self._store.acquire_lease(_lease(model_id), self._own_name(), CLOSE_SECONDS, now):
+            if self.leases.take(model_id, now, CLOSE_SECONDS):
                 self._engine.retire(model_id, now)
 
     def sidecar_runs(self, now: float) -> bool:
@@ -403,7 +369,3 @@ class Jobs:
             if self._queries is not None and self._queries_pid == os.getpid():
                 self._queries.close()
             self._queries = None
-
-
-def _lease(model_id: str) -> str:
-    return f"checks of {model_id}"

@@ -76,7 +76,7 @@ class CheckLoop:
         if thread is not None and self._pid == os.getpid() and thread is not threading.current_thread():
             thread.join(timeout)
         if self.owner and self._pid == os.getpid():
-            self._guarded("lease", self._jobs.release_leases)
+            self._guarded("lease", self._jobs.leases.release)
             self.owner = False
 
     def _run(self) -> None:
@@ -91,7 +91,7 @@ class CheckLoop:
         if self._sidecar_runs(now):
             return self._stand_by(now)
         acquired: list[bool] = []
-        self._guarded("lease", lambda: acquired.append(self._jobs.acquire_leases(now, LEASE_SECONDS)))
+        self._guarded("lease", lambda: acquired.append(self._jobs.leases.acquire(now, LEASE_SECONDS)))
         self.owner = bool(acquired and acquired[0])
         if not self.owner:
             return LEASE_SECONDS / 3
@@ -135,7 +135,7 @@ class CheckLoop:
     def _stand_by(self, now: float) -> float:
         """Leave the checks to a sidecar, and deliver what it queued for handlers of this process."""
         if self.owner:
-            self._guarded("lease", self._jobs.release_leases)
+            self._guarded("lease", self._jobs.leases.release)
             self.owner = False
         claims = self._claims
         if claims is not None:

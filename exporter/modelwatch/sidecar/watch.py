@@ -216,7 +216,7 @@ class Watch:
         try:
             # First this one: an application that holds others sees it, and gives those back.
             first = self.store.acquire_lease(SIDECAR_LEASE, self._holder, ttl, now)
-            self.owner = first and self.jobs.acquire_all(now, ttl)
+            self.owner = first and self.jobs.leases.acquire_all(now, ttl)
         except Exception:
             self.owner = False
             raise
@@ -226,7 +226,7 @@ class Watch:
         """Deliver what waits, give back the leases, close the store."""
         self.outbox.close()
         try:
-            self.jobs.release_leases()
+            self.jobs.leases.release()
             self.store.release_lease(SIDECAR_LEASE, self._holder)
         finally:
             self.owner = False
