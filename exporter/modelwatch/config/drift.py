@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
@@ -52,6 +53,30 @@ class DriftThresholds(ConfigModel):
 class DriftMonitoringConfig(ConfigModel):
     """How drift of one model is looked for.
 
+    Parameters
+    ----------
+    model_id : str, optional
+        The model; left out where this stands inside a :class:`ModelMonitoringConfig`.
+    reference : str, default "auto"
+        Path of a reference profile; "auto" learns one from production.
+    windows : list of str, default "1h", "24h", "168h"
+        The last how long is looked at, as durations from 1 s to 90 days. The interval of the checks is another matter.
+    false_alarms_per_30d : float, default 1.0
+        How many false alarms this model may cause in 30 days, over all inputs, windows and checks; at most 1000.
+    bins : int, default 20
+        Cells of a numeric input when a profile is learnt or built, 10 to 64.
+    min_rows : int, default 50
+        Rows that a window needs to be scored.
+    thresholds : DriftThresholds or dict, default warning 0.05, error 0.10, critical 0.20
+        Jensen-Shannon distances, 0 to 1, from which drift has each severity.
+    defaulted
+        Written by modelwatch itself: which values nobody wrote.
+
+    Raises
+    ------
+    ConfigError
+        With every mistake on a line of its own.
+
     Examples
     --------
     >>> DriftMonitoringConfig(windows=["24h", "1h"]).window_seconds
@@ -80,6 +105,20 @@ class DriftMonitoringConfig(ConfigModel):
         default_factory=DriftThresholds, description="a mapping with the keys warning, error, critical"
     )
     defaulted: tuple[str, ...] = Field((), description="written by modelwatch itself: which values nobody wrote")
+
+    if TYPE_CHECKING:
+        # Type checkers without pydantic's plugin would ask for every field, and for the types that come out.
+        def __init__(
+            self,
+            *,
+            model_id: str | None = None,
+            reference: str = "auto",
+            windows: Sequence[str] = ...,
+            false_alarms_per_30d: float = 1.0,
+            bins: int = 20,
+            min_rows: int = 50,
+            thresholds: DriftThresholds | Mapping[str, float] = ...,
+        ) -> None: ...
 
     _drop_defaulted = model_validator(mode="before")(drop_defaulted)
     _check_reference = field_validator("reference")(check_reference)

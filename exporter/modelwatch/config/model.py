@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field, ValidationInfo, WrapValidator, field_validator, model_validator
 
@@ -70,8 +71,52 @@ Interval = Annotated[int | float | str, duration_validator(SHORTEST_INTERVAL, LO
 class ModelMonitoringConfig(ConfigModel):
     """What is watched of one model, and who is told.
 
-    Only `model_id` is required. If only one of `performance_metrics` and `performance_threshold` is given, the other
-    follows from it. `defaulted` lists what nobody wrote; a dump made by ``model_dump`` validates to an equal object.
+    Only `model_id` is required. A dump made by ``model_dump`` validates to an equal object.
+
+    Parameters
+    ----------
+    model_id : str
+        Names the model in metrics, alerts and the store: printable text of up to 200 characters.
+    performance_metrics : list of str, default accuracy, latency_ms, error_rate
+        Which metrics ``update_model_metric`` takes. If only these or `performance_threshold` are given, the other
+        follows.
+    drift_detection_interval : int, float or str, default 60
+        Time between two drift checks: minutes, or a duration such as "30m"; from 1 s to 30 days.
+    schedule : str, optional
+        A cron schedule of five fields instead of the interval, in the configuration's time zone.
+    performance_threshold : dict, default accuracy 0.95, latency_ms 100, error_rate 0.01
+        By metric a number, which is a floor or a ceiling as the metric has it (a floor for one that is not known), or
+        ``{min:, max:, severity:}``. A default never alarms above "warning".
+    alert_channels : list of str, default every receiver from warning up, else log
+        Handlers and receivers, by name, that alerts of this model go to.
+    log_predictions : bool, default True
+        Whether rows are stored; counts always are.
+    retention_days : int, default 90
+        Days that what is recorded is kept.
+    sampling_rate : float, default 1.0
+        Share, 0 to 1, of predictions whose inputs are looked at and stored; totals, errors and latency are of all.
+    task : {"binary", "multiclass", "regression", "score"}, optional
+        Inferred where possible.
+    model_version : str, default ""
+        Of the process; usually given to the decorator, or by ``$MODELWATCH_MODEL_VERSION``.
+    reference : str, default "auto"
+        Path of a reference profile; "auto" learns one from production.
+    drift : DriftMonitoringConfig or dict, optional
+        How drift is looked for.
+    features : FeaturesConfig or dict, optional
+        Names to ``exclude`` and to read as ``categorical``, and weights by name as ``importance``.
+    metadata_keys : list of str, optional
+        Which keys of the metadata are stored; by default all that are passed.
+    decision_threshold : float, default 0.5
+        The score from which on the model says yes.
+    positive_class : bool, int, float or str, default 1
+        The class that scores are about.
+    owner, runbook_url, dashboard_url : str, optional
+        Shown in alerts: who to ask, what to do, where to look.
+    latency_quantile : float, default 0.95
+        The quantile, above 0 and below 1, that a threshold on latency_ms is about.
+    defaulted
+        Written by modelwatch itself: which values nobody wrote.
 
     Raises
     ------
@@ -135,6 +180,34 @@ class ModelMonitoringConfig(ConfigModel):
     dashboard_url: Text | None = Field(None, description="an address that begins with https:// or http://")
     latency_quantile: Number = Field(0.95, gt=0, lt=1, description="a number above 0 and below 1")
     defaulted: tuple[str, ...] = Field((), description="written by modelwatch itself: which values nobody wrote")
+
+    if TYPE_CHECKING:
+        # Type checkers without pydantic's plugin would ask for every field, and for the types that come out.
+        def __init__(
+            self,
+            *,
+            model_id: str,
+            performance_metrics: Sequence[str] = ...,
+            drift_detection_interval: float | str = 60,
+            schedule: str | None = None,
+            performance_threshold: Mapping[str, float | ThresholdRange | Mapping[str, Any]] = ...,
+            alert_channels: Sequence[str] = ...,
+            log_predictions: bool = True,
+            retention_days: int = 90,
+            sampling_rate: float = 1.0,
+            task: Task | None = None,
+            model_version: str = "",
+            reference: str = "auto",
+            drift: DriftMonitoringConfig | Mapping[str, Any] = ...,
+            features: FeaturesConfig | Mapping[str, Any] = ...,
+            metadata_keys: Sequence[str] | None = None,
+            decision_threshold: float = 0.5,
+            positive_class: float | str = 1,
+            owner: str | None = None,
+            runbook_url: str | None = None,
+            dashboard_url: str | None = None,
+            latency_quantile: float = 0.95,
+        ) -> None: ...
 
     _drop_defaulted = model_validator(mode="before")(drop_defaulted)
     _check_reference = field_validator("reference")(check_reference)

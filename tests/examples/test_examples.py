@@ -1,0 +1,123 @@
+"""Every example runs from an empty folder with nothing configured, and says what its docstring promises."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from modelwatch.demo.mail_sink import SmtpSink
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
+SERVED = {"asgi_app.py", "wsgi_app.py"}
+SCRIPTS = sorted(path.name for path in EXAMPLES.glob("*.py") if path.name not in SERVED)
+
+Run = Callable[..., tuple[str, str]]
+
+
+def test_serving_records_every_prediction_and_says_how_far_learning_is(run: Run) -> None:
+    out, log = run("serve_with_service.py")
+    assert out == "1000 predictions, 0 errors, healthy\nreference: learning, 1 000 of 5 000 rows, 0 of 24 h\n"
+    assert log == ""
+
+
+def test_the_email_handler_gets_the_error_and_not_the_info(run: Run) -> None:
+    out, _ = run("email_handler.py")
+    assert "Subject: [ERROR] performance: accuracy fell below 0.9" in out
+    assert out.count("Subject:") == 1
+    assert '"accuracy": 0.81' in out
+    assert re.search(r"Since \d{4}-\d\d-\d\dT[\d:.]+\+00:00", out)
+    assert "error: {'log': 'sent', 'email': 'sent'}" in out
+    assert "info: {'log': 'sent'}" in out
+
+
+def test_the_email_handler_sends_through_the_server_it_is_given(run: Run) -> None:
+    with SmtpSink() as sink:
+        out, _ = run("email_handler.py", sink.address)
+        mail = sink.wait_for(lambda mail: True)
+    assert "error: {'log': 'sent', 'email': 'sent'}" in out
+    assert mail["Subject"] == "[ERROR] performance: accuracy fell below 0.9"
+    assert json.loads(mail.get_content().partition("{")[1] + mail.get_content().partition("{")[2]) == {
+        "model_id": "ad_score_model_v1",
+        "accuracy": 0.81,
+    }
+    assert len(sink.messages) == 1
+
+
+def test_broken_data_trigger_retraining_sound_data_do_not_and_without_a_reference_it_says_learning(run: Run) -> None:
+    out, log = run("drift_and_retraining.py")
+    sound, drifted, types, retraining, learning = out.splitlines()
+    assert sound.startswith("delays_with_reference: no drift: 2 inputs and predictions within tolerance")
+    assert drifted.startswith("delays_with_reference: 1 of 2 inputs drifted: distance (mean +")
+    assert types == "delays_with_reference: drift types: data, prediction"
+    assert retraining == "delays_with_reference: retraining triggered"
+    assert learning == "delays_from_zero: not scored: no reference yet: learning, 500 of 5 000 rows, 0 of 24 h"
+    assert log == ""
+
+
+def test_the_batch_loop_finds_the_broken_batch_and_tells_people_once(run: Run) -> None:
+    out, log = run("batch_loop.py")
+    nothing_yet, sound, drifted, told = out.splitlines()
+    assert nothing_yet == "not scored: no reference yet: learning, 200 of 5 000 rows, 0 of 24 h"
+    assert sound.startswith("no drift: 2 inputs and predictions within tolerance")
+    assert drifted.startswith("1 of 2 inputs drifted: logins (")
+    assert told == "told: {'log': 'sent'}"
+    assert log.count("level=warning") == 1
+    assert "Drift detected in account_health_model_v2: data, prediction" in log
+
+
+def test_the_training_pipeline_stores_the_baseline_with_its_origin(run: Run) -> None:
+    out, log = run("training_pipeline.py")
+    origin = {"source": "training", "dataset": "baseline"}
+    assert out.splitlines() == [
+        f"ad_score_model_v1 accuracy 0.94 {origin}",
+        f"ad_score_model_v1 auc 0.91 {origin}",
+        f"ad_score_model_v2 accuracy 0.94 {origin}",
+        f"ad_score_model_v2 auc 0.91 {origin}",
+        f"ad_score_model_v2 latency_ms 12 {origin}",
+    ]
+    assert log == ""
+
+
+def test_diagnostics_show_metrics_alerts_and_what_was_cleaned_up(run: Run) -> None:
+    out, _ = run("diagnostics.py")
+    assert re.search(r"^service: healthy, storage: \S+/home/storage$", out, re.MULTILINE)
+    assert re.search(r"^  accuracy: 0.97 at \d{4}-", out, re.MULTILINE)
+    assert re.search(r"^  prediction_mean: 0.45 at \d{4}-", out, re.MULTILINE)
+    assert re.search(r"^  slowest minute: \d\.\d+ ms$", out, re.MULTILINE)
+    assert re.search(r"^  warning \d{4}-\S+: a campaign begins$", out, re.MULTILINE)
+    assert out.endswith("cleanup: success\n")
+
+
+def test_the_customers_configuration_file_registers_its_models(run: Run) -> None:
+    out, log = run("config_file.py")
+    assert out.splitlines() == [
+        "ad_score_model_v1: healthy, 1 predictions, learning, 1 of 5 000 rows, 0 of 24 h",
+        "account_health_model_v2: healthy, 1 predictions, " + out.splitlines()[1].rpartition("predictions, ")[2],
+    ]
+    assert "account_health_model_v2: healthy, 1 predictions, learning, " in out
+    assert log == ""
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_example_runs_again_on_what_it_left(run: Run, name: str) -> None:
+    run(name)
+    assert run(name)[0]
+
+
+def test_the_readme_lists_every_example_and_nothing_else() -> None:
+    linked = set(re.findall(r"\]\(([^)]+)\)", (EXAMPLES / "README.md").read_text(encoding="utf-8")))
+    assert linked == {path.name for path in EXAMPLES.iterdir() if path.is_file()} - {"README.md"}
+    assert "(examples/README.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_example_says_first_what_it_shows_and_imports_only_public_names() -> None:
+    for path in EXAMPLES.glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert text.startswith('"""'), path.name
+        assert not re.search(r"^\s*(?:from|import) modelwatch\.", text, re.MULTILINE), path.name
+        assert re.search(r"^from modelwatch import ", text, re.MULTILINE), path.name
