@@ -13,7 +13,15 @@ __all__ = ["AlertLevel", "ReceiverLike", "Severity", "channels_for", "severity_o
 
 
 class AlertLevel(str, Enum):
-    """How bad an alert is, as the public API names it."""
+    """How bad an alert is, as the public API names it: INFO, WARNING, ERROR or CRITICAL, which also are texts.
+
+    By default INFO and WARNING are told to the log, ERROR by email too, CRITICAL by Slack and PagerDuty too.
+
+    Examples
+    --------
+    >>> AlertLevel("warning"), f"{AlertLevel.ERROR}", AlertLevel.CRITICAL == "critical"
+    (<AlertLevel.WARNING: 'warning'>, 'error', True)
+    """
 
     INFO = "info"
     WARNING = "warning"

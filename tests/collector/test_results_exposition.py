@@ -185,7 +185,7 @@ def a_value(metric: str, value: float, version: str = "1") -> Any:
 
 
 def test_what_rules_compare_with_follows_from_the_configuration_and_the_last_values() -> None:
-    threshold = {"auc": 0.85, "rmse": {"max": 2, "severity": "error"}, "latency_ms": 150, "f1": 0.5}
+    threshold: dict[str, Any] = {"auc": 0.85, "rmse": {"max": 2, "severity": "error"}, "latency_ms": 150, "f1": 0.5}
     config = ModelMonitoringConfig(
         model_id="m", model_version="1", latency_quantile=0.99, performance_threshold=threshold
     )

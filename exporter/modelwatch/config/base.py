@@ -76,12 +76,30 @@ class ConfigModel(BaseModel):
 
     @classmethod
     def model_validate(cls, obj: object, **options: Any) -> Self:  # noqa: ANN401 - handed on to pydantic as they are
-        """Build from a mapping.
+        """Build from a mapping, such as a part of a file.
+
+        Parameters
+        ----------
+        obj
+            A mapping of field to value, or an object of the class itself.
+        **options
+            As pydantic takes them.
+
+        Returns
+        -------
+        ConfigModel
+            An object of the class.
 
         Raises
         ------
         ConfigError
             With every mistake on a line of its own.
+
+        Examples
+        --------
+        >>> from modelwatch import ModelMonitoringConfig
+        >>> ModelMonitoringConfig.model_validate({"model_id": "ad_score", "sampling_rate": 0.5}).sampling_rate
+        0.5
         """
         try:
             return super().model_validate(obj, **options)

@@ -30,6 +30,8 @@ _REMOTE = ("http://", "https://", "s3://", "gs://", "models:")
 class ReferenceProfile:
     """Cells, counts and moments of a reference. Holds no rows; made by :meth:`build`, :meth:`load`.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> X = {"age": rng.normal(40, 10, 6000), "city": rng.choice(["Rome", "Oslo"], 6000)}
@@ -40,6 +42,12 @@ class ReferenceProfile:
     LIMITED: no timestamps; 24 h window only, nothing above warning but a gross change; pass timestamps
     >>> ReferenceProfile.from_json(profile.to_json()) == profile
     True
+    >>> import tempfile
+    >>> path = profile.save(f"{tempfile.mkdtemp()}/profile.json")
+    >>> ReferenceProfile.load(path).summary().splitlines()[-1] == profile.verdict
+    True
+    >>> int(profile.counts_of("city").sum()), profile.member("city").size == len(profile.counts_of("city"))
+    (6000, True)
     """
 
     layout: CellLayout
@@ -174,11 +182,43 @@ class ReferenceProfile:
         return {member.name: (member, offset) for member, offset in pairs}
 
     def member(self, name: str) -> FeatureCells:
-        """Return the cells of a feature, or of the prediction (name "")."""
+        """Return the cells of a feature, or of the prediction.
+
+        Parameters
+        ----------
+        name
+            The feature; "" for the prediction.
+
+        Returns
+        -------
+        FeatureCells
+            Its kind and the edges or categories of its cells.
+
+        Raises
+        ------
+        ProfileError
+            If the profile has no such feature.
+        """
         return self._place(name)[0]
 
     def counts_of(self, name: str) -> IntArray:
-        """Return the counts of one member: shape (member.size,), in the order of its cells."""
+        """Return how many rows fell into each cell of one member.
+
+        Parameters
+        ----------
+        name
+            The feature; "" for the prediction.
+
+        Returns
+        -------
+        ndarray of int, shape (member.size,)
+            In the order of its cells.
+
+        Raises
+        ------
+        ProfileError
+            If the profile has no such feature.
+        """
         member, offset = self._place(name)
         return self.counts[offset : offset + member.size]
 
@@ -201,20 +241,43 @@ class ReferenceProfile:
         return f"LIMITED: no timestamps; {limits}; pass timestamps"
 
     def summary(self) -> str:
-        """Return one line per feature, warnings, and the verdict, for a terminal."""
+        """Describe the profile for a terminal.
+
+        Returns
+        -------
+        str
+            A line per feature, warnings, and the verdict.
+        """
         from modelwatch.profile.summary import summarize
 
         return summarize(self)
 
     def to_json(self) -> str:
-        """Return the profile as JSON: the same text for the same profile."""
+        """Write the profile as JSON, the same text for the same profile.
+
+        Returns
+        -------
+        str
+            What :meth:`from_json` reads.
+        """
         from modelwatch.profile.serial import dump
 
         return dump(self)
 
     @classmethod
     def from_json(cls, text: str, *, source: str = "profile") -> ReferenceProfile:
-        """Rebuild a profile from :meth:`to_json`; `source` names it in messages.
+        """Rebuild a profile from what :meth:`to_json` wrote.
+
+        Parameters
+        ----------
+        text
+            The JSON.
+        source
+            What messages call it, such as the path of a file.
+
+        Returns
+        -------
+        ReferenceProfile
 
         Raises
         ------
@@ -228,6 +291,15 @@ class ReferenceProfile:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> ReferenceProfile:
         """Read a profile from a file.
+
+        Parameters
+        ----------
+        path
+            A file that :meth:`save` wrote.
+
+        Returns
+        -------
+        ReferenceProfile
 
         Raises
         ------
@@ -247,6 +319,11 @@ class ReferenceProfile:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the profile to a file, which at every moment is the old one or the new one, never half of it.
+
+        Parameters
+        ----------
+        path
+            The file; its folder is there already.
 
         Returns
         -------
