@@ -20,7 +20,7 @@ from modelwatch.config.alerting import (
 from modelwatch.config.base import SeverityName
 from modelwatch.config.cron import Cron, parse_cron
 from modelwatch.config.drift import DriftMonitoringConfig, DriftThresholds, FeaturesConfig
-from modelwatch.config.loading import config_error, default_storage_path, find_config, load_config
+from modelwatch.config.loading import config_error, default_storage_path, find_config, load_config, named_config
 from modelwatch.config.model import ModelMonitoringConfig
 from modelwatch.config.monitoring import MonitoringConfig, StorageConfig
 from modelwatch.config.thresholds import KNOWN_METRICS, Task, Threshold, ThresholdRange
@@ -53,6 +53,7 @@ __all__ = [
     "environment_receivers",
     "find_config",
     "load_config",
+    "named_config",
     "parse_cron",
     "parse_duration",
     "validate_name",

@@ -16,7 +16,7 @@ from modelwatch.config.problems import Problem, error_of, explain
 from modelwatch.config.values import show
 from modelwatch.exceptions import ConfigError, NotAvailableError
 
-__all__ = ["config_error", "default_storage_path", "find_config", "load_config"]
+__all__ = ["config_error", "default_storage_path", "find_config", "load_config", "named_config"]
 
 CONFIG_VARIABLE = "MODELWATCH_CONFIG"
 STORAGE_VARIABLE = "MODELWATCH_STORAGE"
@@ -78,15 +78,20 @@ def config_error(error: ValidationError, source: str) -> ConfigError:
     return error_of(explain(error, ModelMonitoringConfig), source)
 
 
+def named_config(environ: Mapping[str, str] | None = None) -> Path | None:
+    """Return the configuration file that ``$MODELWATCH_CONFIG`` names, there or not; None if it names none."""
+    named = (os.environ if environ is None else environ).get(CONFIG_VARIABLE)
+    return Path(named) if named else None
+
+
 def find_config(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Path | None:
     """Return the configuration file: ``$MODELWATCH_CONFIG``, else ``models.yaml`` in `folder`, else None.
 
     `folder` is the current one by default. A file that the environment names is returned even if it does not exist,
     so that loading it says so.
     """
-    named = (os.environ if environ is None else environ).get(CONFIG_VARIABLE)
-    if named:
-        return Path(named)
+    if (named := named_config(environ)) is not None:
+        return named
     local = Path(LOCAL_CONFIG) if folder is None else folder / LOCAL_CONFIG
     return local if local.is_file() else None
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelwatch.config import ModelMonitoringConfig, MonitoringConfig, load_config
+from modelwatch.config import ModelMonitoringConfig, MonitoringConfig, load_config, named_config
 from modelwatch.exceptions import InputError, ModelwatchError
 from modelwatch.service import retirement
 from modelwatch.service.alert_calls import AlertCalls
@@ -36,7 +36,8 @@ class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls, Expo
     Parameters
     ----------
     config_path
-        A JSON or YAML file with ``models: [...]``; without one, models are registered in code.
+        A JSON or YAML file with ``models: [...]``. Default: ``$MODELWATCH_CONFIG``; without one, models are registered
+        in code.
     storage_path
         Folder of the embedded store. Default: ``$MODELWATCH_STORAGE``, else ``/var/lib/modelwatch`` if writable, else
         ``~/.local/state/modelwatch``.
@@ -81,7 +82,8 @@ class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls, Expo
         if config_path is not None and config is not None:
             msg = "pass config_path or config, not both"
             raise InputError(msg)
-        loaded = load_config(config_path) if config_path is not None else config or MonitoringConfig()
+        path = named_config() if config_path is None and config is None else config_path
+        loaded = load_config(path) if path is not None else config or MonitoringConfig()
         self._clock = clock
         self._started_at = clock()
         self._parts = Parts(loaded, storage_path, alert_handlers or {}, registry, clock, background=background)

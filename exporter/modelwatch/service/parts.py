@@ -238,5 +238,5 @@ def open_store(folder: Path, clock: Callable[[], float] = time.time) -> tuple[St
     try:
         return StoreWriter(folder, clock), ""
     except StorageError as error:
-        logger.warning("%s; predictions are counted in this process only", error)
+        logger.warning("%s. Predictions are counted in this process only.", str(error).rstrip("."))
         return None, str(error)
