@@ -28,7 +28,7 @@ def test_all_public_names_exist_and_nothing_else_is_listed() -> None:
 
 def test_an_unknown_public_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'montior'"):
-        _ = modelwatch.montior
+        _ = modelwatch.montior  # type: ignore[attr-defined]
 
 
 def test_importing_decorating_and_recording_loads_nothing_heavy(tmp_path: Path) -> None:

@@ -119,19 +119,59 @@ class Monitor:
 
     @staticmethod
     def last_prediction_id() -> str | None:
-        """Return the id of the prediction recorded last in this thread or task, to join ground truth with later."""
+        """
+        Tell the prediction that was recorded last in this thread or task, to join ground truth with later.
+
+        Returns
+        -------
+        str or None
+            Its id, for ``record_actual``; None if there is none.
+
+        Examples
+        --------
+        >>> @monitor("ad_score_model_v1")
+        ... def predict(features: dict) -> float:
+        ...     return 0.5 + 0.1 * features["bid"]
+        >>> predict({"bid": 2.0})
+        0.7
+        >>> isinstance(monitor.last_prediction_id(), str)
+        True
+        """
         from modelwatch.recorder.ids import last_prediction_id
 
         return last_prediction_id()
 
     @staticmethod
     def flush(timeout: float = 10.0) -> bool:
-        """Wait until all that was recorded by decorated functions is visible and stored."""
-        return _default.service().flush(timeout)
+        """
+        Wait until all that was recorded by decorated functions is visible and stored.
+
+        Parameters
+        ----------
+        timeout
+            Seconds to wait at most.
+
+        Returns
+        -------
+        bool
+            False if that did not happen in time, or if nothing can be recorded, which the log says.
+
+        Examples
+        --------
+        >>> monitor.flush()
+        True
+        """
+        return _default.flush(timeout)
 
     @staticmethod
     def close() -> None:
-        """Flush and stop the default service; the next decorated call makes a new one."""
+        """
+        Flush and stop the default service; the next decorated call makes a new one. It also happens at exit.
+
+        Examples
+        --------
+        >>> monitor.close()
+        """
         _default.close()
 
 
@@ -188,6 +228,14 @@ def start_metrics_server(port: int = 9100, addr: str = "127.0.0.1") -> int:
         If the port is taken by another program, or by an application with another storage folder.
     ConfigError
         If the configuration is wrong.
+
+    Examples
+    --------
+    >>> from urllib.request import urlopen
+    >>> port = start_metrics_server(0)
+    >>> with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+    ...     b"modelwatch_build_info" in answer.read()
+    True
     """
     return _default.service(served=True).start_metrics_server(port, addr)
 

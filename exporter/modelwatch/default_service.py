@@ -157,6 +157,11 @@ class DefaultService:
         self._exiting = True
         self.close()
 
+    def flush(self, timeout: float) -> bool:
+        """Wait for the service; without one, return whether there was nothing to record."""
+        service = self._service
+        return self._retry_at == 0.0 if service is None else service.flush(timeout)
+
     def close(self) -> None:
         """Flush and stop the default service; the next decorated call or scrape makes a new one."""
         with self._lock:
