@@ -70,8 +70,8 @@ class Public:
 def members(name: str, cls: type) -> Iterator[Public]:
     ours = [base for base in cls.__mro__ if base.__module__.partition(".")[0] == "modelwatch"]
     for key in sorted({key for base in ours for key in vars(base) if not key.startswith("_")} - PLUMBING):
-        found = inspect.getattr_static(cls, key)
-        if inspect.isroutine(found) and not isinstance(found, cached_property):
+        found: Any = inspect.getattr_static(cls, key)
+        if not isinstance(found, cached_property) and inspect.isroutine(found):
             function = getattr(found, "__func__", found)
             yield Public(f"{name}.{key}", function, function.__doc__, cls)
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,10 +44,8 @@ def test_the_email_handler_sends_through_the_server_it_is_given(run: Run) -> Non
         mail = sink.wait_for(lambda mail: True)
     assert "error: {'log': 'sent', 'email': 'sent'}" in out
     assert mail["Subject"] == "[ERROR] performance: accuracy fell below 0.9"
-    assert json.loads(mail.get_content().partition("{")[1] + mail.get_content().partition("{")[2]) == {
-        "model_id": "ad_score_model_v1",
-        "accuracy": 0.81,
-    }
+    facts = mail.get_content()
+    assert json.loads(facts[facts.index("{") :]) == {"model_id": "ad_score_model_v1", "accuracy": 0.81}
     assert len(sink.messages) == 1
 
 
@@ -107,6 +108,14 @@ def test_the_customers_configuration_file_registers_its_models(run: Run) -> None
 def test_every_example_runs_again_on_what_it_left(run: Run, name: str) -> None:
     run(name)
     assert run(name)[0]
+
+
+def test_an_example_that_needed_another_machine_would_fail(desk: Any) -> None:
+    script = "import socket; socket.create_connection(('192.0.2.1', 80), timeout=1)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=desk.environment, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert "this looks up 192.0.2.1" in done.stderr
 
 
 def test_the_readme_lists_every_example_and_nothing_else() -> None:

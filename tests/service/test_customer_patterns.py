@@ -97,10 +97,12 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Product
 
 def batch(rows: int, seed: int, *, broken: bool = False) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
-    bid = rng.gamma(2.0, 0.5, rows) * (3.0 if broken else 1.0)
-    return pd.DataFrame(
-        {"bid": bid, "platform": rng.choice(["ios", "android", "web"], rows), "hour": rng.integers(24, size=rows)}
-    )
+    columns = {
+        "bid": rng.gamma(2.0, 0.5, rows) * (3.0 if broken else 1.0),
+        "platform": rng.choice(["ios", "android", "web"], rows),
+        "hour": rng.integers(24, size=rows),
+    }
+    return pd.DataFrame(columns)
 
 
 def score(frame: pd.DataFrame) -> np.ndarray:
@@ -154,7 +156,8 @@ def test_a_predict_that_times_itself_is_recorded_with_who_and_where(service: Pro
 def test_many_threads_record_on_two_services_over_one_storage_and_nothing_is_lost(
     service: ProductionMonitoringService,
 ) -> None:
-    barrier, told = threading.Barrier(8), []
+    barrier = threading.Barrier(8)
+    told: list[dict[str, Any]] = []
     with ProductionMonitoringService(alert_handlers={"email": told.append}) as second:
         services = (service, second)
         for each in services:
@@ -356,10 +359,10 @@ def test_baseline_metrics_are_kept_with_their_origin(service: ProductionMonitori
 
 def test_thresholds_from_a_baseline_know_which_way_is_worse(service: ProductionMonitoringService) -> None:
     thresholds = thresholds_from_baseline({"accuracy": 0.9, "latency_ms": 100.0, "rmse": 2.0}, margin=0.1)
-    assert thresholds == pytest.approx({"accuracy": 0.81, "latency_ms": 110.0, "rmse": 2.2})
+    assert thresholds == {"accuracy": 0.81, "latency_ms": 110.0, "rmse": 2.2}
     config = ModelMonitoringConfig(model_id=MODEL_ID, performance_threshold=thresholds)
-    assert (config.thresholds["accuracy"].min, config.thresholds["accuracy"].max) == (pytest.approx(0.81), None)
-    assert (config.thresholds["latency_ms"].min, config.thresholds["latency_ms"].max) == (None, pytest.approx(110))
+    assert (config.thresholds["accuracy"].min, config.thresholds["accuracy"].max) == (0.81, None)
+    assert (config.thresholds["latency_ms"].min, config.thresholds["latency_ms"].max) == (None, 110.0)
     assert "warnings" not in ok(service.register_model, config)
 
 
