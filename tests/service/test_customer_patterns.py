@@ -97,7 +97,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Product
 
 def batch(rows: int, seed: int, *, broken: bool = False) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
-    columns = {
+    columns: dict[str, np.ndarray] = {
         "bid": rng.gamma(2.0, 0.5, rows) * (3.0 if broken else 1.0),
         "platform": rng.choice(["ios", "android", "web"], rows),
         "hour": rng.integers(24, size=rows),
