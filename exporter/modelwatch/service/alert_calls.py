@@ -50,6 +50,18 @@ class AlertCalls:
             status, alert_id, timestamp (ISO-8601 UTC), level, type, message, data, channels: by channel "sent",
             "queued" or "failed: why". It waits up to 5 s for the channels; on an event loop it returns at once, and
             they are "queued". Status and error if severity or data are not usable.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from modelwatch import AlertLevel, ProductionMonitoringService
+        >>> got = []
+        >>> with ProductionMonitoringService(
+        ...     storage_path=tempfile.mkdtemp(), alert_handlers={"email": got.append}, background=False
+        ... ) as service:
+        ...     answer = service.send_alert(AlertLevel.ERROR, "accuracy fell", {"accuracy": 0.81})
+        >>> answer["channels"]["email"], got[0]["level"], got[0]["message"], got[0]["data"]
+        ('sent', 'error', 'accuracy fell', {'accuracy': 0.81})
         """
         return actions.send_alert(self._parts, severity, message, data, alert_type, self._clock())
 
@@ -61,7 +73,8 @@ class AlertCalls:
         Parameters
         ----------
         channel
-            A name, such as those in ``alert_channels``.
+            A name, such as those in ``alert_channels``; "email", "slack" and "pagerduty" have their severities, any
+            other name is told from "warning" up. The handler takes the place of a receiver of that name.
         handler
             Gets the alert as a dict: alert_id, timestamp, level, type, message, data, model_id, status ("firing" or
             "resolved"), fingerprint, starts_at. Called on a thread of the channel's own; what it raises is logged, and
@@ -72,6 +85,16 @@ class AlertCalls:
         dict
             status, channel; warnings where ``alerting.mode`` leaves scheduled alerts to Prometheus; status and error
             if the handler can't be called.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from modelwatch import ProductionMonitoringService
+        >>> with ProductionMonitoringService(storage_path=tempfile.mkdtemp(), background=False) as service:
+        ...     service.register_alert_handler("email", lambda alert: print(alert["message"]))
+        ...     _ = service.send_alert("error", "accuracy fell")
+        {'status': 'success', 'channel': 'email'}
+        accuracy fell
         """
         given: object = handler  # people pass addresses and URLs here, whatever the annotation says
         if not callable(given):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelwatch.config import DriftMonitoringConfig, MonitoringConfig, default_storage_path, load_config
+from modelwatch.config import DriftMonitoringConfig, MonitoringConfig, default_storage_path, load_config, named_config
 from modelwatch.exceptions import InputError, ModelwatchError
 from modelwatch.service.answers import Result, answers
 from modelwatch.service.batch_check import TARGETS_WARNING, batch_result, report_of
@@ -34,7 +34,7 @@ class DriftMonitoringService:
         Folder of the embedded store. Default: ``$MODELWATCH_STORAGE``, else ``/var/lib/modelwatch`` if writable, else
         ``~/.local/state/modelwatch``.
     config_path
-        A JSON or YAML file with ``models: [...]``; it goes over what is registered.
+        A JSON or YAML file with ``models: [...]``; it goes over what is registered. Default: ``$MODELWATCH_CONFIG``.
     clock
         Seconds since 1970; tests pass their own.
 
@@ -63,7 +63,8 @@ class DriftMonitoringService:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        config = load_config(config_path) if config_path is not None else MonitoringConfig()
+        path = named_config() if config_path is None else config_path
+        config = load_config(path) if path is not None else MonitoringConfig()
         self._clock = clock
         given = str(storage_path) if storage_path is not None else None
         self.storage = default_storage_path(given, config).resolve()
@@ -200,7 +201,17 @@ class DriftMonitoringService:
         return {**answer, "warnings": told} if told else answer
 
     def close(self) -> None:
-        """Let go of the store; idempotent. What is called later answers with an error."""
+        """
+        Let go of the store; idempotent. What is called later answers with an error.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> service = DriftMonitoringService(storage_path=tempfile.mkdtemp())
+        >>> service.close()
+        >>> service.detect_drift("ad_score", {"bid": [1.5]})["status"]
+        'error'
+        """
         self.closed = True
         if self._store is not None:
             self._store.close()

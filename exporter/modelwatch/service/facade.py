@@ -218,7 +218,17 @@ class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls, Expo
         return model_id in self._parts.book
 
     def close(self) -> None:
-        """Flush, stop the threads and the metrics server; idempotent. What is called later answers with an error."""
+        """
+        Flush, stop the threads and the metrics server; idempotent. What is called later answers with an error.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> service = ProductionMonitoringService(storage_path=tempfile.mkdtemp(), background=False)
+        >>> service.close()
+        >>> service.record_prediction("ad_score", 0.7, {"bid": 1.5})["status"]
+        'error'
+        """
         self._parts.close()
 
     def __enter__(self) -> ProductionMonitoringService:

@@ -215,6 +215,16 @@ class RecordingCalls:
         -------
         dict
             status, model_id, prediction_id; on an unknown model, an empty id or a full queue: status and error.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from modelwatch import ProductionMonitoringService
+        >>> with ProductionMonitoringService(storage_path=tempfile.mkdtemp(), background=False) as service:
+        ...     _ = service.register_model({"model_id": "ad_score"})
+        ...     answer = service.record_prediction("ad_score", 0.7, {"bid": 1.5})
+        ...     service.record_actual("ad_score", answer["prediction_id"], 1)["status"]
+        'success'
         """
         return self._parts.recorder.record_actual(model_id, prediction_id, actual)
 
@@ -274,6 +284,17 @@ class RecordingCalls:
         dict
             status, metric, value, timestamp (now, ISO-8601 UTC); status and error for a metric outside the model's
             ``performance_metrics`` (with the list of those inside), a value that is no finite number, an unknown model.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from modelwatch import ProductionMonitoringService
+        >>> with ProductionMonitoringService(storage_path=tempfile.mkdtemp(), background=False) as service:
+        ...     _ = service.register_model({"model_id": "ad_score"})
+        ...     service.update_model_metric("ad_score", "accuracy", 0.93, {"source": "training"})["value"]
+        ...     service.update_model_metric("ad_score", "recall", 0.9)["error"]
+        0.93
+        "'recall' is not among the performance_metrics of 'ad_score'; they are: accuracy, latency_ms, error_rate"
         """
         return actions.update_metric(self._parts, model_id, metric, value, metadata, self._clock())
 
@@ -290,6 +311,16 @@ class RecordingCalls:
         -------
         bool
             False if that did not happen in time; it goes on in the background.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from modelwatch import ProductionMonitoringService
+        >>> with ProductionMonitoringService(storage_path=tempfile.mkdtemp(), background=False) as service:
+        ...     _ = service.register_model({"model_id": "ad_score"})
+        ...     _ = service.record_prediction("ad_score", 0.7, {"bid": 1.5})
+        ...     service.flush()
+        True
         """
         return self._parts.recorder.flush(timeout)
 
@@ -309,8 +340,46 @@ class RecordingCalls:
         """
         Return a decorator that records every call of a predict function; see :func:`modelwatch.monitor`.
 
-        A model that is not registered yet is registered with latency, errors and traffic watched, and drift if
-        `reference` names a profile.
+        A model that is not registered yet is registered with latency, errors, traffic and drift watched.
+
+        Parameters
+        ----------
+        model_id
+            Names the model in metrics and alerts.
+        features, prediction_id, metadata, timestamp
+            The name of an argument, or a callable that gets the call's arguments. By default the features are the only
+            argument, or all arguments by name if there are several.
+        prediction
+            A key or attribute of the result, or a callable that gets the result; by default the result itself.
+        version
+            The model version that this process serves; default: the one that is registered.
+        reference
+            Path of a reference profile; default: what the configuration says, else one that is learnt.
+        ignore_errors
+            Exceptions that are an answer rather than a failure.
+
+        Returns
+        -------
+        Callable
+            The decorator. The decorated function behaves as before: same result, same exceptions, same signature.
+
+        Raises
+        ------
+        InputError
+            If the model_id is not usable, or, at decoration, an argument name does not exist.
+        NotAvailableError
+            At decoration, for async functions and generators.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from modelwatch import ProductionMonitoringService
+        >>> with ProductionMonitoringService(storage_path=tempfile.mkdtemp(), background=False) as service:
+        ...     @service.monitor("ad_score", metadata=lambda bid, user_id: {"user_id": user_id}, features="bid")
+        ...     def predict(bid: dict, user_id: str) -> float:
+        ...         return 0.1 * bid["amount"]
+        ...     predict({"amount": 2.0}, "u17"), service.get_service_status()["models"][0]["model_id"]
+        (0.2, 'ad_score')
         """
         caller = self._parts.registrar.caller(model_id, version, reference)
 
