@@ -37,6 +37,7 @@ def run(batch: list[dict[str, Any]]) -> None:
     predictions = [predict(row) for row in batch]
     for row, prediction in zip(batch, predictions, strict=True):
         monitoring.record_prediction(MODEL_ID, prediction, row)
+    monitoring.flush()
 
     drift_result = drift.detect_drift(MODEL_ID, batch, current_predictions=predictions)
     print(drift_result["summary"])

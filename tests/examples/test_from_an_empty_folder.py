@@ -83,6 +83,7 @@ def test_without_permission_to_store_predictions_go_on_and_are_counted_and_a_sen
     )
     assert warning.endswith("or MODELWATCH_STORAGE. Predictions are counted in this process only.")
     assert any("reference: none: nothing is stored" in line for line in messages(caplog, logging.INFO))
+    assert monitor.flush()
     assert b'modelwatch_predictions_total{model_id="ads",model_version=""} 3.0' in generate_latest(REGISTRY)
 
 
