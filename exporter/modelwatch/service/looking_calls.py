@@ -59,6 +59,19 @@ class LookingCalls:
             and by feature score, threshold, n, window, test), top_features (at most five, worst first), performance;
             warnings if there are any. Status and error if the batch can't be read, is empty, or has none of the
             reference's columns.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from modelwatch import ProductionMonitoringService
+        >>> rng = np.random.default_rng(0)
+        >>> with ProductionMonitoringService(storage_path=tempfile.mkdtemp(), background=False) as service:
+        ...     _ = service.register_model({"model_id": "ad_score"})
+        ...     _ = service.set_reference("ad_score", {"bid": rng.gamma(2.0, 1.0, 5000)})
+        ...     drift = service.monitor_model_drift("ad_score", {"bid": 3 * rng.gamma(2.0, 1.0, 500)})
+        >>> drift["drift_types"], drift["severity"] in ["error", "critical"], drift["top_features"]
+        (['data'], True, ['bid'])
         """
         return actions.asked_drift(
             self._parts, model_id, current_data, current_predictions, current_targets, comprehensive, self._clock()
@@ -146,6 +159,15 @@ class LookingCalls:
             model_version, ok (whether the check itself succeeded), duration_seconds, severity, drift_detected (from
             "warning" up), drift_types, profile_id, windows (rows by window) and details by type: state, severity,
             reason and features (score, threshold, severity, window, test).
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from modelwatch import ProductionMonitoringService
+        >>> with ProductionMonitoringService(storage_path=tempfile.mkdtemp(), background=False) as service:
+        ...     _ = service.register_model({"model_id": "ad_score"})
+        ...     service.get_drift_history("ad_score")["history"]
+        []
         """
         return history.drift_history(self._parts, model_id, start_time, end_time, limit)
 
@@ -181,6 +203,17 @@ class LookingCalls:
         dict
             status, model_id and alerts: a list of alerts as handlers receive them, newest first, each also with
             channels: ``{channel: "sent" | "queued" | "suppressed" | "failed: why"}``.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from modelwatch import ProductionMonitoringService
+        >>> with ProductionMonitoringService(storage_path=tempfile.mkdtemp(), background=False) as service:
+        ...     _ = service.register_model({"model_id": "ad_score"})
+        ...     _ = service.send_alert("warning", "a campaign begins", {"model_id": "ad_score"})
+        ...     alerts = service.get_alerts("ad_score", level="warning")["alerts"]
+        >>> [(alert["message"], alert["status"], alert["channels"]) for alert in alerts]
+        [('a campaign begins', 'firing', {'log': 'sent'})]
         """
         return history.alert_history(self._parts, model_id, start_time, end_time, level, status, limit)
 
@@ -196,5 +229,15 @@ class LookingCalls:
             (a list of dicts: model_id, model_version, health, reasons, predictions, errors, last_prediction_at,
             reference, drift_severity, drift_state, last_check_at, warnings), storage (path, usable, size_bytes,
             shared_counters), checks (who runs them), alerts (active ones, and the channels that somebody delivers to).
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from modelwatch import ProductionMonitoringService
+        >>> with ProductionMonitoringService(storage_path=tempfile.mkdtemp(), background=False) as service:
+        ...     _ = service.register_model({"model_id": "ad_score"})
+        ...     status = service.get_service_status()
+        >>> status["service_status"], [model["model_id"] for model in status["models"]]
+        ('healthy', ['ad_score'])
         """
         return service_status(self._parts, self._started_at, self._clock())
