@@ -1,0 +1,3 @@
+"""These are programs that tests start, not tests."""
+
+collect_ignore_glob = ["*.py"]
