@@ -22,6 +22,7 @@ from modelwatch.collector import claim_registry, multiprocess_warning, release_r
 from modelwatch.config import find_config
 from modelwatch.exceptions import RegistryTakenError
 from modelwatch.service import ProductionMonitoringService
+from modelwatch.service.registration import VERSION_VARIABLE
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -93,7 +94,7 @@ class DefaultService:
                 return None
             service = self.service()
             known = service.knows(model_id)
-            made = service.caller(model_id, version or os.environ.get("MODELWATCH_MODEL_VERSION"), reference)
+            made = service.caller(model_id, version or os.environ.get(VERSION_VARIABLE), reference)
             self._announce(service, model_id, known=known)
         except Exception as error:  # noqa: BLE001 - the recorder boundary: predict goes on unrecorded
             self._retry_at = time.monotonic() + RETRY_SECONDS

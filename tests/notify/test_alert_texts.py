@@ -230,10 +230,17 @@ def test_resolved_says_how_long_it_lasted() -> None:
 
 def test_an_alert_of_the_users_own_gets_a_layout() -> None:
     made = text_of(
-        {"level": "warning", "message": "retrain\nsoon", "model_id": "m", "data": {"auc": 0.81234, "x": [1]}}
+        {"level": "warning", "message": "retrain\nsoon", "model_id": "m", "data": {"auc": 0.81234, "x": [{}]}}
     )
     assert made.subject == "[WARNING] m: retrain"
     assert made.lines == ("soon", "auc: 0.812")
+
+
+def test_the_result_of_a_call_passed_on_as_data_is_told_without_what_says_nothing() -> None:
+    result = {"status": "success", "model_id": "m", "drift_types": ["data"], "severity": "error", "top_features": [],
+              "summary": "1 of 3 inputs drifted", "details": {"data": {}}, "long": list(range(50))}  # fmt: skip
+    made = text_of({"level": "warning", "message": "drift in the batch", "model_id": "m", "data": result})
+    assert made.lines == ("drift_types: data", "severity: error", "summary: 1 of 3 inputs drifted")
 
 
 def test_own_data_under_the_key_text_is_no_composed_text() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from modelwatch.recorder import RecordedModel, pending
+from modelwatch.recorder import RecordedModel, Recorder, pending
 
 
 class Picky:
@@ -91,3 +92,13 @@ def test_without_a_store_nothing_counts_as_dropped(make_recorder: Any, see: Any)
     recorder.flush()
     recorder.flush()
     assert see.names(recorder, "dropped", "m", "1") == {}
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no file system here that refuses folders so")
+def test_a_folder_that_can_never_be_made_leaves_the_process_counting_alone() -> None:
+    recorder = Recorder(Path("/proc/modelwatch-test"), None, start_thread=False)
+    recorder.add_model(RecordedModel("m"))
+    recorder.record("m", 0.5, {})
+    assert recorder.flush()
+    assert not recorder.shared
+    assert recorder.snapshot().vectors["totals", "m", ""].ints[0] == 1

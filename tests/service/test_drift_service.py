@@ -41,7 +41,7 @@ def make_drift(tmp_path: Path, clock: Any) -> Iterator[Callable[..., DriftMonito
 def test_a_shifted_batch_is_found_against_data_of_a_good_time(make_drift: Any, rows: Any, scores: Any) -> None:
     service = make_drift()
     assert service.register_model(DriftMonitoringConfig(model_id="flights"))["status"] == "success"
-    answer = service.set_reference("flights", pd.DataFrame(rows(20_000, 1)), scores(20_000, 1))
+    answer = service.set_reference("flights", pd.DataFrame(rows(20_000, 1)), predictions=scores(20_000, 1))
     assert (answer["status"], answer["rows"], answer["features"]) == (
         "success",
         20_000,
@@ -62,7 +62,7 @@ def test_a_reference_may_be_a_profile_or_the_path_of_one(
     service = make_drift()
     service.register_model({"model_id": "flights"})
     given_as = {"a profile": profile, "its path": profile_path, "its path as text": str(profile_path)}[how]
-    assert service.set_reference("flights", given_as)["profile_id"] == profile.id
+    assert service.set_reference("flights", given_as)["reference"] == profile.id
     assert service.detect_drift("flights", rows(1000, 3, kilometres=True))["top_features"] == ["distance"]
 
 
@@ -225,9 +225,8 @@ def test_unusable_references_and_configurations_are_sentences(make_drift: Any, r
     assert "did you mean 'flights'?" in ready.set_reference("flight", profile)["error"]
     assert "did you mean 'flights'?" in ready.detect_drift("flight", {"a": [1.0]})["error"]
     assert "can't be read" in ready.set_reference("flights", "nowhere.json")["error"]
-    assert (
-        "predictions go with data; a profile holds its own" in ready.set_reference("flights", profile, [1.0])["error"]
-    )
+    refused = ready.set_reference("flights", profile, predictions=[1.0])
+    assert "predictions go with data; a profile holds its own" in refused["error"]
     assert ready.set_reference("flights", {"distance": []})["status"] == "error"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelwatch import ModelMonitoringConfig, ProductionMonitoringService, ReferenceProfile
+from modelwatch import DriftMonitoringService, ModelMonitoringConfig, ProductionMonitoringService, ReferenceProfile
 from modelwatch.service.learning import DAY, Progress
 from modelwatch.service.loop import CheckLoop
 
@@ -498,3 +498,15 @@ def test_a_sidecar_learns_for_the_applications_beside_it(
         assert "warming up" in render_page(watch, lambda _: None, None)
     finally:
         watch.close()
+
+
+def test_a_drift_service_beside_it_knows_of_rows_recorded_a_moment_ago(
+    start: Callable[..., Production], rows: Any
+) -> None:
+    ads = start()
+    for i in range(200):
+        ads.service.record_prediction("ads", 0.5, {"bid": float(i)})
+    with DriftMonitoringService(storage_path=ads.service.storage) as drift:
+        answer = drift.detect_drift("ads", {"bid": [1.0] * 100})
+    assert answer["details"]["data"]["state"] == "learning"
+    assert "learning, 200 of 5 000 rows" in answer["summary"]

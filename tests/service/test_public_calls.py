@@ -200,3 +200,18 @@ def test_after_close_every_call_answers_that_the_service_is_closed(service: Prod
         assert answer["status"] == "error"
         assert answer["error"] in ("the service is closed", "the recorder is closed")
     service.close()
+
+
+def test_the_version_that_a_process_serves_is_that_of_models_that_name_none(
+    make_service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODELWATCH_MODEL_VERSION", "2026-11-25")
+    service = make_service()
+    service.register_model({"model_id": "ads"})
+    service.register_model({"model_id": "health", "model_version": "7"})
+    versions = {m["model_id"]: m["model_version"] for m in service.get_service_status()["models"]}
+    assert versions == {"ads": "2026-11-25", "health": "7"}
+    service.record_prediction("ads", 0.5, {})
+    service.flush()
+    labels = {"model_id": "ads", "model_version": "2026-11-25"}
+    assert service.registry.get_sample_value("modelwatch_predictions_total", labels) == 1.0

@@ -217,7 +217,7 @@ def use(handlers: Mapping[str, Callable[[dict[str, Any]], Any]]) -> None:
 def use_drift() -> None:
     drift = DriftMonitoringService(storage_path="monitoring", config_path=None, clock=lambda: 0.0)
     drift.register_model(config=drift_config)
-    drift.set_reference(model_id="m", profile_or_dataframe=columns, predictions=[0.5, 0.6])
+    drift.set_reference(model_id="m", profile_or_dataframe=columns, predictions=[0.5, 0.6], timestamps=[1.0, 2.0])
     result: dict[str, Any] = drift.detect_drift(
         model_id="m", current_data=columns, current_predictions=[0.5, 0.6], current_targets=[0, 1]
     )

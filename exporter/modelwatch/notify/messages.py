@@ -38,6 +38,9 @@ __all__ = [
     "text_of",
 ]
 
+NO_FACTS = ("model_id", "status")
+"""Keys of somebody's data that say nothing: the model is named already, and the result of a call is passed on whole."""
+_MAX_LISTED = 10
 _MAX_DATA_LINES = 20
 
 
@@ -258,7 +261,8 @@ def plain_text(level: str, message: str, model_id: str = "", data: Mapping[str, 
     """Lay out an alert whose message somebody wrote by hand (``send_alert``); scalars of `data` become facts."""
     first, _, rest = message.strip().partition("\n")
     lines = [clean(line) for line in rest.splitlines() if line.strip()]
-    lines += [f"{clean(k)}: {clean(_scalar(v))}" for k, v in (data or {}).items() if _is_scalar(v) and k != "model_id"]
+    facts = {key: _fact(value) for key, value in (data or {}).items() if key not in NO_FACTS}
+    lines += [f"{clean(key)}: {clean(fact)}" for key, fact in facts.items() if fact]
     prefix = f"{clean(model_id)}: " if model_id and not first.startswith(model_id) else ""
     headline = f"{prefix}{clean(first)}" or "alert"
     tag = clean(level).upper()
@@ -298,6 +302,14 @@ def _draft(
 
 def _ms(seconds: float) -> str:
     return f"{number(seconds * 1000)} ms"
+
+
+def _fact(value: object) -> str:
+    """Return a value of somebody's data as text: scalars, and short lists of them; "" for what is no fact to read."""
+    if isinstance(value, (list, tuple)):
+        shown = len(value) <= _MAX_LISTED and all(map(_is_scalar, value))
+        return ", ".join(_scalar(item) for item in value) if shown else ""
+    return _scalar(value) if _is_scalar(value) else ""
 
 
 def _is_scalar(value: object) -> bool:

@@ -65,7 +65,7 @@ class Engine:
         threaded: bool,
         prepare: Callable[[], None] | None = None,
     ) -> None:
-        self._storage = storage
+        self.storage = storage
         self._sink = sink
         self._clock = clock
         self._entries = entries
@@ -84,7 +84,7 @@ class Engine:
         self.prefix, self.next_id = ids.prefix, ids.next
         self.queue: deque[Any] = deque()
         self.backlog, self.light_backlog = Backlog(), Backlog()
-        self.worker = Worker(self._storage, self._sink, ids.worker, self._clock)
+        self.worker = Worker(self.storage, self._sink, ids.worker, self._clock)
         self._thread: threading.Thread | None = None
         self._stop = False
         self._wake = threading.Event()
@@ -232,6 +232,13 @@ class Engine:
 
 # Fork and exit concern whole processes, so that this one list can't hang on any object.
 _live: WeakSet[Engine] = WeakSet()
+
+
+def flush_storage(storage: Path, timeout: float) -> bool:
+    """Flush every recorder of this process that records to a storage; False if that takes longer than `timeout` s."""
+    deadline = time.monotonic() + timeout
+    mine = [engine for engine in list(_live) if engine.storage == storage]
+    return all([engine.flush(max(0.0, deadline - time.monotonic())) for engine in mine])
 
 
 def _before_fork() -> None:

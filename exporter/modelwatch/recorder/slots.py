@@ -87,7 +87,7 @@ class SlotDirectory:
             msg = "this system has no file locks"
             raise SlotsUnusableError(msg)
         try:
-            self.folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            self._make_folder()
             with self._folder_lock():
                 for leftover in self.folder.glob(f"*{TEMPORARY}"):
                     leftover.unlink(missing_ok=True)
@@ -96,10 +96,20 @@ class SlotDirectory:
                     if taken is not None:
                         return taken
                 return self._create(), SlotTotals()
+        except SlotsUnusableError:
+            raise
         except OSError as error:
             if error.errno in _PASSING:
                 raise
             msg = f"slots in {self.folder} can't be used: {error}"
+            raise SlotsUnusableError(msg) from error
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        except FileNotFoundError as error:
+            # Nobody removed it: on some file systems, as that of /proc, it can't be made at all.
+            msg = f"slots in {self.folder} can't be used: the folder can't be made"
             raise SlotsUnusableError(msg) from error
 
     def write(self, slot: SlotFile, payload: bytes) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from modelwatch.config import DriftMonitoringConfig, ModelMonitoringConfig, MonitoringConfig
 from modelwatch.exceptions import InputError, ModelwatchError
 from modelwatch.profile import ReferenceProfile
+from modelwatch.recorder.engine import flush_storage
 from modelwatch.service.learning import AUTO, Progress, follows
 from modelwatch.service.models import ModelBook, RegisteredModel, load_profile
 from modelwatch.service.stored import StoredConfigs
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from modelwatch.store import StoredResult, StoreWriter
 
 LEARNING = "learning"
+FLUSH_SECONDS = 5.0
 HOW = (
     "no reference yet: pass a profile or data of a good time to set_reference, or record predictions with"
     " ProductionMonitoringService for long enough that one can be learnt"
@@ -163,7 +165,11 @@ class DriftModels:
 
     def _absence(self, config: ModelMonitoringConfig) -> tuple[str, str]:
         """Return why there is no reference to learn of, or how far the learning of one has come."""
-        recorded = self._store.recorded_rows([config.model_id]) if self._store is not None else {}
+        recorded = {}
+        if self._store is not None:
+            # What this process recorded a moment ago may be on its way there.
+            flush_storage(self._store.folder, FLUSH_SECONDS)
+            recorded = self._store.recorded_rows([config.model_id])
         if config.reference != AUTO or config.model_id not in recorded:
             return "no_reference", HOW
         return LEARNING, f"no reference yet: {Progress.of(recorded[config.model_id]).words}"

@@ -109,7 +109,9 @@ class DriftMonitoringService:
         self,
         model_id: str,
         profile_or_dataframe: Any,  # noqa: ANN401 - a profile, a path or any table
+        *,
         predictions: Any = None,  # noqa: ANN401 - a column
+        timestamps: Any = None,  # noqa: ANN401 - a column
     ) -> Result:
         """
         Compare a model with this from now on.
@@ -121,26 +123,27 @@ class DriftMonitoringService:
         profile_or_dataframe
             A :class:`ReferenceProfile`, the path of one, or data of a time when all was well, of which one is built:
             DataFrame, dict of columns, list of dicts or 2-D array of shape (rows, features).
-        predictions
-            The model's predictions on that data, shape (rows,).
+        predictions, timestamps
+            Of data: what the model returned, and when, each of shape (rows,).
 
         Returns
         -------
         dict
-            status, model_id, profile_id, reference (in words), rows, features (names); warnings if there are any;
+            status, model_id, reference (the profile's id), rows, verdict, features (names); warnings if there are any;
             status and error if no profile can be read or built.
         """
         now = self._clock()
         self._models.refresh(now)
         config = self._models.get(model_id).config
-        profile = build_given(config, profile_or_dataframe, {"predictions": predictions, "timezone": self._timezone})
+        options = {"predictions": predictions, "timestamps": timestamps, "timezone": self._timezone}
+        profile = build_given(config, profile_or_dataframe, options)
         self._models.set_reference(config, profile, now)
         answer = {
             "status": "success",
             "model_id": config.model_id,
-            "profile_id": profile.id,
-            "reference": f"profile {profile.id[:8]}",
+            "reference": profile.id,
             "rows": int(profile.rows),
+            "verdict": profile.verdict,
             "features": list(profile.feature_names),
         }
         return self._with([*profile.warnings], answer)

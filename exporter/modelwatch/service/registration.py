@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("modelwatch")
 
+VERSION_VARIABLE = "MODELWATCH_MODEL_VERSION"
+"""The version that a process serves, for models that name none."""
+
 
 class Registrar:
     """Registers models of one service. What could not be saved at once is saved before the next flush."""
@@ -48,6 +51,7 @@ class Registrar:
             False on a predict path, where nothing waits for a database: the next flush saves it.
         """
         config = given if isinstance(given, ModelMonitoringConfig) else ModelMonitoringConfig.model_validate(given)
+        config = _with_version(config)
         model = self._book.register(config, self._clock())
         self._take(model)
         if save_now:
@@ -128,6 +132,15 @@ class Registrar:
     def _take(self, model: RegisteredModel) -> None:
         self._recorder.add_model(recorded(model))
         self._waiting[(model.config.model_id, model.config.model_version)] = model
+
+
+def _with_version(config: ModelMonitoringConfig) -> ModelMonitoringConfig:
+    """Return a configuration with the version that this process serves, if it names none itself."""
+    version = os.environ.get(VERSION_VARIABLE, "")
+    if not version or "model_version" in config.model_fields_set:
+        return config
+    fields = config.model_dump(mode="json", exclude_unset=True)
+    return ModelMonitoringConfig.model_validate({**fields, "model_version": version})
 
 
 def check_version(version: object) -> None:
