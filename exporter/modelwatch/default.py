@@ -53,9 +53,9 @@ class Monitor:
         Return a decorator that records every call of a predict function.
 
         Binds to the default service on the first call and registers a model that no configuration lists: latency,
-        errors and traffic are watched, and drift if `reference` names a profile. One line at level INFO of the logger
-        "modelwatch" says so once per process and model, and where things are; a script that configures no logging
-        shows it after ``logging.basicConfig(level=logging.INFO)``.
+        errors and traffic are watched, and drift, against the profile that `reference` names or one that is learnt from
+        production. One line at level INFO of the logger ``modelwatch`` says so and where things are; a script that
+        configures no logging does not show it.
 
         Parameters
         ----------

@@ -7,10 +7,12 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from modelwatch import ProductionMonitoringService
 from modelwatch import conventions as c
 from modelwatch.collector import RecordingCollector, start_metrics_server
 from modelwatch.profile import ReferenceProfile
@@ -240,3 +242,24 @@ def test_the_metrics_server_serves_a_registry_until_it_is_closed(registry: Colle
         server.close()
     with pytest.raises(OSError):
         urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics")
+
+
+def test_a_worker_that_never_predicted_shows_the_models_of_the_others_with_the_same_labels(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    profile = ReferenceProfile.build({"x": rng.normal(size=2000)}, predictions=rng.random(2000))
+    with (
+        ProductionMonitoringService(storage_path=tmp_path, background=False) as busy,
+        ProductionMonitoringService(storage_path=tmp_path, background=False) as idle,
+    ):
+        busy.register_model({"model_id": "ads", "model_version": "7"})
+        busy.set_reference("ads", profile)
+        busy.record_prediction("ads", 0.5, {"x": 0.0})
+        busy.flush()
+        for name in ("modelwatch_model_info", "modelwatch_dropped_records_total", "modelwatch_recorder_errors_total"):
+            shown = [
+                {(sample.name, *sorted(sample.labels.items())) for family in service.registry.collect()
+                 for sample in family.samples if sample.name == name and sample.labels["model_id"] == "ads"}
+                for service in (busy, idle)
+            ]  # fmt: skip
+            assert shown[0]
+            assert shown[0] == shown[1], name

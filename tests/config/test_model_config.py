@@ -278,3 +278,13 @@ def test_the_schema_can_be_generated() -> None:
 def test_ranges_can_be_given_as_objects() -> None:
     config = ModelMonitoringConfig(model_id="m", performance_threshold={"clicks": ThresholdRange(max=3)})
     assert config.thresholds["clicks"].max == 3
+
+
+def test_errors_and_latency_are_watched_by_default_thresholds_where_nobody_wrote_any() -> None:
+    for fields in ({"performance_metrics": ["auc"]}, {"performance_threshold": {"rmse": 0.15}}):
+        thresholds = ModelMonitoringConfig(model_id="m", **fields).thresholds
+        assert (thresholds["error_rate"].max, thresholds["error_rate"].written) == (0.01, False)
+        assert (thresholds["latency_ms"].max, thresholds["latency_ms"].written) == (100.0, False)
+    own = ModelMonitoringConfig(model_id="m", performance_threshold={"error_rate": 0.2}).thresholds
+    assert (own["error_rate"].max, own["error_rate"].written) == (0.2, True)
+    assert not own["latency_ms"].written

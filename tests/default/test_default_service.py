@@ -253,3 +253,16 @@ def test_the_port_is_given_back_when_the_default_service_is_closed() -> None:
     monitor.close()
     with socket.create_server(("127.0.0.1", port)):
         pass
+
+
+def test_a_bare_decorator_watches_latency_and_errors_and_no_other_metric(tmp_path: Path) -> None:
+    @monitor("bare")
+    def predict(features: dict[str, float]) -> float:
+        return 0.5
+
+    try:
+        predict({"bid": 1.0})
+        config = default_module._default.service()._parts.book.get("bare").config
+        assert config.performance_metrics == ["latency_ms", "error_rate"]
+    finally:
+        monitor.close()

@@ -413,3 +413,7 @@ def test_a_secret_file_that_cannot_be_used_is_named(alert: MakeAlert, tmp_path: 
 def test_a_text_of_an_older_release_has_no_links() -> None:
     old = {key: value for key, value in plain_text("error", "x").as_dict().items() if key != "links"}
     assert AlertText.from_dict(old) == plain_text("error", "x")
+
+
+def test_the_longest_summary_that_pagerduty_takes_is_kept_and_no_more(alert: MakeAlert) -> None:
+    assert len(pagerduty.compose(alert(message="x" * 5000))["payload"]["summary"]) == 1024

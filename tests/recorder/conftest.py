@@ -76,6 +76,7 @@ class FixedProfile:
     """As much of a reference profile as recording reads."""
 
     layout: CellLayout
+    task: str | None = None
 
     @property
     def id(self) -> str:

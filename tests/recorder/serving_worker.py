@@ -45,7 +45,7 @@ def serve(storage: Path) -> None:
     """Record for ever in bursts, and say what is acknowledged."""
     pid = os.getpid()
     recorder = Recorder(storage, AppendingSink(storage / f"sink-{pid}"), flush_interval=0.001)
-    profile: Any = SimpleNamespace(id=LAYOUT.id, layout=LAYOUT, feature_names=())
+    profile: Any = SimpleNamespace(id=LAYOUT.id, layout=LAYOUT, feature_names=(), task=None)
     recorder.add_model(RecordedModel("m", "1", profile=profile, log_predictions=False))
     total = 0
     while True:

@@ -221,3 +221,14 @@ def test_without_a_task_numbers_are_quantities_and_text_is_a_class() -> None:
     assert difference is not None
     assert np.array_equal(right, [np.nan, 0.0, np.nan], equal_nan=True)
     assert np.array_equal(difference, [-1.0, np.nan, np.nan], equal_nan=True)
+
+
+def test_scores_beside_zeros_and_ones_are_those_of_a_binary_classifier_without_a_task() -> None:
+    right, off = compare(np.array([0.9, 0.2, 0.6]), [1, 1, None], None, 0.5, 1)
+    assert off is None
+    assert right is not None
+    assert right[:2].tolist() == [1.0, 0.0]
+    assert np.isnan(right[2])
+    quantities, difference = compare(np.array([0.9, 0.2]), [1.0, 0.5], None, 0.5, 1)
+    assert quantities is None
+    assert difference is not None, "a half is no class"

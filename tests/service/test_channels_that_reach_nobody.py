@@ -55,3 +55,12 @@ def test_a_misspelt_channel_among_good_ones_is_no_silent_hole(make_service: Any,
     service.register_model({"model_id": "m", "alert_channels": ["pager"]})
     answer = service.send_alert("error", "it is off", {"model_id": "m"})
     assert answer["channels"] == {"pager": "failed: no handler is registered for channel 'pager'"}
+
+
+def test_an_error_goes_past_a_channel_without_handler_to_all_the_others(make_service: Any) -> None:
+    told: list[dict[str, Any]] = []
+    service = make_service(alert_handlers={"slack": told.append})
+    service.register_model({"model_id": "m", "alert_channels": ["email", "slack"]})
+    answer = service.send_alert("error", "it is off", {"model_id": "m"})
+    assert [alert["message"] for alert in told] == ["it is off"], "slack by itself hears of critical alerts only"
+    assert answer["channels"]["slack"] == "sent"

@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,11 @@ from modelwatch.service.loop import CheckLoop
 
 MakeService = Callable[..., ProductionMonitoringService]
 HOUR = 3600.0
+
+
+class Plan(Enum):
+    FREE = "free"
+    PRO = "pro"
 
 
 class Production:
@@ -510,3 +518,65 @@ def test_a_drift_service_beside_it_knows_of_rows_recorded_a_moment_ago(
         answer = drift.detect_drift("ads", {"bid": [1.0] * 100})
     assert answer["details"]["data"]["state"] == "learning"
     assert "learning, 200 of 5 000 rows" in answer["summary"]
+
+
+# ── found in review ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_values_of_any_kind_are_learnt_as_they_are_counted_later(
+    start: Callable[..., Production], clock: Any, inbox: Any
+) -> None:
+    ads = start()
+    plans = [*Plan]
+    rng = np.random.default_rng(5)
+
+    def live(hours: int) -> None:
+        for hour in range(hours):
+            for i in range(250):
+                ads.service.record_prediction("ads", 0.5, {
+                    "when": datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(hours=hour, minutes=i),
+                    "price": Decimal(str(round(rng.gamma(2.0), 2))), "plan": plans[rng.integers(2)], "x": rng.normal(),
+                })  # fmt: skip
+            ads.service.flush()
+            clock.advance(HOUR)
+            ads.loop.tick(clock())
+
+    live(27)
+    profile = ads.service._parts.book.get("ads").profile
+    assert profile is not None
+    assert profile.feature_names == ("price", "plan", "x")
+    assert (profile.member("price").kind, set(profile.member("plan").categories)) == ("numeric", {"free", "pro"})
+    assert any("'when' is left out: it holds datetime values" in warning for warning in ads.state()["warnings"])
+    live(30)
+    assert ads.service._parts.outbox.flush(5.0)
+    assert inbox.alerts == []
+    assert ads.state()["drift_severity"] == "none"
+
+
+def test_a_row_with_a_time_of_long_ago_shortens_no_learning(start: Callable[..., Production], clock: Any) -> None:
+    ads = start()
+    ads.service.record_prediction("ads", 0.5, {"distance": 1.0}, timestamp=clock() - 900 * DAY)
+    ads.run(6)
+    assert ads.reference() is None
+    assert ads.state()["reference"] == "learning, 1 440 of 5 000 rows, 5 of 24 h"
+    ads.run(20)
+    since = ads.reference().learning_since
+    assert clock() - since < 2 * DAY
+
+
+def test_a_failing_lesson_is_a_reason(start: Callable[..., Production], clock: Any) -> None:
+    ads = start()
+    for _ in range(26):
+        for i in range(250):
+            ads.service.record_prediction("ads", 0.5, None, timestamp=clock() + i)
+        ads.service.flush()
+        clock.advance(HOUR)
+        ads.loop.tick(clock())
+    assert ads.state()["health"] == "degraded"
+    (reason,) = ads.state()["reasons"]
+    assert reason == "learning from 6 500 rows failed: no inputs were recorded"
+
+
+def test_progress_says_nothing_that_cannot_be() -> None:
+    assert "are enough" in Progress(5750, 2 * DAY).words
+    assert Progress(999, 15 * DAY).words == "learning, 999 of 1 000 rows, after 14 days still too few"

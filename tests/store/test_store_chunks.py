@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from datetime import datetime, timezone
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -97,7 +99,11 @@ def test_float_columns_come_back_as_arrays() -> None:
     assert _one(np.array([1, 2])) == [1, 2]
 
 
-def test_values_that_json_cannot_hold_become_short_text() -> None:
+def _marked(type_name: str, text: str) -> dict[str, str]:
+    return {"@type": type_name, "@text": text}
+
+
+def test_values_that_json_cannot_hold_become_what_a_profile_reads_or_a_marked_text() -> None:
     class Loud:
         def __repr__(self) -> str:
             raise RuntimeError("no")
@@ -106,11 +112,14 @@ def test_values_that_json_cannot_hold_become_short_text() -> None:
     circle.append(circle)
     when = datetime(2024, 1, 1, tzinfo=timezone.utc)
     back = _one([b"raw", Decimal("1.5"), when, Loud(), {1, 2}, circle, {(1, 2): 3}, range(10**6), "x" * 500, 10**5000])
-    assert back[:5] == ["b'raw'", "Decimal('1.5')", repr(when), "<Loud without a repr>", "{1, 2}"]
-    assert back[5:8] == ["[[...]]", "{(1, 2): 3}", "range(0, 1000000)"]
+    assert back[:3] == [_marked("bytes", "b'raw'"), 1.5, _marked("datetime", repr(when))]
+    assert back[3:5] == [_marked("Loud", "<Loud without a repr>"), _marked("set", "{1, 2}")]
+    assert back[5:8] == ["[[...]]", "{(1, 2): 3}", _marked("range", "range(0, 1000000)")]
     assert back[8] == "x" * 500  # text is data, and kept
     assert back[9] == "<int without a repr>"
-    assert len(_one([bytearray(9999)])[0]) == 200
+    assert len(_one([bytearray(9999)])[0]["@text"]) == 200
+    color = Enum("color", {"RED": "red"})
+    assert _one([color.RED, Decimal("NaN"), pd.NaT, None]) == ["red", None, None, None]
 
 
 def test_numpy_scalars_become_plain_values() -> None:

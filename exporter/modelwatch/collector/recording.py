@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -9,13 +10,14 @@ from typing import TYPE_CHECKING
 from modelwatch import __version__
 from modelwatch import conventions as c
 from modelwatch.collector.families import Families
+from modelwatch.exceptions import StorageError
+from modelwatch.recorder.models import VersionEntry
 from modelwatch.records import HIGH, INVALID_TYPE, LOW, MISSING, PREDICTION, FeatureCells, IntArray
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric as Family
 
-    from modelwatch.recorder import Recorder, SlotTotals
-    from modelwatch.recorder.models import VersionEntry
+    from modelwatch.recorder import RecordedModel, Recorder, SlotTotals
 
 logger = logging.getLogger("modelwatch")
 
@@ -36,6 +38,8 @@ class RecordingCollector:
         Any worker's recorder: each exposes the sum over all.
     storage_id
         Returns the random id of the storage, for ``modelwatch_storage_info``; without it that has no sample.
+    models
+        Returns the models of the storage, those of other processes too; each is shown from the start.
     before
         Called before each scrape is answered: to learn what has changed.
     """
@@ -45,9 +49,12 @@ class RecordingCollector:
         recorder: Recorder,
         storage_id: Callable[[], str] | None = None,
         *,
+        models: Callable[[], Iterable[RecordedModel]] = tuple,
         before: Callable[[], object] = bool,
     ) -> None:
         self._recorder = recorder
+        self._models = models
+        self._others: list[VersionEntry] = []
         self._before = before
         self._storage_id = storage_id
         self._complained = False
@@ -75,7 +82,8 @@ class RecordingCollector:
         out = Families(c.RECORDING_METRICS)
         totals = self._recorder.snapshot()
         entries = self._recorder.entries()
-        for entry in entries:
+        others = self._entries_of_others({entry.labels for entry in entries})
+        for entry in (*entries, *others):
             _start_at_zero(totals, entry)
         _add_process(out, self._recorder)
         if self._storage_id is not None:
@@ -83,10 +91,20 @@ class RecordingCollector:
         for entry in entries:
             profile = "" if entry.binning is None else entry.binning.profile.id[:8]
             out.add(c.MODEL_INFO, (*entry.labels, entry.config.task or "", profile), 1)
+        for entry in others:
+            profile_id = _newest_profile(totals, entry)
+            task = entry.config.task or self._recorder.task(profile_id) or ""
+            out.add(c.MODEL_INFO, (*entry.labels, task, profile_id[:8]), 1)
         _add_totals(out, totals)
         _add_names(out, totals)
         self._add_profiles(out, totals)
         return out
+
+    def _entries_of_others(self, known: set[tuple[str, str]]) -> list[VersionEntry]:
+        """Return the models that other processes of the storage registered: series must not hang on who is asked."""
+        with contextlib.suppress(StorageError):  # a scrape does not fail with the store: what was known is shown
+            self._others = [VersionEntry(model, model.model_version) for model in self._models()]
+        return [entry for entry in self._others if entry.labels not in known]
 
     def _add_profiles(self, out: Families, totals: SlotTotals) -> None:
         for (family, *labels), block in totals.vectors.items():
@@ -99,6 +117,14 @@ class RecordingCollector:
             shown = (model_id, version, profile_id[:8], segment)
             for member, offset, total in zip(layout.members, layout.offsets, block.floats.tolist(), strict=True):
                 _add_member(out, shown, member, block.ints[offset : offset + member.size], total)
+
+
+def _newest_profile(totals: SlotTotals, entry: VersionEntry) -> str:
+    """Return the id of the profile by which a model was counted last; "" for none."""
+    counted = [
+        (block.touched, key[3]) for key, block in totals.vectors.items() if key[:3] == ("profile", *entry.labels)
+    ]
+    return max(counted, default=(0.0, ""))[1]
 
 
 def _start_at_zero(totals: SlotTotals, entry: VersionEntry) -> None:

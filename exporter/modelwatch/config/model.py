@@ -24,6 +24,7 @@ from modelwatch.config.cron import Cron, parse_cron
 from modelwatch.config.drift import DriftMonitoringConfig, FeaturesConfig
 from modelwatch.config.problems import EACH, Path, mistake, mistakes
 from modelwatch.config.thresholds import (
+    ALWAYS_WATCHED,
     DEFAULT_METRICS,
     DEFAULT_THRESHOLDS,
     KNOWN_METRICS,
@@ -304,13 +305,18 @@ class ModelMonitoringConfig(ConfigModel):
 
     @property
     def thresholds(self) -> dict[str, Threshold]:
-        """Thresholds by metric, with their directions; a default is left out where its metric makes no sense."""
+        """Thresholds by metric, with their directions; a default is left out where its metric makes no sense.
+
+        Errors and latency are always watched: where nobody wrote a threshold for them, by the default one.
+        """
         written = "performance_threshold" not in self.defaulted
-        return {
+        found = {
             metric: resolve(metric, value, written=written)
             for metric, value in self.performance_threshold.items()
             if written or applies_to(metric, self.task)
         }
+        always = {m: resolve(m, DEFAULT_THRESHOLDS[m], written=False) for m in ALWAYS_WATCHED if m not in found}
+        return found | always
 
     @property
     def warnings(self) -> tuple[str, ...]:

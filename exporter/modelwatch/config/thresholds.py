@@ -17,6 +17,7 @@ from modelwatch.config.values import plain_number, show
 from modelwatch.exceptions import InputError, did_you_mean
 
 __all__ = [
+    "ALWAYS_WATCHED",
     "DEFAULT_METRICS",
     "DEFAULT_THRESHOLDS",
     "KNOWN_METRICS",
@@ -69,6 +70,8 @@ KNOWN_METRICS: Mapping[str, Metric] = {
 }
 DEFAULT_THRESHOLDS: Mapping[str, float] = {"accuracy": 0.95, "latency_ms": 100.0, "error_rate": 0.01}
 DEFAULT_METRICS = tuple(DEFAULT_THRESHOLDS)
+ALWAYS_WATCHED = ("latency_ms", "error_rate")
+"""What every model is watched for, whatever its metrics are."""
 
 
 class ThresholdRange(ConfigModel):

@@ -330,7 +330,7 @@ def _compare(entry: VersionEntry, predictions: Values, given: Sequence[Any], she
     if len(predictions) != len(actuals):
         return
     config = entry.config
-    right, differences = compare(predictions, actuals, config.task, config.class_threshold, config.positive_class)
+    right, differences = compare(predictions, actuals, config.task, config.decision_threshold, config.positive_class)
     if right is not None:
         sheet.add_right(right)
     if differences is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count, islice
 from typing import TYPE_CHECKING
@@ -173,7 +173,9 @@ class VersionEntry:
         self.bounds = config.all_latency_bounds
 
     def set_profile(self, profile: ReferenceProfile | None) -> None:
-        """Bin by this profile from the next slice of rows on."""
+        """Bin by this profile from the next slice of rows on; the task is the profile's where nobody says another."""
+        if profile is not None and not self.config.task and profile.task:
+            self.config = replace(self.config, task=profile.task)
         self.binning: Binning | None = None if profile is None else Binning(profile, CellAssigner(profile.layout))
 
 

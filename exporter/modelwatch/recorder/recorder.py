@@ -70,6 +70,7 @@ class Recorder(BatchRecording):
         self._models: dict[str, ModelEntry] = {}
         self._retired: frozenset[str] = frozenset()
         self._layouts: dict[str, CellLayout | None] = {}
+        self._tasks: dict[str, str | None] = {}
         self._engine = Engine(
             self._storage,
             sink,
@@ -92,7 +93,7 @@ class Recorder(BatchRecording):
         else:
             known.add(model)
         if model.profile is not None:
-            self._layouts[model.profile.id] = model.profile.layout
+            self._know(model.profile)
 
     def retire(self, model_ids: Collection[str]) -> None:
         """Know these models no more, and show no counters of theirs; all others are no longer retired."""
@@ -113,9 +114,12 @@ class Recorder(BatchRecording):
         chosen = [] if model is None else [e for v, e in model.versions.items() if model_version in (None, v)]
         if not chosen:
             raise UnknownModelError(self._unknown(model_id)["error"])
-        self._layouts[profile.id] = profile.layout
+        self._know(profile)
         for entry in chosen:
             entry.set_profile(profile)
+
+    def _know(self, profile: ReferenceProfile) -> None:
+        self._layouts[profile.id], self._tasks[profile.id] = profile.layout, profile.task
 
     def entries(self) -> list[VersionEntry]:
         """Return all known model versions."""
@@ -127,8 +131,15 @@ class Recorder(BatchRecording):
             path = self._storage / "profiles" / f"{profile_id}.json"
             if not profile_id.isalnum() or not path.is_file():
                 return None
-            self._layouts[profile_id] = _load_layout(path)
+            profile = _load(path)
+            self._layouts[profile_id] = None if profile is None else profile.layout
+            self._tasks[profile_id] = None if profile is None else profile.task
         return self._layouts[profile_id]
+
+    def task(self, profile_id: str) -> str | None:
+        """Return the task of a profile that counts are kept of, if it says one."""
+        self.layout(profile_id)
+        return self._tasks.get(profile_id)
 
     # --- the request path --------------------------------------------------------------------------------------
 
@@ -353,9 +364,9 @@ class Recorder(BatchRecording):
         return totals
 
 
-def _load_layout(path: Path) -> CellLayout | None:
+def _load(path: Path) -> ReferenceProfile | None:
     try:
-        return ReferenceProfile.load(path).layout
+        return ReferenceProfile.load(path)
     except (ModelwatchError, OSError) as error:
         logger.warning("modelwatch: counts of a profile in the storage can't be shown: %s", error)
         return None

@@ -38,6 +38,11 @@ class RowBuffer:
         self._ids: list[str] = []
         self._slices: list[tuple[int, Columns]] = []
 
+    @property
+    def rows(self) -> int:
+        """How many rows it holds."""
+        return sum(map(len, self._times))
+
     def add(self, times: FloatArray, ids: Sequence[str], columns: Columns) -> None:
         """Add one slice: times of shape (n,), n ids, columns of length n; long texts are cut to `MAX_TEXT`."""
         self._times.append(times)

@@ -42,9 +42,9 @@ def compare(
         Plain values of equal length; None where there is none.
     task
         "binary" and "multiclass" predict classes, "regression" and "score" quantities. Without a task, text and bools
-        are classes, and numbers quantities.
+        are classes, and so are numbers between 0 and 1 whose actuals are 0 and 1; other numbers are quantities.
     threshold
-        A score above it is a prediction of the positive class.
+        A score above it is a prediction of the positive class, where that is what is predicted.
     positive
         The positive class, as actuals name it.
 
@@ -64,9 +64,20 @@ def compare(
     if task in CLASSIFIERS:
         return _right(predictions, actuals, threshold if task == "binary" else None, positive), None
     if isinstance(predictions, np.ndarray) or not any(isinstance(value, (str, bool)) for value in predictions):
+        if threshold is not None and _are_binary(predictions, actuals):
+            return _right(predictions, actuals, threshold, positive), None
         return None, _difference(predictions, actuals)
     named = [value if isinstance(value, (str, bool)) else None for value in predictions]
     return _right(named, actuals, None, positive), _difference(predictions, actuals)
+
+
+def _are_binary(predictions: Values, actuals: Values) -> bool:
+    """Return whether these look like the scores or labels of a binary classifier, and what is known of the truth."""
+    given, true = _as_numbers(predictions), _as_numbers(actuals)
+    if given is None or true is None:
+        return False
+    given, true = given[~np.isnan(given)], true[~np.isnan(true)]
+    return bool(len(given) and len(true) and np.isin(true, (0.0, 1.0)).all() and ((given >= 0) & (given <= 1)).all())
 
 
 def _difference(predictions: Values, actuals: Values) -> FloatArray:

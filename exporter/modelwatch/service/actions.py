@@ -11,7 +11,7 @@ from modelwatch.exceptions import InputError, StorageError, did_you_mean
 from modelwatch.policy import AlertLevel, Severity
 from modelwatch.recorder.outcomes import finite
 from modelwatch.records import Alert
-from modelwatch.service.batch_check import TARGETS_WARNING, batch_result, report_of
+from modelwatch.service.batch_check import TARGETS_WARNING, batch_result, load_checks, report_of
 from modelwatch.service.times import iso
 
 if TYPE_CHECKING:
@@ -64,8 +64,7 @@ def asked_drift(
     parts: Parts, model_id: str, data: object, predictions: object, targets: object, comprehensive: bool, now: float
 ) -> dict[str, Any]:
     """Score a batch, or the model's recorded windows, and say it as the public API does (contract 1.1)."""
-    from modelwatch import checks
-
+    checks = load_checks()
     model = parts.book.get(model_id)
     warnings = list(model.warnings)
     if targets is not None:

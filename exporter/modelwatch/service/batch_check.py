@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from modelwatch.exceptions import MissingPackageError
 
 if TYPE_CHECKING:
     from modelwatch.checks import Absence
@@ -11,6 +15,22 @@ if TYPE_CHECKING:
     from modelwatch.records import CheckResult
 
 TARGETS_WARNING = "current_targets were not used: concept drift is not scored in this release"
+
+
+def load_checks() -> ModuleType:
+    """
+    Return the module that scores, which a model server without scipy does without.
+
+    Raises
+    ------
+    MissingPackageError
+        If a package is missing; the message says which.
+    """
+    try:
+        return import_module("modelwatch.checks")
+    except ModuleNotFoundError as error:
+        msg = f"drift is scored with {error.name}: pip install {error.name}"
+        raise MissingPackageError(msg) from error
 
 
 def batch_result(
@@ -29,15 +49,13 @@ def batch_result(
     CheckResult, list of str
         The result, and what has to be said of the columns: a renamed one must not read as "nothing drifts".
     """
-    from modelwatch import checks
-
+    checks = load_checks()
     result = checks.asked_check(config, profile, data, predictions, now, absence=absence or checks.NO_REFERENCE)
     return result, [f.reason for f in result.families.values() if "not in the data" in f.reason]
 
 
 def report_of(model_id: str, result: CheckResult, warnings: list[str]) -> dict[str, Any]:
     """Return a result as the public API says it (contract 1.1)."""
-    from modelwatch import checks
-
+    checks = load_checks()
     report = {"status": "success", "model_id": model_id, **checks.drift_report(result)}
     return report | ({"warnings": warnings} if warnings else {})

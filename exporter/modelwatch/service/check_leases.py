@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 import uuid
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -23,12 +25,18 @@ class CheckLeases:
         Where they are.
     model_ids
         Returns the models that this process knows.
+    clock
+        Seconds since the epoch.
     """
 
-    def __init__(self, store: StoreWriter, model_ids: Callable[[], Iterable[str]]) -> None:
+    def __init__(
+        self, store: StoreWriter, model_ids: Callable[[], Iterable[str]], clock: Callable[[], float] = time.time
+    ) -> None:
         self._store = store
         self._model_ids = model_ids
+        self._clock = clock
         self._holder = ""
+        self._taken_at, self._ttl = 0.0, math.inf
         self._mine: frozenset[str] | None = None
         """Models whose checks are this process's; None for all."""
 
@@ -37,6 +45,7 @@ class CheckLeases:
         models = {_name(model_id): model_id for model_id in self._model_ids()}
         held = self._store.acquire_leases(models, self._own_name(), ttl, now)
         self._mine = frozenset(models[name] for name in held)
+        self._taken_at, self._ttl = now, ttl
         return bool(held)
 
     def acquire_all(self, now: float, ttl: float) -> bool:
@@ -57,6 +66,17 @@ class CheckLeases:
     def holds(self, model_id: str) -> bool:
         """Return whether a model is this process's to check, as of the last time that leases were taken."""
         return self._mine is None or model_id in self._mine
+
+    def still_holds(self, model_id: str) -> bool:
+        """
+        Return whether a model is this process's to check now; renew the leases first if they grow old.
+
+        For work on one model after another: what takes longer than a lease would else have two owners.
+        """
+        # Whoever has all of them renews them apart from the work.
+        if self._mine is not None and not 0.0 <= self._clock() - self._taken_at < self._ttl / 3:
+            self.acquire(self._clock(), self._ttl)
+        return self.holds(model_id)
 
     def _own_name(self) -> str:
         # A forked worker is another one.

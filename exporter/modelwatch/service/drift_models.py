@@ -60,7 +60,7 @@ class DriftModels:
                 if self._seen.get(key) is not config:
                     self._seen[key] = config
                     self._book.register(config, now)
-            self._book.retired = frozenset(self._store.retired_models())
+            self._book.retired = self._store.retired_models()
             for model in self._book.all():
                 if model.config.model_id in self._book.retired:
                     self._book.forget(model)

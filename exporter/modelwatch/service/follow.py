@@ -118,7 +118,7 @@ class Retirement:
             if retired_at is not None and model.registered_at <= retired_at:
                 self._kept[model.config.model_id, model.config.model_version] = model
                 self._registrar.forget(model)
-        self._book.retired = frozenset(model_id for model_id in retired if model_id not in self._book)
+        self._book.retired = {model_id: at for model_id, at in retired.items() if model_id not in self._book}
         self._recorder.retire(self._book.retired)
         for key in [key for key in self._kept if key[0] not in retired]:
             model = self._kept.pop(key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from modelwatch.policy import Severity
 from modelwatch.profile import ReferenceProfile
 from modelwatch.records import CheckResult, FamilyResult
 from modelwatch.service import metric_alerts, operational
+from modelwatch.service.batch_check import load_checks
 from modelwatch.service.check_leases import CheckLeases
 from modelwatch.service.facts import surroundings
 from modelwatch.service.learning import AUTO, Learner
@@ -51,6 +53,7 @@ class Jobs:
         open_queries: Callable[[], StoreQueries],
         timezone: str | None,
         started_at: float,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._book = book
         self._store = store
@@ -59,11 +62,11 @@ class Jobs:
         self.timezone = timezone
         self._started_at = started_at
         self._queries: StoreQueries | None = None
-        self._queries_pid = 0
+        self._queries_pid = os.getpid()
         self._profiles: dict[str, ReferenceProfile] = {}
         self._failures: dict[str, int] = {}
         self._operations: dict[str, tuple[str, ...]] = {}
-        self.leases = CheckLeases(store, lambda: {m.config.model_id for m in book.all()})
+        self.leases = CheckLeases(store, lambda: {m.config.model_id for m in book.all()}, clock)
         self._lock = threading.Lock()
         self.learner = Learner(store, self.queries, lambda: self.timezone)
         self._revisions: dict[str, int] = {}
@@ -93,6 +96,10 @@ class Jobs:
     def due_after(self, model_id: str, due: float, now: float) -> float:
         """Return when a model's check is due after one that was due at `due`."""
         return next_due(self._book.get(model_id).config, self.timezone, due, now)
+
+    def latest_due(self, model_id: str, now: float) -> float:
+        """Return by when a model's next check must be due: later only a clock that was ahead would have said."""
+        return now + self._book.get(model_id).config.longest_interval_seconds
 
     def first_due(self, model_id: str, started_at: float, delay: float) -> float:
         """Return when a model's first check is due: after `delay` seconds or its interval, or by its schedule."""
@@ -137,8 +144,7 @@ class Jobs:
 
     def _checked(self, model: RegisteredModel, now: float) -> list[tuple[CheckResult, dict[str, Any]]]:
         """Score every live version; return each result with what the next check needs to know."""
-        from modelwatch import checks
-
+        checks = load_checks()
         config = model.config
         earlier = {s.model_version: s.state for s in self._store.latest_results() if s.model_id == config.model_id}
         absence = self.absence(config)
@@ -158,16 +164,15 @@ class Jobs:
 
     def absence(self, config: ModelMonitoringConfig) -> Absence:
         """Return state and reason of a model that has no reference yet."""
-        from modelwatch.checks import NO_REFERENCE
-
         if config.reference != AUTO:
-            return NO_REFERENCE
+            no_reference: Absence = load_checks().NO_REFERENCE
+            return no_reference
         return "learning", f"no reference yet: {self.learner.progress(config.model_id).words}"
 
     def learn(self, now: float) -> None:
         """Learn references from what is recorded, and read again those that have grown."""
         models = [m for m in self._mine_only() if m.profile is None or m.followed is not None]
-        self.learner.round([m.config for m in models], now)
+        self.learner.round([m.config for m in models], now, mine=self.leases.still_holds)
         for reference in self._store.references().values():
             if self._revisions.get(reference.profile_id, reference.revision) != reference.revision:
                 self._profiles.pop(reference.profile_id, None)
@@ -204,8 +209,7 @@ class Jobs:
     def _drift_condition(
         self, model: RegisteredModel, alertname: str, result: CheckResult, family: FamilyResult, now: float
     ) -> Condition:
-        from modelwatch.checks import family_report
-
+        family_report = load_checks().family_report
         config = model.config
         since = self._engine.active_since(alertname, config.model_id, result.model_version) or now
         text = messages.drift_text(
@@ -280,6 +284,8 @@ class Jobs:
         except Exception as error:  # noqa: BLE001 - the background-job boundary: raised below, after the models
             faults.append(error)
         for model_id in dict.fromkeys(m.config.model_id for m in self._mine_only()):
+            if not self.leases.still_holds(model_id):
+                continue
             try:
                 limits[model_id] = self._operations_of(model_id, active.get(model_id, []), latest, now)
             except Exception as error:  # noqa: BLE001 - the background-job boundary: raised below, after the others
@@ -336,9 +342,16 @@ class Jobs:
 
     def queries(self) -> StoreQueries:
         """Return the reading side of the store, opened on first use and again after a fork."""
+        if self._queries_pid != os.getpid():
+            # A lock that another thread held at the fork would never be given back.
+            self._lock, self._queries, self._queries_pid = threading.Lock(), None, os.getpid()
         with self._lock:
-            if self._queries is None or self._queries_pid != os.getpid():
-                self._queries, self._queries_pid = self._open_queries(), os.getpid()
+            if self._queries is None:
+                try:
+                    self._queries = self._open_queries()
+                except ModuleNotFoundError as error:
+                    msg = f"what is stored is read with {error.name}: pip install {error.name}"
+                    raise MissingPackageError(msg) from error
             return self._queries
 
     def profile(self, profile_id: str) -> ReferenceProfile | None:

@@ -9,6 +9,8 @@ the windows that are compared with it.
 from __future__ import annotations
 
 import logging
+import math
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -23,6 +25,7 @@ from modelwatch.profile import ReferenceProfile
 from modelwatch.profile.times import read_zone
 from modelwatch.recorder.rows import RowBuffer
 from modelwatch.records import ROW_COLUMNS, ROW_PREDICTION
+from modelwatch.store.columns import TYPE_KEY
 from modelwatch.store.references import LEARNT
 
 if TYPE_CHECKING:
@@ -87,11 +90,15 @@ class Progress:
         rows = _thousands(self.rows)
         if self.problem:
             return f"learning from {rows} rows failed: {self.problem}"
+        if self.complete:
+            return f"learning, {rows} rows are enough: it is learnt with the next look at the model"
         if self.seconds < ENOUGH_SECONDS:
             wanted = f" of {_thousands(ENOUGH_ROWS)}" if self.rows < ENOUGH_ROWS else ""
             return f"learning, {rows}{wanted} rows, {int(self.seconds / 3600)} of 24 h"
-        enough = PATIENT_ROWS if self.rows < PATIENT_ROWS else ENOUGH_ROWS
-        return f"learning, {rows} of {_thousands(enough)} rows, day {_day(self.seconds)} of 14"
+        enough = _thousands(PATIENT_ROWS if self.rows < PATIENT_ROWS else ENOUGH_ROWS)
+        if self.seconds >= PATIENT_SECONDS:
+            return f"learning, {rows} of {enough} rows, after 14 days still too few"
+        return f"learning, {rows} of {enough} rows, day {_day(self.seconds)} of 14"
 
 
 def follows(reference: StoredReference | None, written: str) -> bool:
@@ -130,7 +137,13 @@ class Learner:
         self._timezone = timezone
         self._problems: dict[str, tuple[str, float]] = {}
 
-    def round(self, configs: Iterable[ModelMonitoringConfig], now: float) -> None:
+    def round(
+        self,
+        configs: Iterable[ModelMonitoringConfig],
+        now: float,
+        *,
+        mine: Callable[[str], bool] = lambda model_id: True,
+    ) -> None:
         """
         Learn what can be learnt now, and let learnt references grow.
 
@@ -140,6 +153,8 @@ class Learner:
             The models without a profile of their own, one configuration each.
         now
             Seconds since the epoch.
+        mine
+            Asked before each model, which may take a second: whether it is still this process's to look after.
 
         Raises
         ------
@@ -152,11 +167,12 @@ class Learner:
         recorded = self._store.recorded_rows(missing)
         for model_id in missing:
             _, retry_at = self._problems.get(model_id, ("", 0.0))
-            if Progress.of(recorded.get(model_id)).complete and now >= retry_at:
-                self._learn(wanted[model_id], now)
+            found = recorded.get(model_id)
+            if found is not None and Progress.of(found).complete and now >= retry_at and mine(model_id):
+                self._learn(wanted[model_id], found, now)
         for model_id in wanted.keys() - set(missing):
             reference = known[model_id]
-            if reference.origin == LEARNT:
+            if reference.origin == LEARNT and mine(model_id):
                 self._grow(wanted[model_id], reference, now)
 
     def progress(self, model_id: str) -> Progress:
@@ -174,8 +190,8 @@ class Learner:
 
     # ── the first profile ────────────────────────────────────────────────────────────────────────────────────────
 
-    def _learn(self, config: ModelMonitoringConfig, now: float) -> None:
-        chunk = gather_rows(self._queries(), config.model_id, now)
+    def _learn(self, config: ModelMonitoringConfig, recorded: RecordedRows, now: float) -> None:
+        chunk = gather_rows(self._queries(), config.model_id, recorded.first_at, recorded.last_at)
         try:
             profile = build(config, chunk, self._timezone(), now)
         except ProfileError as error:
@@ -191,15 +207,18 @@ class Learner:
         self._store.drop_learning_rows(config.model_id)
         logger.info(
             "modelwatch learnt the reference of %s from %s rows: profile %s; drift is scored from now on, and what "
-            "comes until day 14 is added to it",
+            "comes until day 14 is added to it%s",
             config.model_id,
             _thousands(profile.rows),
             profile.label,
+            "".join(f"; {warning}" for warning in profile.warnings),
         )
 
     # ── until the 14th day ───────────────────────────────────────────────────────────────────────────────────────
 
     def _grow(self, config: ModelMonitoringConfig, reference: StoredReference, now: float) -> None:
+        # Of workers that followed a moment later.
+        self._store.drop_learning_rows(config.model_id)
         since, done = reference.learning_since, reference.counted_until
         if since is None or done is None or done >= since + GROWN_SECONDS:
             return
@@ -237,18 +256,18 @@ class Learner:
         )
 
 
-def gather_rows(queries: StoreQueries, model_id: str, now: float) -> RowChunk | None:
-    """Return the recorded rows of a model as one chunk, thinned out evenly to some `MOST_ROWS`; None without any."""
+def gather_rows(queries: StoreQueries, model_id: str, first_at: float, last_at: float) -> RowChunk | None:
+    """Return the rows of a time as one chunk, thinned out evenly to some `MOST_ROWS`; None without any."""
     total = queries.stored_rows(model_id)
     step = max(1, -(-total // MOST_ROWS))
     buffer, seen = RowBuffer((model_id, "")), 0
-    for chunk in queries.rows_to_learn_from(model_id, now):
+    for chunk in queries.rows_to_learn_from(model_id, first_at, math.nextafter(last_at, math.inf)):
         places = slice(-seen % step, None, step)
         seen += len(chunk.ids)
         times, ids = chunk.times[places], chunk.ids[places]
         if len(ids):
             buffer.add(times, ids, {name: column[places] for name, column in chunk.columns.items()})
-    return buffer.chunk() if seen else None
+    return buffer.chunk() if buffer.rows else None
 
 
 def build(config: ModelMonitoringConfig, chunk: RowChunk | None, zone: str | None, now: float) -> ReferenceProfile:
@@ -264,6 +283,11 @@ def build(config: ModelMonitoringConfig, chunk: RowChunk | None, zone: str | Non
         msg = f"only {0 if chunk is None else len(chunk.ids)} of the recorded rows are stored"
         raise ProfileError(msg)
     columns = {name: column for name, column in chunk.columns.items() if name not in ROW_COLUMNS}
+    odd = {name: kind for name, column in columns.items() if (kind := _odd_kind(column))}
+    columns = {name: column for name, column in columns.items() if name not in odd}
+    if not columns:
+        msg = "no inputs were recorded" if not odd else f"{', '.join(odd)}: neither numbers nor categories"
+        raise ProfileError(msg)
     options: dict[str, Any] = {
         "timestamps": chunk.times,
         "decision_threshold": config.decision_threshold,
@@ -274,13 +298,34 @@ def build(config: ModelMonitoringConfig, chunk: RowChunk | None, zone: str | Non
         "model_id": config.model_id,
         "created": datetime.fromtimestamp(int(now), timezone.utc),
     }
-    predictions = chunk.columns.get(ROW_PREDICTION)
-    if predictions is not None:
-        try:
-            return ReferenceProfile.build(columns, predictions, task=config.task, **options)
-        except ProfileError as error:
-            logger.info("%s: predictions can't be part of the learnt reference: %s", config.model_id, error)
-    return ReferenceProfile.build(columns, **options)
+    told = [f"{name!r} is left out: it holds {kind} values; derive numbers or categories" for name, kind in odd.items()]
+    profile, problem = _build(columns, chunk.columns.get(ROW_PREDICTION), config.task, options)
+    told += [f"predictions are left out: {problem}"] if problem else []
+    return replace(profile, warnings=(*profile.warnings, *told))
+
+
+def _build(
+    columns: dict[str, Any],
+    predictions: Any,  # noqa: ANN401 - a column
+    task: str | None,
+    options: dict[str, Any],
+) -> tuple[ReferenceProfile, str]:
+    """Build with predictions if they can be a part of it; return why not, else ""."""
+    if predictions is None:
+        return ReferenceProfile.build(columns, **options), ""
+    try:
+        return ReferenceProfile.build(columns, predictions, task=task, **options), ""
+    except ProfileError as error:
+        return ReferenceProfile.build(columns, **options), str(error)
+
+
+def _odd_kind(column: Any) -> str:  # noqa: ANN401 - a column
+    """Return what a column mostly holds if that is neither numbers nor categories; "" else."""
+    if isinstance(column, np.ndarray):
+        return ""
+    kinds = Counter(value[TYPE_KEY] for value in column if isinstance(value, dict) and TYPE_KEY in value)
+    readable = sum(value is not None for value in column) - kinds.total()
+    return kinds.most_common(1)[0][0] if kinds and kinds.total() > readable else ""
 
 
 def _usable(

@@ -102,6 +102,7 @@ class CheckLoop:
         self._due = {model_id: due for model_id, due in self._due.items() if model_id in intervals}
         if self._operational_due is None:
             self._operational_due = self._started_at + min([START_DELAY, *intervals.values()])
+        self._operational_due = min(self._operational_due, now + max(OPERATIONAL_INTERVAL, START_DELAY))
         if now >= self._operational_due:
             self._guarded("operational checks", lambda: self._jobs.operational(now))
             self._operational_due = now + OPERATIONAL_INTERVAL
@@ -122,8 +123,9 @@ class CheckLoop:
     def _check_if_due(self, model_id: str, now: float) -> None:
         if model_id not in self._due:
             self._due[model_id] = self._jobs.first_due(model_id, self._started_at, START_DELAY)
-        due = self._due[model_id]
-        if now >= due:
+        # Due times are wall times, and a clock may have been ahead.
+        due = self._due[model_id] = min(self._due[model_id], self._jobs.latest_due(model_id, now) + START_DELAY)
+        if now >= due and self._jobs.leases.still_holds(model_id):
             self._due[model_id] = self._jobs.due_after(model_id, due, now)
             self._jobs.check(model_id, now)
 

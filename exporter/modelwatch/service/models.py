@@ -56,7 +56,7 @@ class ModelBook:
         self._load = load or load_profile
         self._models: dict[tuple[str, str], RegisteredModel] = {}
         self._lock = threading.Lock()
-        self.retired: frozenset[str] = frozenset()
+        self.retired: Mapping[str, float] = {}
         """Models of this storage that are watched no more."""
 
     def file_config(self, model_id: str) -> ModelMonitoringConfig | None:

@@ -25,9 +25,9 @@ from modelwatch.service.exposing import Exposing
 from modelwatch.service.follow import Follower, Retirement
 from modelwatch.service.jobs import Jobs
 from modelwatch.service.loop import CheckLoop
-from modelwatch.service.models import ModelBook
+from modelwatch.service.models import ModelBook, RegisteredModel
 from modelwatch.service.references import References
-from modelwatch.service.registration import Registrar
+from modelwatch.service.registration import Registrar, recorded
 from modelwatch.service.routes import LOG, AlertRoutes
 from modelwatch.service.shared_file import SharedFile
 from modelwatch.service.stored import StoredConfigs
@@ -127,6 +127,7 @@ class Parts:
             open_queries=self._open_queries,
             timezone=self.config.timezone,
             started_at=self.clock(),
+            clock=self.clock,
         )
         self.cleanup = Cleanup(self.book, store, lambda: self.config.storage.max_bytes)
         if background:
@@ -172,20 +173,24 @@ class Parts:
     # ── exposition and life ──────────────────────────────────────────────────────────────────────────────────────
 
     def _make_collectors(self) -> list[Any]:
-        collectors: list[Any] = [RecordingCollector(self.recorder, self._storage_id(), before=self.follower)]
-        if self.store is not None:
-            configs = StoredConfigs(self.store)
-            jobs = self.jobs
-            assert jobs is not None
-            collectors.append(
-                ResultsCollector(
-                    self.store,
-                    models=configs,
-                    learned=lambda: jobs.learner.ratios(configs()),
-                    stand_by=self.sidecar_runs,
-                )
-            )
-        return collectors
+        if self.store is None:
+            return [RecordingCollector(self.recorder, before=self.follower)]
+        configs = StoredConfigs(self.store)
+        recordings = RecordingCollector(
+            self.recorder,
+            self._storage_id(),
+            models=lambda: [recorded(RegisteredModel(config, 0.0)) for config in configs()],
+            before=self.follower,
+        )
+        jobs = self.jobs
+        assert jobs is not None
+        results = ResultsCollector(
+            self.store,
+            models=configs,
+            learned=lambda: jobs.learner.ratios(configs()),
+            stand_by=self.sidecar_runs,
+        )
+        return [recordings, results]
 
     def _storage_id(self) -> Callable[[], str] | None:
         """Return who knows the storage's id: read once, since a scrape must not fail with the store."""

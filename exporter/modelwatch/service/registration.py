@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -52,7 +53,9 @@ class Registrar:
         """
         config = given if isinstance(given, ModelMonitoringConfig) else ModelMonitoringConfig.model_validate(given)
         config = _with_version(config)
-        model = self._book.register(config, self._clock())
+        # One that was retired comes back by being registered later than that, also if the clock was set back since.
+        after = math.nextafter(self._book.retired.get(config.model_id, -math.inf), math.inf)
+        model = self._book.register(config, max(self._clock(), after))
         self._take(model)
         if save_now:
             self.save_waiting()

@@ -142,6 +142,11 @@ def _model_status(parts: Parts, model: RegisteredModel, known: _Known) -> dict[s
     problems = [_headline(a) for a in mine] + parts.routes.warnings(config)
     if config.reference != "auto" and model.profile is None:
         problems += [warning for warning in model.warnings if config.reference in warning or "reference" in warning]
+    progress = known.progress.get(config.model_id)
+    if progress is not None and progress.problem:
+        problems.append(progress.words)
+    # Of a learnt or given profile nobody has read the summary.
+    left_out = model.profile.warnings if model.profile is not None and model.followed is not None else ()
     return {
         "model_id": config.model_id,
         "model_version": config.model_version,
@@ -150,8 +155,8 @@ def _model_status(parts: Parts, model: RegisteredModel, known: _Known) -> dict[s
         "predictions": sum(attempts for attempts, _, _ in counted),
         "errors": sum(errors for _, errors, _ in counted),
         "last_prediction_at": iso(last) if last > 0 else None,
-        "reference": parts.references.words(model, known.progress.get(config.model_id)),
-        "warnings": list(model.warnings),
+        "reference": parts.references.words(model, progress),
+        "warnings": [*model.warnings, *(f"reference: {warning}" for warning in left_out)],
         **_drift_status([r for r in known.results if (r.model_id, r.model_version) in versions]),
     }
 

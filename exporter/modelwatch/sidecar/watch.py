@@ -85,6 +85,7 @@ class Watch:
             open_queries=self._open_queries,
             timezone=self.config.timezone,
             started_at=clock(),
+            clock=clock,
         )
         self.references = References(self.store, self.book, lambda model: None, clock)
         self.upkeep = Upkeep(Cleanup(self.book, self.store, lambda: self.config.storage.max_bytes), self.store)

@@ -8,30 +8,42 @@ code   holds                                        decoded as
 ``b``  bools                                        list
 ``n``  floats, ints up to 2**53, bools, mixed       list, every value of its own type
 ``s``  strings that repeat                          list
-``j``  all else: long strings, nested, big, mixed   list; what JSON can't hold is cut-off repr text
+``j``  all else: long strings, nested, big, mixed   list; see below for what JSON can't hold
 =====  ===========================================  =============================================
 
 None is kept by a bit mask, but in ``n``, where it is one of the types, and in ``j``.
+
+What JSON can't hold stands in ``j`` as what a profile reads it as: decimals as floats, enum members as their category,
+pandas' gaps as None. Of all else, such as dates, ``{"@type": …, "@text": …}`` is kept, so that nobody takes it for
+a text; within nested values cut-off repr text.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
+from decimal import Decimal
+from enum import Enum
+from types import NoneType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwatch.records import FloatArray
+from modelwatch.profile.values import read_category, read_number
+from modelwatch.records import INVALID_TYPE, MISSING, FloatArray
 from modelwatch.store.serialize import safe_repr
 
-__all__ = ["decode_column", "encode_column"]
+__all__ = ["TYPE_KEY", "decode_column", "encode_column"]
 
 Column = list[Any] | FloatArray
 Encoded = tuple[dict[str, Any], list[bytes]]
 
+TYPE_KEY, TEXT_KEY = "@type", "@text"
 _EXACT = 2**53
+# Numpy's scalars and arrays are turned into these by the JSON encoder's default.
+_JSON_TYPES = (str, int, float, dict, list, tuple, NoneType, np.generic, np.ndarray)
 _NONE, _FLOAT, _INT, _BOOL = range(4)
 _TAGS = {type(None): _NONE, float: _FLOAT, int: _INT, bool: _BOOL}
 _NUMBERS = frozenset(_TAGS)
@@ -122,11 +134,23 @@ _ENCODERS: dict[type, Callable[[Sequence[Any]], Encoded | None]] = {
 
 
 def _encode_json(values: Sequence[Any]) -> Encoded:
+    plain = [v if isinstance(v, _JSON_TYPES) else _stand_in(v) for v in values]
     try:
-        text = _dump(list(values))
+        text = _dump(plain)
     except (TypeError, ValueError, RecursionError):
-        text = _dump([_jsonable(v) for v in values])
+        text = _dump([_jsonable(v) for v in plain])
     return {"t": "j"}, [text]
+
+
+def _stand_in(value: object) -> object:
+    """Return what is kept of a value that is no JSON: the same number, category or gap that a profile reads in it."""
+    text, cell = read_category(value)
+    if cell == MISSING:
+        return None
+    if isinstance(value, Enum) and text is not None:
+        return text
+    number, reason = read_number(value) if isinstance(value, Decimal) else (math.nan, INVALID_TYPE)
+    return number if reason is None else {TYPE_KEY: type(value).__name__, TEXT_KEY: safe_repr(value)}
 
 
 def _jsonable(value: object) -> object:

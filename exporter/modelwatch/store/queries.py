@@ -143,7 +143,10 @@ class StoreQueries:
         StorageError
             A chunk is corrupt (the message names it), or the store can't be read.
         """
-        for name, data in self._chunks(tables.row_chunks, model_id, start, end):
+        yield from self._row_chunks(tables.row_chunks, model_id, start, end)
+
+    def _row_chunks(self, table: sa.Table, model_id: str, start: float, end: float) -> Iterator[RowChunk]:
+        for name, data in self._chunks(table, model_id, start, end):
             chunk = chunks.decode(data, f"row {name}")
             inside = _inside(chunk.times, start, end)
             if inside is None:
@@ -161,11 +164,10 @@ class StoreQueries:
             found += int(self._all(query)[0][0])
         return found
 
-    def rows_to_learn_from(self, model_id: str, end: float) -> Iterator[RowChunk]:
-        """Yield the rows of a model up to `end` that a reference is learnt from; raises as :meth:`row_chunks` does."""
-        yield from self.row_chunks(model_id, -math.inf, end)
-        for name, data in self._chunks(tables.learning_chunks, model_id, -math.inf, end):
-            yield chunks.decode(data, f"learning {name}")
+    def rows_to_learn_from(self, model_id: str, start: float, end: float) -> Iterator[RowChunk]:
+        """Yield the rows of ``[start, end)`` that a reference is learnt from; raises as :meth:`row_chunks` does."""
+        yield from self._row_chunks(tables.row_chunks, model_id, start, end)
+        yield from self._row_chunks(tables.learning_chunks, model_id, start, end)
 
     def actual_chunks(self, model_id: str, start: float, end: float) -> Iterator[ActualChunk]:
         """Yield the ground truth that arrived in ``[start, end)``; raises as :meth:`row_chunks` does."""

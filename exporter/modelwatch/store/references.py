@@ -12,6 +12,7 @@ __all__ = ["GIVEN", "LEARNT", "ReferenceStore"]
 
 GIVEN, LEARNT = "given", "learnt"
 """Where a reference comes from: a call, or production."""
+STRAY_SHARE, STRAY_SECONDS = 0.001, 43200.0
 
 _COLUMNS = "model_id, profile_id, origin, written, set_at, revision, learning_since, counted_until"
 _SELECT = f"SELECT {_COLUMNS} FROM model_references"  # noqa: S608 - a constant
@@ -132,14 +133,19 @@ class ReferenceStore:
         self._database.run(write)
 
     def recorded_rows(self, model_ids: Collection[str]) -> dict[str, RecordedRows]:
-        """Return how many rows of models were looked at, and from when to when; those without any are absent."""
+        """Return how many rows of models were looked at, and from when to when; those without any are absent.
+
+        A row or two with times of their own are no history: up to a thousandth of the rows, half a day away from all
+        others, is left out at either end.
+        """
         query = (
-            "SELECT sum(sampled), min(first_at), max(last_at) FROM interval_totals WHERE model_id = ? AND sampled > 0"
+            "SELECT sum(sampled), min(first_at), max(last_at) FROM interval_totals"
+            " WHERE model_id = ? AND sampled > 0 GROUP BY start ORDER BY start"
         )
 
         def read(connection: sqlite3.Connection) -> dict[str, RecordedRows]:
-            found = {model_id: connection.execute(query, (model_id,)).fetchone() for model_id in model_ids}
-            return {model_id: RecordedRows(*row) for model_id, row in found.items() if row[0] is not None}
+            found = {model_id: connection.execute(query, (model_id,)).fetchall() for model_id in model_ids}
+            return {model_id: _without_strays(intervals) for model_id, intervals in found.items() if intervals}
 
         return self._database.run(read, write=False)
 
@@ -150,3 +156,22 @@ class ReferenceStore:
             connection.execute("DELETE FROM learning_chunks WHERE model_id = ?", (model_id,))
 
         self._database.run(write)
+
+
+def _without_strays(intervals: list[tuple[int, float, float]]) -> RecordedRows:
+    """Sum intervals of (rows, first time, last time), ascending, but for few rows far from all others at either end."""
+    allowed = int(sum(rows for rows, _, _ in intervals) * STRAY_SHARE)
+    first, last, strays = 0, len(intervals) - 1, 0
+    while first < last and intervals[first + 1][1] - intervals[first][2] > STRAY_SECONDS:
+        strays += intervals[first][0]
+        if strays > allowed:
+            break
+        first += 1
+    strays = 0
+    while last > first and intervals[last][1] - intervals[last - 1][2] > STRAY_SECONDS:
+        strays += intervals[last][0]
+        if strays > allowed:
+            break
+        last -= 1
+    kept = intervals[first : last + 1]
+    return RecordedRows(sum(rows for rows, _, _ in kept), kept[0][1], kept[-1][2])
