@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("modelwatch")
 
-FAULTS_OF_A_MODEL = ("features", "internal", "latency", "prediction", "record", "snapshot", "timestamp")
+FAULTS_OF_A_MODEL = ("features", "internal", "latency", "metadata", "prediction", "record", "snapshot", "timestamp")
 FAULTS_OF_A_PROCESS = ("disk_full", "slot_write", "slots_unusable", "store")
 NO_PROFILE = ""
 """The label of counts that were made before a reference was learnt."""

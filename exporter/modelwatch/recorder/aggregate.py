@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -218,7 +218,9 @@ class Aggregator:
         if learning:
             self._learn(entry, times, predictions, columns, start, now)
         if keep_rows:
-            columns.update(_outcome_columns(predictions, attempts, config.metadata_keys))
+            outcome, unreadable = _outcome_columns(predictions, attempts, config.metadata_keys)
+            self.fault(entry.labels, "metadata", now, unreadable)
+            columns.update(outcome)
             buffer = self._rows.setdefault(entry.labels, RowBuffer(entry.labels))
             buffer.add(times, ids, columns)
 
@@ -350,23 +352,31 @@ def _actual_chunk(labels: tuple[str, str], items: list[tuple[float, str, Any]]) 
     return ActualChunk(model_id, np.array(times, np.float64), list(ids), list(values), version)
 
 
-def _outcome_columns(predictions: Values, attempts: Slice, keys: tuple[str, ...] | None) -> Columns:
-    """Return the columns of a row chunk that are not features; those that hold nothing are left out."""
+def _outcome_columns(predictions: Values, attempts: Slice, keys: tuple[str, ...] | None) -> tuple[Columns, int]:
+    """Return the columns of a row chunk that are no features, but for empty ones; and how many metadata are no dict."""
     columns: Columns = {}
+    unreadable = 0
     if holds_any(predictions):
         columns[ROW_PREDICTION] = predictions
     if holds_any(attempts.latencies):
         columns[ROW_LATENCY] = finite_or_none(attempts.latencies)
     if holds_any(attempts.metadata):
-        kept = [_chosen(value, keys) for value in attempts.metadata]
+        read = [_as_dict(value) for value in attempts.metadata]
+        unreadable = sum(value is None for value in read) - sum(value is None for value in attempts.metadata)
+        kept = read if keys is None else [_chosen(value, keys) for value in read]
         if holds_any(kept):
             columns[ROW_METADATA] = kept
-    return columns
+    return columns, unreadable
 
 
-def _chosen(metadata: Any, keys: tuple[str, ...] | None) -> Any:  # noqa: ANN401 - metadata may be anything
-    if keys is None:
+def _as_dict(metadata: Any) -> dict[Any, Any] | None:  # noqa: ANN401 - metadata may be anything
+    if type(metadata) is dict:
         return metadata
-    if not isinstance(metadata, dict):
+    try:
+        return dict(metadata) if isinstance(metadata, Mapping) else None
+    except Exception:  # noqa: BLE001 - the recorder boundary: an arbitrary mapping may raise anything
         return None
-    return {key: metadata[key] for key in keys if key in metadata} or None
+
+
+def _chosen(metadata: dict[Any, Any] | None, keys: tuple[str, ...]) -> dict[Any, Any] | None:
+    return None if metadata is None else {key: metadata[key] for key in keys if key in metadata} or None

@@ -232,9 +232,17 @@ def epoch_seconds(value: Any, now: float) -> float | None:  # noqa: ANN401 - a t
         elif isinstance(value, datetime):
             number = value.timestamp()
         else:
-            number = float(value)
+            number = unix_seconds(float(value))
     except Exception:  # noqa: BLE001 - the recorder boundary: a time may be any object
         return None
-    if MILLISECONDS_FROM <= number < 1000 * MILLISECONDS_FROM:
-        number /= 1000.0
     return number if 0 <= number <= now + MAX_FUTURE_SECONDS else None
+
+
+def unix_seconds(number: float) -> float:
+    """
+    Return a bare number that stands for a time as seconds: one that is too large for them is milliseconds.
+
+    >>> unix_seconds(1_790_000_000_000) == unix_seconds(1_790_000_000)
+    True
+    """
+    return number / 1000.0 if MILLISECONDS_FROM <= number < 1000 * MILLISECONDS_FROM else number

@@ -6,7 +6,6 @@ from typing import Any
 
 from modelwatch.decorator import Outcome
 from modelwatch.recorder import Recorder
-from modelwatch.service.times import seconds_of
 
 
 class ModelCaller:
@@ -27,7 +26,7 @@ class ModelCaller:
         metadata: dict[str, Any] | None,
         latency_ms: float,
         prediction_id: str | None,
-        timestamp: Any,  # noqa: ANN401 - seconds or a datetime
+        timestamp: Any,  # noqa: ANN401 - as a caller has it
         outcome: Outcome,
     ) -> None:
         """Record one call; never raises."""
@@ -38,7 +37,7 @@ class ModelCaller:
             metadata=metadata,
             latency_ms=latency_ms,
             prediction_id=prediction_id,
-            timestamp=None if timestamp is None else seconds_of(timestamp),
+            timestamp=timestamp,
             model_version=self._version,
             error=outcome == "error",
             counted_only=outcome == "ignored",

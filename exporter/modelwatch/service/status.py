@@ -9,6 +9,7 @@ from modelwatch.exceptions import StorageError
 from modelwatch.policy import Severity
 from modelwatch.service.cleanup import cap_reason
 from modelwatch.service.learning import AUTO, Progress
+from modelwatch.service.losses import Losses, loss_warnings, losses_of
 from modelwatch.service.silences import as_dict
 from modelwatch.service.times import iso
 
@@ -74,12 +75,14 @@ class _Known:
     progress: dict[str, Progress] = field(default_factory=dict)
     max_size_bytes: int | None = None
     cleanup: dict[str, Any] | None = None
+    losses: dict[tuple[str, str], Losses] = field(default_factory=dict)
 
     @classmethod
     def of(cls, parts: Parts, now: float) -> _Known:
-        traffic = _traffic(parts.recorder.snapshot())
+        counters = parts.recorder.snapshot()
+        traffic, losses = _traffic(counters), losses_of(counters)
         if (store := parts.store) is None:
-            return cls(traffic, [], [], [], 0, [])
+            return cls(traffic, [], [], [], 0, [], losses=losses)
         try:
             return cls(
                 traffic,
@@ -91,9 +94,10 @@ class _Known:
                 _progress(parts),
                 parts.cleanup.cap if parts.cleanup is not None else None,
                 store.last_cleanup(),
+                losses,
             )
         except (StorageError, OSError) as error:
-            return cls(traffic, [], [], [], 0, [f"the store can't be read: {error}"])
+            return cls(traffic, [], [], [], 0, [f"the store can't be read: {error}"], losses=losses)
 
 
 def _progress(parts: Parts) -> dict[str, Progress]:
@@ -156,7 +160,11 @@ def _model_status(parts: Parts, model: RegisteredModel, known: _Known) -> dict[s
         "errors": sum(errors for _, errors, _ in counted),
         "last_prediction_at": iso(last) if last > 0 else None,
         "reference": parts.references.words(model, progress),
-        "warnings": [*model.warnings, *(f"reference: {warning}" for warning in left_out)],
+        "warnings": [
+            *model.warnings,
+            *(f"reference: {warning}" for warning in left_out),
+            *loss_warnings(known.losses[key] for key in versions if key in known.losses),
+        ],
         **_drift_status([r for r in known.results if (r.model_id, r.model_version) in versions]),
     }
 
