@@ -8,23 +8,10 @@ from datetime import datetime, timezone
 import numpy as np
 
 from modelwatch.exceptions import InputError
-from modelwatch.recorder.outcomes import MILLISECONDS_FROM
+from modelwatch.recorder.outcomes import MILLISECONDS_FROM, unix_seconds
 
-
-def seconds_of(value: object) -> float | None:
-    """
-    Return a time as seconds since 1970, or None for what is no time; never raises.
-
-    >>> seconds_of(1_790_000_000_000) == seconds_of(1_790_000_000)
-    True
-    """
-    try:
-        seconds = value.timestamp() if isinstance(value, datetime) else float(value)  # type: ignore[arg-type]
-    except Exception:  # noqa: BLE001 - the recorder boundary: a stranger's __float__ may raise anything
-        return None
-    if MILLISECONDS_FROM <= seconds < 1000 * MILLISECONDS_FROM:
-        seconds /= 1000.0
-    return seconds if 0.0 <= seconds < MILLISECONDS_FROM else None
+LAST_SECOND = 253_402_300_799.0
+"""The last one of the year 9999, where calendars end."""
 
 
 def iso(seconds: float) -> str:
@@ -44,6 +31,7 @@ def moment(value: object, name: str) -> float | None:
     ----------
     value
         A datetime or ISO-8601 text, local time unless it says otherwise, or seconds (or milliseconds) since 1970.
+        Datetimes before 1970 stand for its beginning.
     name
         The argument's name, for the message.
 
@@ -57,8 +45,8 @@ def moment(value: object, name: str) -> float | None:
     """
     if value is None:
         return None
-    seconds = None if isinstance(value, (bool, np.bool_)) else seconds_of(_parsed(value))
-    if seconds is None or math.isnan(seconds):
+    seconds = _seconds(value)
+    if seconds is None:
         msg = (
             f"{name} must be a datetime, ISO-8601 text such as '2026-01-31T12:00:00Z' or seconds since 1970, "
             f"got {value!r:.80}"
@@ -67,15 +55,35 @@ def moment(value: object, name: str) -> float | None:
     return seconds
 
 
-def _parsed(value: object) -> object:
+def _seconds(value: object) -> float | None:
+    """Return a time as seconds since 1970; those of calendars are brought within what can be stored and shown."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
+        except ValueError:
+            return None
     if isinstance(value, np.datetime64):
-        return value.astype("datetime64[us]").astype(np.int64) / 1e6
-    if not isinstance(value, str):
-        return value
-    try:
-        return datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
-    except ValueError:
+        return None if np.isnat(value) else _clamped(float(value.astype("datetime64[us]").astype(np.int64)) / 1e6)
+    if isinstance(value, datetime):
+        return None if value != value else _clamped(_timestamp(value))  # pandas' NaT is a datetime
+    if isinstance(value, (bool, np.bool_)):
         return None
+    try:
+        seconds = unix_seconds(float(value))  # type: ignore[arg-type]
+    except Exception:  # noqa: BLE001 - a stranger's __float__ may raise anything
+        return None
+    return seconds if 0.0 <= seconds < MILLISECONDS_FROM else None
+
+
+def _timestamp(value: datetime) -> float:
+    try:
+        return value.timestamp()
+    except (OverflowError, ValueError, OSError):  # the calendar's first or last day, which is none in UTC
+        return value.replace(tzinfo=timezone.utc).timestamp()
+
+
+def _clamped(seconds: float) -> float:
+    return min(max(seconds, 0.0), LAST_SECOND)
 
 
 def time_range(start_time: object, end_time: object) -> tuple[float, float]:
