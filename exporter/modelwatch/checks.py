@@ -35,6 +35,8 @@ NO_REFERENCE: Absence = (
     "no_reference",
     "no reference profile: build one with ReferenceProfile.build, or `modelwatch reference build`",
 )
+ABSENT, UNLIKE = "not in the data", "of another kind than in the reference"
+"""What is told of columns."""
 NO_REFERENCE_PREDICTIONS = "the reference holds no predictions"
 
 
@@ -263,11 +265,16 @@ def _nothing(drift_type: str, reason: str, subject: _Subject, *, state: str) -> 
 
 
 def _with_columns(family: FamilyResult, batch: Batch) -> FamilyResult:
-    """Say which features the batch lacks, and which of its columns nobody knows: often one is the other, misspelt."""
+    """Say which features the batch lacks, and which of its columns nobody knows: often one is the other, misspelt.
+
+    A column of another kind than the reference's drifts, and is most often a mistake of whoever made the batch.
+    """
     told = [family.reason] if family.reason else []
     if batch.absent:
-        told.append(f"not in the data: {', '.join(batch.absent)}")
+        told.append(f"{ABSENT}: {', '.join(batch.absent)}")
         told += [f"not in the reference: {', '.join(batch.unknown)}"] if batch.unknown else []
+    if batch.unlike:
+        told.append(f"{UNLIKE}: {'; '.join(batch.unlike)}")
     return replace(family, reason="; ".join(told))
 
 

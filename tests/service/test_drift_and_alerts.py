@@ -133,6 +133,20 @@ def test_asked_drift_of_empty_data_is_an_error_result(
     assert service.monitor_model_drift("flights", {"distance": []})["status"] == "error"
 
 
+def test_asked_drift_tells_a_column_of_another_kind_and_refuses_such_predictions(
+    make_service: MakeService, profile_path: Path, rows: Any, scores: Any
+) -> None:
+    service = make_service()
+    service.register_model({"model_id": "flights", "reference": str(profile_path)})
+    batch = {**rows(500, 9), "distance": ["far"] * 500}
+    answer = service.monitor_model_drift("flights", batch, scores(500, 9))
+    assert (answer["drift_types"], answer["top_features"]) == (["data"], ["distance"])
+    told = "of another kind than in the reference: distance holds no numbers, the reference does"
+    assert told in answer["warnings"]
+    refused = service.monitor_model_drift("flights", rows(500, 9), ["late"] * 500)
+    assert refused == {"status": "error", "error": "current_predictions hold no numbers, the reference does"}
+
+
 def test_a_profile_in_memory_serves_as_well_as_one_in_a_file(
     make_service: MakeService, profile: ReferenceProfile, rows: Any
 ) -> None:

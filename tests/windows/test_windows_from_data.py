@@ -90,3 +90,47 @@ def test_a_feature_that_the_data_lack_is_told_and_not_counted_as_missing(
 def test_what_cannot_be_scored_says_why(profile: ReferenceProfile, data: Any, predictions: Any, words: str) -> None:
     with pytest.raises(InputError, match=words):
         count_batch(profile, data, predictions)
+
+
+# ── values of another kind ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def mixed() -> ReferenceProfile:
+    rng = np.random.default_rng(0)
+    training = {"bid": rng.random(500), "city": rng.choice(["Rome", "Oslo"], 500), "code": rng.choice(["1", "2"], 500)}
+    return ReferenceProfile.build(training, predictions=rng.random(500), categorical=["code"])
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ({"bid": ["x", None]}, ("bid holds no numbers, the reference does",)),
+        ({"city": [3.5, 1.0]}, ("city holds numbers, the reference holds categories",)),
+        ({"city": [["Rome"], {}]}, ("city holds no categories, the reference does",)),
+        ({"city": [3, "Rome"], "bid": ["x", 0.5]}, ()),
+        ({"code": [3, 4], "city": ["Bonn", "Paris"]}, ()),
+        ({"bid": [None, None], "city": [None, None]}, ()),
+        ({"bid": [1e9, -1e9]}, ()),
+    ],
+)
+def test_a_whole_column_of_another_kind_is_told(
+    mixed: ReferenceProfile, columns: dict[str, Any], told: tuple[str, ...]
+) -> None:
+    usual: dict[str, Any] = {"bid": [0.1, 0.2], "city": ["Rome", "Oslo"], "code": [1, 2]}
+    assert count_batch(mixed, usual | columns).unlike == told
+
+
+@pytest.mark.parametrize("data", [None, {"bid": [0.1, 0.2]}])
+def test_predictions_of_another_kind_are_a_mistake_and_no_drift(mixed: ReferenceProfile, data: Any) -> None:
+    with pytest.raises(InputError, match=r"^current_predictions hold no numbers, the reference does$"):
+        count_batch(mixed, data, ["x", "y"])
+    assert count_batch(mixed, data, [None, None]).counts.rows == 2
+
+
+def test_scores_are_a_mistake_where_the_reference_holds_labels() -> None:
+    rng = np.random.default_rng(0)
+    labels = ReferenceProfile.build({"a": rng.random(500)}, predictions=rng.choice(["yes", "no"], 500))
+    with pytest.raises(InputError, match="current_predictions hold numbers, the reference holds categories"):
+        count_batch(labels, None, [0.1, 0.9])
+    assert count_batch(labels, None, ["maybe", "perhaps"]).counts.rows == 2

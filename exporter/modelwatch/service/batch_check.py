@@ -50,8 +50,9 @@ def batch_result(
         The result, and what has to be said of the columns: a renamed one must not read as "nothing drifts".
     """
     checks = load_checks()
+    told = (checks.ABSENT, checks.UNLIKE)
     result = checks.asked_check(config, profile, data, predictions, now, absence=absence or checks.NO_REFERENCE)
-    return result, [f.reason for f in result.families.values() if "not in the data" in f.reason]
+    return result, [f.reason for f in result.families.values() if any(words in f.reason for words in told)]
 
 
 def report_of(model_id: str, result: CheckResult, warnings: list[str]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ import numpy as np
 from modelwatch.exceptions import InputError, ProfileError
 from modelwatch.profile.cells import CellAssigner
 from modelwatch.profile.tables import read_table
-from modelwatch.records import PREDICTION, FloatArray, WindowCounts
+from modelwatch.profile.values import read_number
+from modelwatch.records import HIGH, INVALID_TYPE, LOW, PREDICTION, FloatArray, WindowCounts
 
 if TYPE_CHECKING:
     from modelwatch.profile import ReferenceProfile
@@ -20,6 +21,7 @@ __all__ = ["BATCH_WINDOW", "Batch", "count_batch", "counts_of"]
 
 BATCH_WINDOW = "batch"
 """The window label of a batch."""
+_KINDS = {"numeric": "numbers", "categorical": "categories"}
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,14 @@ class Batch:
         Features of the reference that the batch has no column for.
     unknown : tuple of str
         Columns that the reference has no feature for.
+    unlike : tuple of str
+        Columns that hold another kind of values than the reference from first to last, and which kind.
     """
 
     counts: WindowCounts
     absent: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
 
 
 def counts_of(
@@ -78,7 +83,8 @@ def count_batch(
     Raises
     ------
     InputError
-        If there is nothing to score: no rows, no known column, columns of different lengths, no table at all.
+        If there is nothing to score: no rows, no known column, columns of different lengths, no table at all; or if no
+        prediction is of the reference's kind, which is no drift but a mistake.
 
     Examples
     --------
@@ -107,8 +113,11 @@ def count_batch(
         )
     binned = CellAssigner(profile.layout).bin(columns, rows, column)
     cells = _without(profile, binned.cells.astype(np.float64), {*absent, *([] if column else [PREDICTION])})
+    unlike = _unlike(profile, cells, {**columns, PREDICTION: column})
+    if PREDICTION in unlike:
+        raise InputError(f"current_predictions hold {unlike[PREDICTION]}")
     counts = WindowCounts(BATCH_WINDOW, now, now, float(rows), cells, sums=binned.sums)
-    return Batch(counts, absent, unknown)
+    return Batch(counts, absent, unknown, tuple(f"{name} holds {what}" for name, what in unlike.items()))
 
 
 def _columns(profile: ReferenceProfile, data: Any) -> tuple[dict[str, Any], int]:  # noqa: ANN401
@@ -156,6 +165,30 @@ def _without(profile: ReferenceProfile, cells: FloatArray, names: set[str]) -> F
         if member.name in names:
             cells[offset : offset + member.size] = 0.0
     return cells
+
+
+def _unlike(profile: ReferenceProfile, cells: FloatArray, columns: Mapping[str, Any]) -> dict[str, str]:
+    """Return by member what a column holds that has no value of the reference's kind; missing ones are of any kind."""
+    out = {}
+    for member, offset in zip(profile.layout.members, profile.layout.offsets, strict=True):
+        mine = cells[offset : offset + member.size]
+        invalid = mine[member.shape_size + INVALID_TYPE :].sum() > 0
+        usual = mine[: member.shape_size].sum() + mine[member.shape_size + HIGH]
+        if usual == 0 and invalid and mine[member.shape_size + LOW] == 0:
+            out[member.name] = f"no {_KINDS[member.kind]}, the reference does"
+        elif (
+            usual == 0
+            and member.kind == "categorical"
+            and _numbers_instead(columns.get(member.name), member.categories)
+        ):
+            out[member.name] = "numbers, the reference holds categories"
+    return out
+
+
+def _numbers_instead(column: Any, categories: tuple[str, ...]) -> bool:  # noqa: ANN401 - a column
+    """Whether a column is all numbers where no known category reads as one; codes of categories do."""
+    numeric = column is not None and np.asarray(column).dtype.kind in "iuf"
+    return numeric and bool(categories) and not any(read_number(text)[1] is None for text in categories)
 
 
 def _some(names: tuple[str, ...]) -> str:
