@@ -70,7 +70,7 @@ class MissingPackageError(ModelwatchError, ImportError):
     """An optional package is needed and not installed; the message holds the pip command."""
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
     """Return ``" (did you mean 'x'?)"`` for the closest known word, or ``""`` if none is close.
 
     >>> did_you_mean("sampling_rat", ["sampling_rate", "model_id"])
@@ -78,5 +78,5 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     >>> did_you_mean("zzz", ["sampling_rate"])
     ''
     """
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
     return f" (did you mean {close[0]!r}?)" if close else ""

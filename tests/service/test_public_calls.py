@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -143,7 +144,21 @@ def test_a_metric_s_value_is_any_real_number(value: Any, service: ProductionMoni
 
 @pytest.mark.parametrize(
     "value",
-    [float("nan"), float("-inf"), np.float64("nan"), True, np.bool_(True), "0.9", None, [0.9], {}, 1j, object()],
+    [
+        float("nan"),
+        float("-inf"),
+        np.float64("nan"),
+        True,
+        np.bool_(True),
+        "0.9",
+        None,
+        [0.9],
+        {},
+        1j,
+        object(),
+        np.array([0.9, 0.8]),
+        10**400,
+    ],
 )
 def test_what_is_no_finite_number_is_refused_as_a_metric_s_value(
     value: Any, service: ProductionMonitoringService
@@ -163,6 +178,82 @@ def test_a_metric_outside_performance_metrics_is_refused_with_the_list_of_those_
     assert answer["error"].endswith("they are: auc, latency_ms")
     if metric == "auk":
         assert "did you mean 'auc'?" in answer["error"]
+
+
+@pytest.mark.parametrize("metadata", [7, "text", ["x"]])
+def test_metadata_of_a_metric_that_are_no_readable_dict_are_refused(
+    metadata: Any, service: ProductionMonitoringService
+) -> None:
+    answer = service.update_model_metric("m", "auc", 0.9, metadata)
+    assert answer["status"] == "error"
+    assert answer["error"].startswith("metadata ")
+
+
+class Hostile:
+    """Answers whatever it is asked with an error."""
+
+    def _raise(self, *_: Any) -> Any:
+        raise RuntimeError("hostile")
+
+    __getattr__ = __repr__ = __str__ = __len__ = __iter__ = __float__ = __bool__ = __hash__ = __eq__ = _raise
+
+
+class HostileMapping(Hostile, Mapping[str, Any]):
+    __getitem__ = Hostile._raise
+
+
+@pytest.mark.parametrize("place", range(4))
+@pytest.mark.parametrize("make", [Hostile, HostileMapping])
+def test_an_object_that_raises_whatever_it_is_asked_is_an_error_result(
+    make: type[Hostile], place: int, service: ProductionMonitoringService
+) -> None:
+    given: list[Any] = ["m", "auc", 0.9, {"source": "training"}]
+    assert service.update_model_metric(*given)["status"] == "success"
+    given[place] = make()
+    assert service.update_model_metric(*given)["status"] == "error"
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "told"),
+    [
+        ("auc", 85, "auc is a share: its value must be a number from 0 to 1, got 85 (did you mean 0.85?)"),
+        ("auc", -0.1, "auc is a share: its value must be a number from 0 to 1, got -0.1"),
+        ("latency_ms", -1, "the value of latency_ms must be a number 0 or more, got -1"),
+    ],
+)
+def test_a_value_that_a_known_metric_cannot_have_is_refused(
+    metric: str, value: float, told: str, service: ProductionMonitoringService
+) -> None:
+    assert service.update_model_metric("m", metric, value) == {"status": "error", "error": told}
+
+
+def test_a_metric_of_ones_own_may_have_any_value_and_rounding_is_forgiven(service: ProductionMonitoringService) -> None:
+    service.register_model({"model_id": "own", "performance_metrics": ["clicks", "r2"]})
+    assert service.update_model_metric("own", "clicks", -85)["status"] == "success"
+    assert service.update_model_metric("own", "r2", 1.0000000000000002)["status"] == "success"
+
+
+def test_a_value_that_is_not_stored_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with ProductionMonitoringService(storage_path=tmp_path / "file" / "storage", background=False) as service:
+        service.register_model({"model_id": "m"})
+        answer = service.update_model_metric("m", "accuracy", 0.9)
+        assert answer["status"] == "success"
+        assert answer["warnings"][0].startswith("the value is exposed, but not stored: ")
+
+
+@pytest.mark.parametrize("limit", [10**30, 2**63, np.int64(5), 1])
+def test_a_limit_may_be_larger_than_a_database_can_count(limit: Any, service: ProductionMonitoringService) -> None:
+    service.send_alert("info", "hello", {"model_id": "m"})
+    assert len(service.get_alerts("m", limit=limit)["alerts"]) == 1
+    assert service.get_drift_history("m", limit=limit)["history"] == []
+
+
+@pytest.mark.parametrize("limit", [0, pytest.param(-(10**5000), id="huge"), 1.5, True, "5", np.float64(2)])
+def test_a_limit_that_is_no_whole_number_is_refused(limit: Any, service: ProductionMonitoringService) -> None:
+    for answer in (service.get_alerts("m", limit=limit), service.get_drift_history("m", limit=limit)):
+        assert answer["status"] == "error"
+        assert answer["error"].startswith("limit must be a whole number of 1 or more, got ")
 
 
 def test_a_segment_is_kept_with_the_row_and_counted_as_part_of_the_whole(

@@ -28,9 +28,11 @@ __all__ = [
     "ThresholdValue",
     "applies_to",
     "custom_metric_warnings",
+    "misspelt_metric",
     "range_mistake",
     "resolve",
     "thresholds_from_baseline",
+    "value_mistake",
 ]
 
 Task = Literal["binary", "multiclass", "regression", "score"]
@@ -47,6 +49,9 @@ class Metric:
 
 
 _INF = float("inf")
+_ROUNDING = 1e-9
+_GUESSABLE = 6
+"""Letters of a name from which on a close one is taken for a slip."""
 _CLASSES: tuple[Task, ...] = ("binary", "multiclass")
 _SCORES: tuple[Task, ...] = ("binary", "multiclass", "score")
 _NUMBERS: tuple[Task, ...] = ("regression", "score")
@@ -145,11 +150,44 @@ def range_mistake(metric: str, value: float | ThresholdRange) -> str | None:
     wrong = [b for b in bounds if b is not None and known is not None and not known.lowest <= b <= known.highest]
     if known is None or not wrong:
         return None
+    return _outside(metric, known, wrong[0], "its threshold", f"a threshold of {metric}")
+
+
+def value_mistake(metric: str, value: float) -> str | None:
+    """
+    Return a sentence if a value lies where its metric never goes, by more than floats err, else None.
+
+    >>> value_mistake("accuracy", 85)
+    'accuracy is a share: its value must be a number from 0 to 1, got 85 (did you mean 0.85?)'
+    >>> value_mistake("r2", 1.0000000001), value_mistake("clicks", 85)
+    (None, None)
+    """
+    known = KNOWN_METRICS.get(metric)
+    if known is None or known.lowest - _ROUNDING <= value <= known.highest + _ROUNDING:
+        return None
+    return _outside(metric, known, value, "its value", f"the value of {metric}")
+
+
+def _outside(metric: str, known: Metric, value: float, of_a_share: str, of_another: str) -> str:
     if (known.lowest, known.highest) == (0, 1):
-        percent = f" (did you mean {wrong[0] / 100:g}?)" if 1 < wrong[0] <= 100 else ""
-        return f"{metric} is a share: its threshold must be a number from 0 to 1, got {wrong[0]:g}{percent}"
+        percent = f" (did you mean {value / 100:g}?)" if 1 < value <= 100 else ""
+        return f"{metric} is a share: {of_a_share} must be a number from 0 to 1, got {value:g}{percent}"
     limit = f"at most {known.highest:g}" if known.highest < _INF else f"{known.lowest:g} or more"
-    return f"a threshold of {metric} must be a number {limit}, got {wrong[0]:g}"
+    return f"{of_another} must be a number {limit}, got {value:g}"
+
+
+def misspelt_metric(metric: str) -> str:
+    """
+    Return a hint at the known metric that was probably meant; short names differ too little to guess.
+
+    >>> misspelt_metric("acuracy"), misspelt_metric("RMSE"), misspelt_metric("rmsle"), misspelt_metric("accuracy")
+    (" (did you mean 'accuracy'?)", " (did you mean 'rmse'?)", '', '')
+    """
+    if metric in KNOWN_METRICS:
+        return ""
+    if metric.lower() in KNOWN_METRICS:
+        return f" (did you mean {metric.lower()!r}?)"
+    return did_you_mean(metric.lower(), KNOWN_METRICS, cutoff=0.85) if len(metric) >= _GUESSABLE else ""
 
 
 def custom_metric_warnings(values: Mapping[str, float | ThresholdRange]) -> list[str]:

@@ -173,11 +173,9 @@ def finite(value: Any) -> float | None:  # noqa: ANN401 - anything
     """Return a finite number as a float; None for anything else, bools and text included."""
     if type(value) is float:
         return value if math.isfinite(value) else None
-    if isinstance(value, (bool, str, bytes, type(None))):
-        return None
     try:
-        number = float(value)
-    except Exception:  # noqa: BLE001 - the recorder boundary: the __float__ of an arbitrary object may raise anything
+        number = math.nan if isinstance(value, (bool, str, bytes, type(None))) else float(value)
+    except Exception:  # noqa: BLE001 - the recorder boundary: the parts of an arbitrary object may raise anything
         return None
     return number if math.isfinite(number) else None
 

@@ -7,9 +7,13 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from modelwatch.config.thresholds import value_mistake
 from modelwatch.exceptions import InputError, StorageError, did_you_mean
 from modelwatch.policy import AlertLevel, Severity
 from modelwatch.recorder.outcomes import finite
+from modelwatch.recorder.text import label_text
 from modelwatch.records import Alert
 from modelwatch.service.batch_check import TARGETS_WARNING, batch_result, load_checks, report_of
 from modelwatch.service.times import iso
@@ -33,28 +37,45 @@ def update_metric(
     UnknownModelError
         If the model is not registered.
     InputError
-        If the metric is not the model's, or the value is no finite number.
+        If the metric is not the model's, or the value is no finite number, or none that a known metric can have.
     """
     config = parts.book.get(model_id).config
-    if not isinstance(metric, str) or metric not in config.performance_metrics:
+    if not issubclass(type(metric), str) or metric not in config.performance_metrics:
+        text = label_text(metric)
         listed = ", ".join(config.performance_metrics) or "none"
-        hint = did_you_mean(str(metric), config.performance_metrics)
-        msg = f"{metric!r:.200} is not among the performance_metrics of {model_id!r}{hint}; they are: {listed}"
+        hint = did_you_mean(text, config.performance_metrics)
+        msg = f"{text!r} is not among the performance_metrics of {model_id!r}{hint}; they are: {listed}"
         raise InputError(msg)
-    if metadata is not None and not isinstance(metadata, Mapping):
-        msg = f"metadata must be a dict, got {type(metadata).__name__}"
-        raise InputError(msg)
+    kept = _as_dict(metadata)
     number = _finite(metric, value)
-    parts.recorder.set_metric(model_id, metric, number, now, None if metadata is None else dict(metadata))
-    return {"status": "success", "metric": metric, "value": number, "timestamp": iso(now)}
+    if wrong := value_mistake(metric, number):
+        raise InputError(wrong)
+    parts.recorder.set_metric(model_id, metric, number, now, kept)
+    answer = {"status": "success", "metric": metric, "value": number, "timestamp": iso(now)}
+    if parts.store is None:
+        answer["warnings"] = [f"the value is exposed, but not stored: {parts.storage_problem}"]
+    return answer
+
+
+def _as_dict(metadata: object) -> dict[Any, Any] | None:
+    try:
+        if metadata is None or isinstance(metadata, Mapping):
+            return None if metadata is None else dict(metadata)
+    except Exception as error:  # as at the recorder boundary: an arbitrary mapping may raise anything
+        msg = f"metadata can't be read: {label_text(error)}"
+        raise InputError(msg) from error
+    msg = f"metadata must be a dict, got {type(metadata).__name__}"
+    raise InputError(msg)
 
 
 def _finite(metric: str, value: Any) -> float:  # noqa: ANN401 - whatever the caller has computed
-    if getattr(value, "size", None) == 1 and hasattr(value, "item"):
-        value = value.item()  # numpy's scalars, and arrays of one element
+    kind = type(value)  # asked instead of the value, which may answer with an error
+    if issubclass(kind, (np.ndarray, np.generic)) or hasattr(kind, "iloc"):
+        array = np.asarray(value)
+        value = array.item() if array.size == 1 else array
     number = finite(value)
     if number is None:
-        got = str(value) if isinstance(value, float) else type(value).__name__
+        got = str(value) if type(value) is float else kind.__name__
         msg = f"the value of {metric!r} must be a finite number, got {got}"
         raise InputError(msg)
     return number

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelwatch.config.values import plain_number, show
 from modelwatch.exceptions import InputError, MissingPackageError, StorageError, UnknownModelError, did_you_mean
 from modelwatch.policy import AlertLevel, Severity
 from modelwatch.records import MINUTE_SECONDS, FloatArray, IntArray
@@ -34,6 +35,7 @@ GIVEN = "update"
 """The source of a value given to ``update_model_metric``, unless its metadata name one."""
 WAIT_SECONDS, LOOP_WAIT_SECONDS = 5.0, 0.1
 """How long to wait for what was recorded just now to be stored: at most, and on the thread of a running event loop."""
+MAX_LIMIT = 2**63 - 1
 STATUSES = ("firing", "resolved")
 
 AGGREGATIONS: dict[str, Callable[[FloatArray], Any]] = {
@@ -170,7 +172,7 @@ def drift_history(
         If nothing is stored, or can't be read.
     """
     start, end = time_range(start_time, end_time)
-    _check_limit(limit)
+    limit = _limit(limit)
     _known_to(parts, _store(parts), model_id)
     records = _queries(parts).drift_history(model_id, start, _including(end))
     kept = records if limit is None else records[-limit:]
@@ -225,7 +227,7 @@ def alert_history(
         If nothing is stored, or can't be read.
     """
     start, end = time_range(start_time, end_time)
-    _check_limit(limit)
+    limit = _limit(limit)
     wanted = None if level is None else _one_of("level", level, list(AlertLevel))
     if status is not None:
         _one_of("status", status, STATUSES)
@@ -246,10 +248,15 @@ def _one_of(name: str, value: object, allowed: Iterable[str]) -> str:
     return text
 
 
-def _check_limit(limit: object) -> None:
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-        msg = f"limit must be a whole number of 1 or more, got {limit!r:.80}"
+def _limit(limit: object) -> int | None:
+    """Return a limit; one that is more than a database can count is that many."""
+    if limit is None:
+        return None
+    number = plain_number(limit)
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        msg = f"limit must be a whole number of 1 or more, got {show(number)}"
         raise InputError(msg)
+    return min(number, MAX_LIMIT)
 
 
 def _including(end: float) -> float:

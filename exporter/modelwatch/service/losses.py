@@ -28,6 +28,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "dropped": {
         "queue_full": "rows not looked at, as the queue was full",
         "actuals": "ground truths not stored, as too many waited",
+        "counts": "counts not stored, as too many waited",
         "metrics": "metric values not stored, as too many waited",
         "store": "rows not stored, as too many waited or the store refused them",
     },

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from modelwatch.config import ModelMonitoringConfig
 from modelwatch.exceptions import ModelwatchError, UnknownModelError, did_you_mean
 from modelwatch.profile import ReferenceProfile
+from modelwatch.recorder.text import label_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -134,12 +135,13 @@ class ModelBook:
             candidates = {version: m for (known, version), m in self._models.items() if named and known == model_id}
             known_ids = sorted({known for known, _ in self._models})
         if not candidates and named and model_id in self.retired:
-            msg = f"model {str(model_id)[:200]!r} is retired: register it again to watch it"
+            msg = f"model {label_text(model_id)!r} is retired: register it again to watch it"
             raise UnknownModelError(msg)
         if not candidates:
             listed = ", ".join(repr(k) for k in known_ids[:10]) or "none"
-            hint = did_you_mean(str(model_id), known_ids)
-            msg = f"no model {str(model_id)[:200]!r} is registered{hint}; registered: {listed}"
+            text = label_text(model_id)
+            hint = did_you_mean(text, known_ids)
+            msg = f"no model {text!r} is registered{hint}; registered: {listed}"
             raise UnknownModelError(msg)
         return candidates[model_version] if model_version in candidates else list(candidates.values())[-1]
 

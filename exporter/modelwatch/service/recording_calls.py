@@ -282,8 +282,9 @@ class RecordingCalls:
         Returns
         -------
         dict
-            status, metric, value, timestamp (now, ISO-8601 UTC); status and error for a metric outside the model's
-            ``performance_metrics`` (with the list of those inside), a value that is no finite number, an unknown model.
+            status, metric, value, timestamp (now, ISO-8601 UTC); warnings where nothing is stored; status and error for
+            a metric outside the model's ``performance_metrics`` (with the list of those inside), a value that is no
+            finite number or lies where a known metric never goes (85 for an accuracy), an unknown model.
 
         Examples
         --------
