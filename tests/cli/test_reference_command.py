@@ -101,6 +101,7 @@ def test_options_reach_the_profile(data: pd.DataFrame, tmp_path: Path) -> None:
         (("build", "small.csv"), "at least 100"),
         (("show", "missing.json"), "can't be read"),
         (("show", "data.csv"), "no JSON"),
+        (("show", "data.csv"), "pass a profile, which `modelwatch reference build`"),
     ],
 )
 def test_a_mistake_is_a_sentence(

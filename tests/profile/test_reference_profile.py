@@ -179,8 +179,9 @@ def test_a_given_task_goes_over_the_guess() -> None:
 
 
 MISTAKES: list[tuple[dict[str, Any], str]] = [
-    ({"X": frame(50)}, "50 rows; a reference needs at least 100"),
-    ({"X": {}}, "0 rows"),
+    ({"X": frame(50)}, "the reference data (X) has only 50 rows; a reference needs at least 100"),
+    ({"X": {}}, "the reference data (X) is empty"),
+    ({"X": {"a": []}}, "the reference data (X) is empty"),
     ({"X": {"x": [None] * 200}}, "no column that can be watched"),
     ({"X": 7}, "type int; pass a DataFrame"),
     ({"X": np.zeros(200)}, "1 dimension"),

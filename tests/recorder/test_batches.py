@@ -277,7 +277,8 @@ WRONG: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
     "times": ([1, 2], None, {"timestamps": [1.0]}, "timestamps has 1 values"),
     "metadata": ([1, 2], None, {"metadata": [{}]}, "metadata has 1 values"),
     "errors": ([1, 2], None, {"errors": [True]}, "errors has 1 values"),
-    "nothing at all": (None, None, {}, "features must hold one value per row, got NoneType"),
+    "nothing at all": (None, None, {}, "predictions must hold one value per row, got None"),
+    "no predictions": (None, {"a": [1.0]}, {}, "predictions must hold one value per row, got None"),
 }
 
 

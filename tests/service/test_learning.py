@@ -453,8 +453,9 @@ def test_a_reference_can_be_given_as_data_or_as_a_path(
     [
         ("missing.json", {}, "missing.json: can't be read"),
         ({"a": [1.0] * 20}, {}, "a reference needs at least 100"),
-        (7, {}, "pass a DataFrame"),
-        (None, {}, "pass a DataFrame"),
+        (7, {}, "profile_or_dataframe is of type int; pass a ReferenceProfile, the path of one, or data: a DataFrame"),
+        (None, {}, "profile_or_dataframe is of type NoneType; pass a ReferenceProfile, the path of one"),
+        ("pyproject.toml", {}, "writes as JSON, or, to set_reference, the data itself"),
         ("profile.json", {"predictions": [1.0]}, "predictions go with data"),
     ],
 )

@@ -97,8 +97,10 @@ def _check_table(table: Table, options: BuildOptions) -> None:
     table.check_known(options.exclude, "exclude")
     table.check_known(options.categorical, "categorical")
     if table.rows < MIN_ROWS:
+        found = f"has only {table.rows} rows" if table.rows else "is empty"
         raise ProfileError(
-            f"X has {table.rows} rows; a reference needs at least {MIN_ROWS}, and {ADVISED_ROWS} to be of use"
+            f"the reference data (X) {found}; a reference needs at least {MIN_ROWS} rows,"
+            f" and {ADVISED_ROWS} to be of use"
         )
 
 

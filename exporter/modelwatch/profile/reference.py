@@ -313,8 +313,12 @@ class ReferenceProfile:
             raise NotAvailableError(f"reference {name!r}: profiles from the network: not available yet; give a path")
         try:
             text = Path(name).read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise ProfileError(f"{name}: can't be read: {_reason(error)}") from error
+        except ValueError as error:
+            from modelwatch.profile.serial import advice
+
+            raise ProfileError(f"{name}: can't be read: {_reason(error)}{advice(name)}") from error
         return cls.from_json(text, source=name)
 
     def save(self, path: str | os.PathLike[str]) -> Path:

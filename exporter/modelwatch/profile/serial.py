@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from datetime import datetime
 from itertools import pairwise
+from pathlib import PurePath
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
@@ -78,10 +79,26 @@ def parse(text: str, source: str) -> ReferenceProfile:
     try:
         document = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise ProfileError(f"{source}: this is no JSON that a profile could be read from ({error})") from error
+        raise ProfileError(
+            f"{source}: this is no JSON that a profile could be read from ({error}){advice(source)}"
+        ) from error
     if not isinstance(document, dict):
         raise ProfileError(f"{source}: a profile is a JSON object, this is a {type(document).__name__}")
     return _Reader(source).read(document)
+
+
+def advice(source: str) -> str:
+    """Return what to do about a file that is no profile, where its name tells that it holds something else.
+
+    >>> advice("profile.json"), advice("data.csv")[:49]
+    ('', '; pass a profile, which `modelwatch reference bui')
+    """
+    if PurePath(source).suffix in ("", ".json"):
+        return ""
+    return (
+        "; pass a profile, which `modelwatch reference build` or ReferenceProfile.save writes as JSON, or, to"
+        " set_reference, the data itself"
+    )
 
 
 def _refuse_constant(name: str) -> NoReturn:

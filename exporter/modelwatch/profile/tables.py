@@ -14,6 +14,7 @@ from modelwatch.profile.columns import as_column
 from modelwatch.profile.values import MAX_TEXT
 
 Column = NDArray[Any] | list[Any]
+TABLES = "a DataFrame, a dict of columns, a 2-D array or a list of dicts"
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,13 @@ class Table:
                 raise ProfileError(f"{argument}: X has no column {name!r}{hint}")
 
 
-def read_table(data: Any, feature_names: Sequence[str] | None = None) -> Table:  # noqa: ANN401
+def read_table(
+    data: Any,  # noqa: ANN401
+    feature_names: Sequence[str] | None = None,
+    *,
+    what: str = "X",
+    allowed: str = TABLES,
+) -> Table:
     """Return the named columns of X.
 
     Parameters
@@ -41,6 +48,8 @@ def read_table(data: Any, feature_names: Sequence[str] | None = None) -> Table: 
         pandas or polars DataFrame, pyarrow Table, dict of columns, structured array, 2-D array, list of dicts.
     feature_names : sequence of str, optional
         Names for the columns of a 2-D array; without them they are f0, f1, and so on.
+    what, allowed : str
+        The argument's name, and what may be passed for it, for the message about something that is no table.
 
     Raises
     ------
@@ -52,7 +61,10 @@ def read_table(data: Any, feature_names: Sequence[str] | None = None) -> Table: 
     >>> list(read_table(np.zeros((3, 2))).columns)
     ['f0', 'f1']
     """
-    named = list(_named_columns(data, feature_names))
+    found = _named_columns(data, feature_names)
+    if found is None:
+        raise ProfileError(f"{what} is of type {type(data).__name__}; pass {allowed}")
+    named = list(found)
     columns: dict[str, Column] = {}
     categorical = set()
     rows = -1
@@ -113,7 +125,11 @@ def _shape_advice(what: str, shape: tuple[int, ...]) -> str:
     return "pass the top class of each row instead: classes[predictions.argmax(axis=1)]"
 
 
-def _named_columns(data: Any, feature_names: Sequence[str] | None) -> Iterable[tuple[Any, Any]]:  # noqa: ANN401
+def _named_columns(
+    data: Any,  # noqa: ANN401
+    feature_names: Sequence[str] | None,
+) -> Iterable[tuple[Any, Any]] | None:
+    """Return the columns by name; None if it is no table."""
     if hasattr(data, "iloc") and hasattr(data, "columns"):  # pandas
         return list(data.items())
     if hasattr(data, "get_columns"):  # polars
@@ -129,9 +145,7 @@ def _named_columns(data: Any, feature_names: Sequence[str] | None) -> Iterable[t
         return [(name, [row.get(name) for row in data]) for name in names]
     if isinstance(data, (list, tuple)):
         return _array_columns(_stack(data), feature_names)
-    raise ProfileError(
-        f"X is of type {type(data).__name__}; pass a DataFrame, a dict of columns, a 2-D array or a list of dicts"
-    )
+    return None
 
 
 def _stack(rows: Sequence[Any]) -> NDArray[Any]:

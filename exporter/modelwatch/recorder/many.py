@@ -77,7 +77,7 @@ class BatchRecording:
             engine = self._engine
             full = len(engine.queue) >= engine.attention and engine.attend()
             column = None if predictions is None else reading.read_predictions(predictions)
-            rows = reading.rows_of(features, "features") if column is None else len(column)
+            rows = reading.rows_without_predictions(features) if column is None else len(column)
             many = _Many(
                 entry,
                 reading.read_ids(prediction_ids, rows, f"{engine.prefix}{engine.next_id()}."),

@@ -39,6 +39,20 @@ def rows_of(value: Any, what: str) -> int:  # noqa: ANN401 - anything
     raise InputError(f"{what} must hold one value per row, got {type(value).__name__}")
 
 
+def rows_without_predictions(features: Any) -> int:  # noqa: ANN401 - anything
+    """Return how many rows there are where no predictions are given.
+
+    Raises
+    ------
+    InputError
+        If features don't say so: then predictions are what is missing.
+    """
+    try:
+        return rows_of(features, "features")
+    except InputError:
+        raise InputError("predictions must hold one value per row, got None") from None
+
+
 def read_predictions(value: Any) -> Column:  # noqa: ANN401 - whatever a model returns for many rows
     """Return predictions, one per row; of two columns the second, of more the place of the largest, as text.
 

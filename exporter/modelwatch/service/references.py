@@ -175,9 +175,10 @@ def build_given(config: ModelMonitoringConfig, given: Any, options: Mapping[str,
             msg = f"{', '.join(sorted(passed.keys() - {'timezone'}))} go with data; a profile holds its own"
             raise InputError(msg)
         return given if isinstance(given, ReferenceProfile) else ReferenceProfile.load(given)
-    from modelwatch.profile.tables import read_table
+    from modelwatch.profile.tables import TABLES, read_table
 
-    names = read_table(given).columns if given is not None else {}
+    allowed = f"a ReferenceProfile, the path of one, or data: {TABLES}"
+    names = read_table(given, what="profile_or_dataframe", allowed=allowed).columns
     return ReferenceProfile.build(
         given,
         decision_threshold=config.decision_threshold,
