@@ -18,7 +18,8 @@ def diagnose(service: ProductionMonitoringService) -> None:
             latest = f"{points[-1]['value']:g} at {points[-1]['timestamp']}" if points else "none yet"
             print(f"  {metric}: {latest}")
         latency = service.get_model_metrics(model_id, "latency_ms", start_time=start_time, aggregation="max")
-        print(f"  slowest minute: {latency['metrics']['latency_ms']['value']:.2f} ms")
+        slowest = latency["metrics"]["latency_ms"]["value"]  # None where no latency was recorded
+        print(f"  slowest minute: {'no traffic yet' if slowest is None else f'{slowest:.2f} ms'}")
         print(f"  drift checks: {len(service.get_drift_history(model_id)['history'])}")
         for alert in service.get_alerts(model_id)["alerts"]:
             print(f"  {alert['level']} {alert['timestamp']}: {alert['message']}")

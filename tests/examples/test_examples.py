@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from modelwatch import ProductionMonitoringService
 from modelwatch.demo.mail_sink import SmtpSink
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,6 +94,14 @@ def test_diagnostics_show_metrics_alerts_and_what_was_cleaned_up(run: Run) -> No
     assert re.search(r"^  slowest minute: \d\.\d+ ms$", out, re.MULTILINE)
     assert re.search(r"^  warning \d{4}-\S+: a campaign begins$", out, re.MULTILINE)
     assert out.endswith("cleanup: success\n")
+
+
+def test_diagnostics_of_a_model_without_traffic_say_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    diagnose = runpy.run_path(str(EXAMPLES / "diagnostics.py"))["diagnose"]
+    with ProductionMonitoringService(storage_path=tmp_path, background=False) as service:
+        service.register_model({"model_id": "quiet"})
+        diagnose(service)
+    assert "  slowest minute: no traffic yet\n" in capsys.readouterr().out
 
 
 def test_the_customers_configuration_file_registers_its_models(run: Run) -> None:
