@@ -1,4 +1,6 @@
 import math
+from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,9 +22,11 @@ HOSTILE = [
     [
         ("30m", 1800), ("1h", 3600), ("24h", 86400), ("168h", 604800), ("7d", 604800), ("10s", 10), ("500ms", 0.5),
         ("1w", 604800), ("1h30m", 5400), ("1.5h", 5400), ("0s", 0), (30, 1800), (0.5, 30), ("30", 1800), (" 5s ", 5),
+        (timedelta(hours=4), 14400), (np.timedelta64(4, "h"), 14400), (np.timedelta64(10**9, "ns"), 1),
+        (np.int64(30), 1800), (np.float32(0.5), 30),
     ],
 )  # fmt: skip
-def test_durations_are_read(text: str | float, seconds: float) -> None:
+def test_durations_are_read(text: Any, seconds: float) -> None:
     assert parse_duration(text) == seconds
 
 
@@ -42,6 +46,8 @@ def test_durations_are_read(text: str | float, seconds: float) -> None:
         math.nan,
         math.inf,
         -1,
+        timedelta(seconds=-1),
+        np.timedelta64("NaT"),
         True,
         None,
         [1],

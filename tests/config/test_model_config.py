@@ -1,7 +1,9 @@
 import json
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -81,6 +83,39 @@ def test_a_custom_metric_with_a_bare_number_is_a_floor_with_a_warning_that_says_
 
 def test_a_written_out_custom_metric_warns_of_nothing() -> None:
     assert model(performance_threshold={"clicks": {"max": 3}}).warnings == ()
+
+
+@pytest.mark.parametrize(("metric", "meant"), [("acuracy", "accuracy"), ("RMSE", "rmse"), ("latncy_ms", "latency_ms")])
+def test_a_misspelt_metric_is_warned_of(metric: str, meant: str) -> None:
+    (warning,) = model(performance_metrics=[metric]).warnings
+    assert warning == (f"performance_metrics: '{metric}' is taken as a metric of your own (did you mean '{meant}'?)")
+
+
+@pytest.mark.parametrize(
+    "metric", [*KNOWN_METRICS, "mse", "rmsle", "clicks", "recall_at_10", "accuracy_top5", "pr_auc"]
+)
+def test_a_metric_of_ones_own_is_not_taken_for_a_misspelt_one(metric: str) -> None:
+    assert model(performance_metrics=[metric]).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("interval", "written"),
+    [
+        (timedelta(minutes=90), "90m"), (timedelta(days=30), "30d"), (timedelta(seconds=1.5), "1.5s"),
+        (timedelta(days=30, seconds=-1), "2591999s"), (np.timedelta64(2, "h"), "2h"), (pd.Timedelta("10min"), "10m"),
+    ],
+)  # fmt: skip
+def test_an_interval_may_be_a_time_difference_and_is_kept_as_text(interval: Any, written: str) -> None:
+    config = model(drift_detection_interval=interval)
+    assert config.drift_detection_interval == written
+    assert config.interval_seconds == pd.Timedelta(interval).total_seconds()
+    assert ModelMonitoringConfig.model_validate(config.model_dump(mode="json")) == config
+
+
+@pytest.mark.parametrize("interval", [timedelta(0), timedelta(days=31), timedelta(hours=-1), np.timedelta64("NaT")])
+def test_a_time_difference_that_is_no_interval_is_refused(interval: Any) -> None:
+    with pytest.raises(ConfigError, match="drift_detection_interval"):
+        model(drift_detection_interval=interval)
 
 
 def test_a_threshold_on_a_metric_outside_performance_metrics_is_a_warning() -> None:

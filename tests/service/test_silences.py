@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from modelwatch import ProductionMonitoringService
@@ -65,7 +66,16 @@ def test_a_silence_says_what_it_is_and_until_when(service: ProductionMonitoringS
 
 
 @pytest.mark.parametrize(
-    ("duration", "seconds"), [("4h", 14400), (90, 90), (1.5, 1.5), ("90", 90), (timedelta(minutes=5), 300)]
+    ("duration", "seconds"),
+    [
+        ("4h", 14400),
+        (90, 90),
+        (1.5, 1.5),
+        ("90", 90),
+        (timedelta(minutes=5), 300),
+        (np.int64(3600), 3600),
+        (np.timedelta64(5, "m"), 300),
+    ],
 )
 def test_a_duration_is_text_with_a_unit_or_seconds(
     service: ProductionMonitoringService, clock: Any, duration: Any, seconds: float

@@ -61,7 +61,7 @@ drift_config = DriftMonitoringConfig(
 full = ModelMonitoringConfig(
     model_id="account_health_model_v2",
     performance_metrics=["rmse", "latency_ms"],
-    drift_detection_interval="30m",
+    drift_detection_interval=timedelta(minutes=30),
     schedule="0 2 * * *",
     performance_threshold=derived,
     alert_channels=["log", "email"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -21,7 +22,7 @@ from pydantic import ValidationInfo as Info
 from typing_extensions import Self
 
 from modelwatch.config.problems import error_of, explain, mistake, not_available
-from modelwatch.config.values import parse_duration, plain_number, show, validate_name
+from modelwatch.config.values import parse_duration, plain_duration, plain_number, show, validate_name
 from modelwatch.exceptions import ConfigError, InputError
 
 __all__ = [
@@ -128,19 +129,26 @@ def name_validator(what: str) -> BeforeValidator:
 
 
 def duration_validator(shortest: float, longest: float, default_unit: str | None) -> WrapValidator:
-    """Return a validator that admits durations from `shortest` to `longest` seconds, kept as they were written."""
+    """Return a validator that admits durations from `shortest` to `longest` seconds, as they were written."""
 
     def check(value: object, _: object) -> object:
-        plain = plain_number(value)
+        plain = plain_duration(value)
         try:
             seconds = parse_duration(plain, default_unit=default_unit)
         except ConfigError as error:
             raise mistake(str(error)) from None
         if not shortest <= seconds <= longest:
             raise mistake(f"must be from {duration_text(shortest)} to {duration_text(longest)}, got {show(plain)}")
+        if isinstance(plain, timedelta):
+            return _written(seconds)
         return plain.strip() if isinstance(plain, str) else plain
 
     return WrapValidator(check)
+
+
+def _written(seconds: float) -> str:
+    """Return a duration as somebody would have written it, to the microsecond."""
+    return duration_text(seconds) if seconds % 60 == 0 else f"{seconds:.6f}".rstrip("0").rstrip(".") + "s"
 
 
 def duration_text(seconds: float) -> str:

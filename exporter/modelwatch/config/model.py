@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -34,6 +35,7 @@ from modelwatch.config.thresholds import (
     ThresholdValue,
     applies_to,
     custom_metric_warnings,
+    misspelt_metric,
     range_mistake,
     resolve,
 )
@@ -81,8 +83,8 @@ class ModelMonitoringConfig(ConfigModel):
     performance_metrics : list of str, default accuracy, latency_ms, error_rate
         Which metrics ``update_model_metric`` takes. If only these or `performance_threshold` are given, the other
         follows.
-    drift_detection_interval : int, float or str, default 60
-        Time between two drift checks: minutes, or a duration such as "30m"; from 1 s to 30 days.
+    drift_detection_interval : int, float, str or timedelta, default 60
+        Time between two drift checks: minutes, a duration such as "30m", or a timedelta; from 1 s to 30 days.
     schedule : str, optional
         A cron schedule of five fields instead of the interval, in the configuration's time zone.
     performance_threshold : dict, default accuracy 0.95, latency_ms 100, error_rate 0.01
@@ -189,7 +191,7 @@ class ModelMonitoringConfig(ConfigModel):
             *,
             model_id: str,
             performance_metrics: Sequence[str] = ...,
-            drift_detection_interval: float | str = 60,
+            drift_detection_interval: float | str | timedelta = 60,
             schedule: str | None = None,
             performance_threshold: Mapping[str, float | ThresholdRange | Mapping[str, Any]] = ...,
             alert_channels: Sequence[str] = ...,
@@ -322,6 +324,11 @@ class ModelMonitoringConfig(ConfigModel):
     def warnings(self) -> tuple[str, ...]:
         """What is allowed, but probably not what was meant."""
         out = custom_metric_warnings(self.performance_threshold)
+        out += [
+            f"performance_metrics: {show(metric)} is taken as a metric of your own{hint}"
+            for metric in self.performance_metrics
+            if metric not in self.performance_threshold and (hint := misspelt_metric(metric))
+        ]
         if self.schedule is not None and "drift_detection_interval" in self.model_fields_set:
             out.append(
                 f"schedule {show(self.schedule)} and drift_detection_interval {show(self.drift_detection_interval)} are"

@@ -6,13 +6,23 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 
 from modelwatch.exceptions import ConfigError, InputError, did_you_mean
 
-__all__ = ["MAX_NAME_LENGTH", "parse_duration", "parse_size", "plain_number", "show", "size_text", "validate_name"]
+__all__ = [
+    "MAX_NAME_LENGTH",
+    "parse_duration",
+    "parse_size",
+    "plain_duration",
+    "plain_number",
+    "show",
+    "size_text",
+    "validate_name",
+]
 
 MAX_NAME_LENGTH = 200
 
@@ -37,12 +47,12 @@ _SECRET = re.compile(r"hooks\.|xox[a-z]-|://[^/\s]*@", re.IGNORECASE)
 _SHOWN = 80
 
 
-def parse_duration(value: str | int | float, *, default_unit: str | None = "m") -> float:
+def parse_duration(value: str | int | float | timedelta, *, default_unit: str | None = "m") -> float:
     """Return a duration in seconds.
 
     Parameters
     ----------
-    value : str, int or float
+    value : str, int, float or timedelta
         ``"30m"``, ``"1h"``, ``"24h"``, ``"7d"``, ``"10s"``, ``"500ms"``, ``"1h30m"``; units are ms, s, m, h, d, w.
         A bare number is in `default_unit`.
     default_unit : {"ms", "s", "m", "h", "d", "w"} or None
@@ -60,10 +70,13 @@ def parse_duration(value: str | int | float, *, default_unit: str | None = "m") 
 
     Examples
     --------
-    >>> parse_duration("1h30m"), parse_duration(30), parse_duration("500ms")
-    (5400.0, 1800.0, 0.5)
+    >>> parse_duration("1h30m"), parse_duration(30), parse_duration("500ms"), parse_duration(timedelta(hours=4))
+    (5400.0, 1800.0, 0.5, 14400.0)
     """
-    if isinstance(value, str):
+    value = plain_duration(value)
+    if isinstance(value, timedelta):
+        seconds = value.total_seconds()
+    elif isinstance(value, str):
         seconds = _text_seconds(value.strip(), default_unit)
     elif isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ConfigError(f"must be {_allowed(default_unit)}, got {show(value)}")
@@ -72,6 +85,15 @@ def parse_duration(value: str | int | float, *, default_unit: str | None = "m") 
     if not math.isfinite(seconds) or seconds < 0:
         raise ConfigError(f"must be a finite duration of 0 or more, got {show(value)}")
     return seconds
+
+
+def plain_duration(value: Any) -> Any:  # noqa: ANN401 - whatever comes, goes
+    """Turn numpy's numbers and time differences into Python's, and leave everything else alone.
+
+    >>> plain_duration(np.timedelta64(3, "h")), plain_duration(np.int64(60))
+    (datetime.timedelta(seconds=10800), 60)
+    """
+    return plain_number(value.astype("timedelta64[us]") if isinstance(value, np.timedelta64) else value)
 
 
 def _allowed(default_unit: str | None) -> str:

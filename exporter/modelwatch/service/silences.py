@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from modelwatch.config import parse_duration
@@ -110,8 +109,6 @@ def _store(parts: Parts) -> StoreWriter:
 
 
 def _seconds(duration: object) -> float:
-    if isinstance(duration, timedelta):
-        duration = duration.total_seconds()
     try:
         seconds = parse_duration(duration, default_unit="s")  # type: ignore[arg-type]
     except ConfigError as error:
