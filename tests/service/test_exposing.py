@@ -138,15 +138,17 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [r.getMessage() for r in caplog.records if "multiprocess" in r.getMessage()]
 
 
-def test_a_multiprocess_collector_in_the_given_registry_brings_a_warning_with_the_recipe(
+def test_a_given_registry_with_a_multiprocess_collector_shows_both_and_needs_no_warning(
     make_service: MakeService, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     registry = CollectorRegistry()
     MultiProcessCollector(registry, str(tmp_path))  # type: ignore[no-untyped-call]
-    make_service(registry=registry)
-    (said,) = warnings(caplog)
-    assert 'app.mount("/modelwatch", make_asgi_app())' in said
-    assert "register_collector(registry)" in said
+    service = make_service(registry=registry)
+    service.register_model({"model_id": "ads"})
+    service.record_prediction("ads", 0.5, {})
+    service.flush()
+    assert b'modelwatch_predictions_total{model_id="ads",model_version=""} 1.0' in generate_latest(registry)
+    assert warnings(caplog) == []
 
 
 def test_only_the_registry_of_the_process_is_invisible_in_multiprocess_mode(
@@ -157,4 +159,6 @@ def test_only_the_registry_of_the_process_is_invisible_in_multiprocess_mode(
     make_service(registry=CollectorRegistry())
     assert warnings(caplog) == []
     make_service(registry=REGISTRY)
-    assert len(warnings(caplog)) == 1
+    (said,) = warnings(caplog)
+    assert 'app.mount("/modelwatch", make_asgi_app())' in said
+    assert "register_collector(registry)" in said

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
 import inspect
 import json
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from modelwatch import DriftMonitoringService, ProductionMonitoringService
@@ -306,3 +309,49 @@ def test_the_version_that_a_process_serves_is_that_of_models_that_name_none(
     service.flush()
     labels = {"model_id": "ads", "model_version": "2026-11-25"}
     assert service.registry.get_sample_value("modelwatch_predictions_total", labels) == 1.0
+
+
+@pytest.mark.parametrize("kind", ["datetime", "pandas", "numpy"])
+def test_a_time_without_a_zone_is_local_time_whoever_made_it(
+    make_service: Any, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        service = make_service(clock=time.time)
+        service.register_model({"model_id": "m", "performance_metrics": ["auc"]})
+        service.update_model_metric("m", "auc", 0.9)
+        local = {"datetime": lambda when: when, "pandas": pd.Timestamp, "numpy": np.datetime64}[kind]
+        now = datetime.datetime.now()  # noqa: DTZ005 - that is the point
+        start, end = (local(now + datetime.timedelta(hours=hours)) for hours in (-1, 1))
+        points = service.get_model_metrics("m", "auc", start_time=start, end_time=end)["metrics"]["auc"]
+        assert [point["value"] for point in points] == [0.9]
+        service.record_prediction("m", 0.5, {}, timestamp=local(now))
+        service.record_predictions("m", [0.5], {"x": [1.0]}, timestamps=pd.DatetimeIndex([now]))
+        assert service.flush()
+        recorded = service._parts.store.recorded_rows(["m"])["m"]
+        assert abs(recorded.first_at - now.timestamp()) < 1.0
+        assert abs(recorded.last_at - now.timestamp()) < 1.0
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_the_configuration_that_is_answered_can_be_registered_again_and_changes_nothing(make_service: Any) -> None:
+    service = make_service()
+    answer = service.register_model({"model_id": "m"})
+    before = service._parts.book.get("m").config
+    service.register_model(answer["config"])
+    assert service._parts.book.get("m").config == before
+    assert not service._parts.book.get("m").config.channels_written
+
+
+def test_a_model_without_any_channel_is_warned_of(make_service: Any) -> None:
+    answer = make_service().register_model({"model_id": "m", "alert_channels": []})
+    assert any("alert_channels is empty" in warning for warning in answer["warnings"])
+
+
+def test_another_service_knows_the_metrics_that_follow_from_what_was_written(make_service: Any) -> None:
+    make_service().register_model({"model_id": "m", "performance_threshold": {"auc": 0.8}})
+    other = make_service(alert_handlers={})
+    assert other.get_model_metrics("m", "auc") == {"status": "success", "model_id": "m", "metrics": {"auc": []}}

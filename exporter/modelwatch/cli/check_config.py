@@ -85,6 +85,15 @@ def _summary(config: MonitoringConfig) -> list[str]:
 
 
 def _model_line(model: ModelMonitoringConfig) -> str:
+    learning = " · rows are kept until its reference is learnt" if _keeps_rows_to_learn(model) else ""
+    return f"{_schedule(model)}{learning}"
+
+
+def _keeps_rows_to_learn(model: ModelMonitoringConfig) -> bool:
+    return not model.log_predictions and model.reference == "auto"
+
+
+def _schedule(model: ModelMonitoringConfig) -> str:
     version = f"version {model.model_version} · " if model.model_version else ""
     channels = ", ".join(model.alert_channels) if model.channels_written else "every receiver, else log"
     if model.schedule is not None:

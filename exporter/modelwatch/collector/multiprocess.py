@@ -30,12 +30,11 @@ def multiprocess_warning(registry: CollectorRegistry) -> str:
     registry
         Where a service's metrics were registered.
     """
-    if _holds_multiprocess_collector(registry):
-        why = "the prometheus_client registry that modelwatch was given has a MultiProcessCollector"
-    elif registry is REGISTRY and any(os.environ.get(name) for name in VARIABLES):
-        why = "PROMETHEUS_MULTIPROC_DIR is set"
-    else:
+    if registry is not REGISTRY or not any(os.environ.get(name) for name in VARIABLES):
         return ""
+    if _holds_multiprocess_collector(registry):
+        return ""  # an endpoint over it shows both
+    why = "PROMETHEUS_MULTIPROC_DIR is set"
     return f"{why}: endpoints of prometheus_client's multiprocess mode do not show modelwatch's metrics; {RECIPE}"
 
 

@@ -324,6 +324,8 @@ class ModelMonitoringConfig(ConfigModel):
     def warnings(self) -> tuple[str, ...]:
         """What is allowed, but probably not what was meant."""
         out = custom_metric_warnings(self.performance_threshold)
+        if not self.alert_channels:
+            out.append("alert_channels is empty: nobody is told of any alert; leave it out to tell every receiver")
         out += [
             f"performance_metrics: {show(metric)} is taken as a metric of your own{hint}"
             for metric in self.performance_metrics

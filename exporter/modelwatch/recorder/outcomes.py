@@ -218,22 +218,41 @@ def epoch_seconds(value: Any, now: float) -> float | None:  # noqa: ANN401 - a t
     """
     Return a time as seconds since 1970; None if it is not one, or lies more than a day ahead of `now`.
 
-    Numbers are seconds, or milliseconds where they are that large; a naive datetime is local time; text is ISO 8601.
+    Numbers are seconds, or milliseconds where they are that large; naive datetimes are local time; text is ISO 8601.
     """
     try:
         if isinstance(value, str):
             value = datetime.fromisoformat(value.replace("Z", "+00:00"))
         if isinstance(value, (bool, np.bool_)):
             return None
-        if isinstance(value, np.datetime64):
-            number = float(value.astype("datetime64[us]").astype(np.int64)) / 1e6
-        elif isinstance(value, datetime):
-            number = value.timestamp()
+        if isinstance(value, (datetime, np.datetime64)):
+            number = plain_datetime(value).timestamp()
         else:
             number = unix_seconds(float(value))
     except Exception:  # noqa: BLE001 - the recorder boundary: a time may be any object
         return None
     return number if 0 <= number <= now + MAX_FUTURE_SECONDS else None
+
+
+def plain_datetime(value: datetime | np.datetime64) -> datetime:
+    """
+    Return a datetime of any kind as Python's own, whose naive ones are local time: to pandas and numpy they are UTC.
+
+    Raises
+    ------
+    ValueError, OverflowError
+        If it is none, as NaT, or lies beyond Python's calendar.
+
+    >>> plain_datetime(np.datetime64("2026-01-31T12:00"))
+    datetime.datetime(2026, 1, 31, 12, 0)
+    """
+    if isinstance(value, np.datetime64):
+        found = value.astype("datetime64[us]").item()
+        if isinstance(found, datetime):
+            return found
+        msg = f"{value} is no time that Python knows"
+        raise ValueError(msg)
+    return value.to_pydatetime(warn=False) if hasattr(value, "to_pydatetime") else value
 
 
 def unix_seconds(number: float) -> float:

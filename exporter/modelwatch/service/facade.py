@@ -120,7 +120,7 @@ class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls, Expo
             "status": "success",
             "model_id": model.config.model_id,
             "registered_at": iso(model.registered_at),
-            "config": model.config.model_dump(mode="json", exclude={"defaulted": True, "drift": {"defaulted"}}),
+            "config": model.config.model_dump(mode="json"),
         }
         warnings = [*model.warnings, *self._parts.routes.warnings(model.config)]
         return answer | ({"warnings": warnings} if warnings else {})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelwatch.config import ModelMonitoringConfig
 from modelwatch.config.values import plain_number, show
 from modelwatch.exceptions import InputError, MissingPackageError, StorageError, UnknownModelError, did_you_mean
 from modelwatch.policy import AlertLevel, Severity
@@ -304,7 +305,9 @@ def _written_metrics(parts: Parts, store: StoreWriter, model_id: str) -> list[st
     """Return the metrics that a model is registered with, in all its versions."""
     elsewhere = _known_to(parts, store, model_id)
     if elsewhere:
-        return list(dict.fromkeys(m for config in elsewhere for m in config.get("performance_metrics", ())))
+        # What is stored is what somebody wrote: which metrics follow from it, the configuration itself knows.
+        configs = [ModelMonitoringConfig.model_validate(fields) for fields in elsewhere]
+        return list(dict.fromkeys(m for config in configs for m in config.performance_metrics))
     mine = [model.config for model in parts.book.all() if model.config.model_id == model_id]
     return list(dict.fromkeys(m for config in mine for m in config.performance_metrics))
 

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 import numpy as np
 
 from modelwatch.exceptions import InputError
-from modelwatch.recorder.outcomes import MILLISECONDS_FROM, unix_seconds
+from modelwatch.recorder.outcomes import MILLISECONDS_FROM, plain_datetime, unix_seconds
 
 LAST_SECOND = 253_402_300_799.0
 """The last one of the year 9999, where calendars end."""
@@ -62,10 +62,13 @@ def _seconds(value: object) -> float | None:
             value = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
         except ValueError:
             return None
-    if isinstance(value, np.datetime64):
-        return None if np.isnat(value) else _clamped(float(value.astype("datetime64[us]").astype(np.int64)) / 1e6)
-    if isinstance(value, datetime):
-        return None if value != value else _clamped(_timestamp(value))  # pandas' NaT is a datetime
+    if isinstance(value, (datetime, np.datetime64)):
+        if value != value:  # NaT, which pandas calls a datetime too
+            return None
+        try:
+            return _clamped(_timestamp(plain_datetime(value)))
+        except (ValueError, OverflowError):  # a year that only numpy knows
+            return LAST_SECOND if value > np.datetime64("9999-12-31") else 0.0
     if isinstance(value, (bool, np.bool_)):
         return None
     try:
