@@ -24,7 +24,7 @@ def check(path: Path | None) -> tuple[int, str, str]:
 def test_a_right_file_is_summed_up() -> None:
     code, out, err = check(DATA / "complete.yaml")
     assert (code, err) == (0, "")
-    assert out.splitlines()[1:] == [
+    assert [line for line in out.splitlines()[1:] if not line.startswith("warning: receiver")] == [
         "  2 models",
         "  ad_score_model_v1        version 2026-11-20 · windows 1h, 24h every 30m · channels email, slack-ads",
         "  account_health_model_v2  windows 1h, 24h every 60 min · channels every receiver, else log",
@@ -47,8 +47,33 @@ def test_receivers_of_all_types_are_listed_without_their_addresses(tmp_path: Pat
     assert (code, err) == (0, "")
     assert "  receivers: pagerduty, nights (pagerduty), webhook, am (alertmanager)" in out.splitlines()
     assert "S3CRET" not in out
-    [warning] = [line for line in out.splitlines() if line.startswith("warning: ")]
+    [warning] = [line for line in out.splitlines() if line.startswith("warning: m: ")]
     assert warning.startswith("warning: m: the channel 'alertmanager' has no receiver")
+
+
+def test_secret_files_that_are_of_no_use_are_warned_of_and_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hook").write_text("S3CRET is no address", encoding="utf-8")
+    (tmp_path / "good").write_text("https://hooks.example.com/S3CRET", encoding="utf-8")
+    monkeypatch.setenv("MODELWATCH_SLACK_URL_FILE", "/nope/slack")
+    path = tmp_path / "models.yaml"
+    path.write_text(
+        "alerting:\n  receivers:\n"
+        "    pagerduty: {routing_key_file: nope}\n"
+        "    good: {type: webhook, url_file: good}\n"
+        "    hook: {type: webhook, url_file: hook}\n"
+        "models:\n  - {model_id: m}\n"
+    )
+    code, out, err = check(path)
+    assert (code, err) == (0, "")
+    assert [line for line in out.splitlines() if line.startswith("warning: ")] == [
+        "warning: receiver 'slack' can't deliver: url_file '/nope/slack' cannot be read: No such file or directory",
+        f"warning: receiver 'pagerduty' can't deliver: routing_key_file '{tmp_path / 'nope'}' cannot be read:"
+        " No such file or directory",
+        f"warning: receiver 'hook' can't deliver: url_file '{tmp_path / 'hook'}' holds no http(s) address",
+    ]
+    assert "S3CRET" not in out
 
 
 def test_the_customers_file_is_right_and_channels_without_receiver_are_warned_of() -> None:

@@ -299,7 +299,7 @@ def test_bookkeeping_that_fails_stops_no_delivery(make: Any, caplog: pytest.LogC
     outbox.submit(note(2), ["email"])
     assert outbox.flush(WAIT)
     assert peer.got == ["1", "2"]
-    assert "could not be recorded" in caplog.text
+    assert "deliveries can't be recorded" in caplog.text
 
 
 def test_close_gives_what_waits_one_last_try_and_is_idempotent(make: Any, results: Results) -> None:
@@ -378,3 +378,32 @@ def test_a_channel_that_is_removed_delivers_no_more(wait_until: Callable[..., No
     assert outbox.submit({"message": "again"}, ["a"]) == {"a": "queued"}
     assert outbox.close()
     assert told == ["before", "again"]
+
+
+class UnreadableError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def test_an_error_without_readable_text_stops_no_channel() -> None:
+    peer = Peer()
+    outbox = Outbox({"pager": peer}, policy=FAST)
+    peer.fault = UnreadableError()
+    answer = outbox.deliver_now(note(1), ["pager"], WAIT)
+    assert answer == {"pager": "failed: UnreadableError: (its text can't be read); trying again"}
+    peer.fault = None
+    assert outbox.flush(WAIT)
+    assert peer.got == ["1"]
+    assert outbox.close()
+
+
+def test_a_fault_of_ours_in_the_bookkeeping_is_logged_with_its_traceback_once(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(channel: str, ok: bool) -> None:
+        raise KeyError(channel, ok)
+
+    outbox = Outbox({"pager": Peer()}, on_result=broken)
+    for number in range(3):
+        assert outbox.deliver_now(note(number), ["pager"], WAIT) == {"pager": "sent"}
+    assert outbox.close()
+    (record,) = [r for r in caplog.records if "can't be recorded" in r.getMessage()]
+    assert record.exc_info is not None

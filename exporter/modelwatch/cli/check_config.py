@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Collection
-from typing import TextIO
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TextIO
 
 from modelwatch.config import (
     ModelMonitoringConfig,
@@ -15,7 +15,11 @@ from modelwatch.config import (
     find_config,
     load_config,
 )
-from modelwatch.exceptions import ConfigError
+from modelwatch.exceptions import ConfigError, did_you_mean
+from modelwatch.notify.secret_files import secret_problem
+
+if TYPE_CHECKING:
+    from modelwatch.config.alerting import Receiver
 
 __all__ = ["add_parser", "run"]
 
@@ -29,7 +33,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "check-config",
         help="errors in a configuration file, before they matter",
         description="Check a configuration file: every mistake on a line of its own, with file, line, key and what is "
-        "allowed instead. A file without mistakes is summed up.",
+        "allowed instead. A file without mistakes is summed up, and files of secrets that are of no use are warned of.",
         epilog="Exit codes: 0 ok, 2 mistakes, or no file.",
     )
     parser.add_argument(
@@ -103,12 +107,15 @@ def _schedule(model: ModelMonitoringConfig) -> str:
     return f"{version}windows {', '.join(model.drift.windows)} every {interval} · channels {channels}"
 
 
-def _warnings(config: MonitoringConfig, served: Collection[str]) -> list[str]:
+def _warnings(config: MonitoringConfig, served: Mapping[str, Receiver]) -> list[str]:
+    receivers = {**served, **config.alerting.receivers}
+    problems = {name: secret_problem(receiver) for name, receiver in receivers.items()}
     return [
+        *(f"receiver {name!r} can't deliver: {problem}" for name, problem in problems.items() if problem),
         *(f"{model.model_id}: {warning}" for model in config.models for warning in model.warnings),
         *(
             f"{model.model_id}: the channel {channel!r} has no receiver; it reaches nobody unless the application"
-            f" registers a handler {channel!r}"
+            f" registers a handler {channel!r}{did_you_mean(channel, receivers)}"
             for model in config.models
             for channel in channels_without_receiver(model, config.alerting, served)
         ),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from modelwatch.exceptions import ModelwatchError
 from modelwatch.notify.errors import NotifyError, reason_of
 from modelwatch.notify.handlers import Handler
 from modelwatch.notify.retry import RetryPolicy
@@ -59,12 +60,15 @@ class Channel:
         self.name = name
         self.handler = handler
         self.dropped = 0
+        self.trouble = ""
+        """Why the last attempt failed; "" once one works again."""
         self._policy = policy
         self._clock = clock
         self._on_result = on_result
         self._capacity = capacity
         self._rng = random.Random()
         self._said: set[str] = set()
+        self._unrecorded = False
         self._reset()
 
     def _reset(self) -> None:
@@ -185,8 +189,10 @@ class Channel:
                 msg = "the handler is a coroutine function; pass a plain function"
                 raise NotifyError(msg, permanent=True)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a handler is foreign code; this is its boundary
+            self.trouble = reason_of(error)
             self._say(error)
             return error
+        self.trouble = ""
         self._said.clear()
         return None
 
@@ -226,13 +232,24 @@ class Channel:
             self._changed.notify_all()
 
     def _report(self, delivery: Delivery, *, ok: bool) -> None:
+        failed = False
         for listener in (self._on_result, delivery.done):
             if listener is None:
                 continue
             try:
                 listener(self.name, ok)
-            except Exception:  # bookkeeping (a full disk) must not stop the channel
-                logger.warning("channel %r: a delivery could not be recorded", self.name, exc_info=True)
+            except Exception as error:  # noqa: BLE001 - bookkeeping (a full disk) must not stop the channel
+                failed = True
+                self._say_unrecorded(error)
+        self._unrecorded = failed
+
+    def _say_unrecorded(self, error: Exception) -> None:
+        """Log once that deliveries can't be recorded, until one can; only a bug of ours is worth a traceback."""
+        if not self._unrecorded:
+            trace = None if isinstance(error, ModelwatchError) else error
+            text = "channel %r: deliveries can't be recorded: %s"
+            logger.warning(text, self.name, reason_of(error), exc_info=trace)
+        self._unrecorded = True
 
     def _say(self, error: BaseException) -> None:
         """Log a fault the first time; the same again only after something worked in between."""

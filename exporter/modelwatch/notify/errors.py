@@ -53,7 +53,14 @@ def reason_of(error: BaseException, secrets: Iterable[str] = ()) -> str:
     >>> reason_of(NotifyError("no route to host"))
     'no route to host'
     """
-    words = " ".join(redact(str(error), secrets).split())[:_MAX_REASON]
+    words = " ".join(redact(_text_of(error), secrets).split())[:_MAX_REASON]
     if isinstance(error, ModelwatchError):
         return words or type(error).__name__
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - an error of foreign code, whose __str__ is foreign too
+        return "(its text can't be read)"

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from modelwatch.callables import kind_that_waits
+from modelwatch.exceptions import InputError
 from modelwatch.notify.log import LogHandler
 
 if TYPE_CHECKING:
     from modelwatch.config.alerting import Receiver
 
-__all__ = ["Handler", "build_handler", "build_handlers"]
+__all__ = ["Handler", "build_handler", "build_handlers", "check_handler"]
 
 Handler = Callable[[dict[str, Any]], Any]
 """Takes an alert dict (contract 1.1), delivers it or raises; what it returns is ignored."""
@@ -47,3 +49,22 @@ def build_handlers(receivers: Mapping[str, Receiver]) -> dict[str, Handler]:
     handlers: dict[str, Handler] = {"log": LogHandler()}
     handlers.update({name: build_handler(receiver) for name, receiver in receivers.items()})
     return handlers
+
+
+def check_handler(channel: object, handler: object) -> None:
+    """Refuse what would deliver no alert when it is called, now rather than at the first alert.
+
+    Raises
+    ------
+    InputError
+        If it can't be called, or is async or a generator.
+    """
+    if not callable(handler):
+        msg = f"the handler of channel {channel!r:.80} must be callable, got {type(handler).__name__}"
+        raise InputError(msg)
+    if kind := kind_that_waits(handler):
+        msg = (
+            f"the handler of channel {channel!r:.80} is {kind}, which delivers nothing when it is called: pass a plain"
+            " function (it runs on a thread of its own and may wait)"
+        )
+        raise InputError(msg)

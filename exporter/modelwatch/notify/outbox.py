@@ -86,12 +86,17 @@ class Outbox:
         """How many alerts each channel dropped because its queue was full; only channels with any."""
         return {name: channel.dropped for name, channel in self._channels.items() if channel.dropped}
 
+    @property
+    def troubles(self) -> dict[str, str]:
+        """Why the last attempt of a channel failed; only channels whose last one did."""
+        return {name: channel.trouble for name, channel in self._channels.items() if channel.trouble}
+
     def add_handler(self, channel: str, handler: Handler) -> None:
         """Deliver a channel's alerts by `handler`; one that had another before goes on with this one."""
         with self._lock:
             known = self._channels.get(channel)
             if known is not None:
-                known.handler = handler
+                known.handler, known.trouble = handler, ""
                 return
             # A copy replaced whole: readers need no lock.
             self._channels = {

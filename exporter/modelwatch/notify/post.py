@@ -12,6 +12,7 @@ from typing import IO, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from modelwatch.notify.errors import NotifyError, reason_of
+from modelwatch.notify.secret_files import usable_address
 
 __all__ = ["post_json"]
 
@@ -98,13 +99,7 @@ def _user_of(url: str) -> tuple[str, ...]:
 
 
 def _request(url: str, payload: dict[str, Any] | list[Any], what: str, bearer: str) -> urllib.request.Request:
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    # urllib would also open file: and ftp:, and a line break in a URL would be a second request.
-    if not usable or not url.isprintable() or " " in url:
+    if not usable_address(url):  # urllib would also open file: and ftp:
         msg = f"{what} has no usable address: an http(s) URL is needed"
         raise NotifyError(msg)
     if not bearer.isprintable():
@@ -116,6 +111,7 @@ def _request(url: str, payload: dict[str, Any] | list[Any], what: str, bearer: s
     elif user := _user_of(url):
         # urllib would take "user:password@host" for the name of the host.
         headers["Authorization"] = f"Basic {base64.b64encode(':'.join(user).encode()).decode()}"
+        parts = urlsplit(url)
         url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     body = json.dumps(payload).encode()
     return urllib.request.Request(url, data=body, headers=headers, method="POST")  # noqa: S310 - scheme checked above

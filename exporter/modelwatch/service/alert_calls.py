@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from modelwatch.exceptions import InputError
 from modelwatch.service import actions, silences
 from modelwatch.service.answers import Result, answers
 
@@ -84,7 +83,7 @@ class AlertCalls:
         -------
         dict
             status, channel; warnings where ``alerting.mode`` leaves scheduled alerts to Prometheus; status and error
-            if the handler can't be called.
+            if the handler can't be called, or is async or a generator.
 
         Examples
         --------
@@ -96,10 +95,6 @@ class AlertCalls:
         {'status': 'success', 'channel': 'email'}
         accuracy fell
         """
-        given: object = handler  # people pass addresses and URLs here, whatever the annotation says
-        if not callable(given):
-            msg = f"the handler of channel {channel!r} must be callable, got {type(given).__name__}"
-            raise InputError(msg)
         warnings = self._parts.add_handler(channel, handler)
         return {"status": "success", "channel": channel} | ({"warnings": warnings} if warnings else {})
 

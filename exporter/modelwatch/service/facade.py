@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelwatch.config import ModelMonitoringConfig, MonitoringConfig, load_config, named_config
 from modelwatch.exceptions import InputError, ModelwatchError
-from modelwatch.service import retirement
+from modelwatch.service import given, retirement
 from modelwatch.service.alert_calls import AlertCalls
 from modelwatch.service.answers import Result, answers
 from modelwatch.service.exposing_calls import ExposingCalls
@@ -57,6 +57,8 @@ class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls, Expo
     ------
     ConfigError
         If the configuration file is wrong; the message says where.
+    InputError
+        If an argument is of no use, such as a handler that can't be called.
 
     Examples
     --------
@@ -82,6 +84,13 @@ class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls, Expo
         if config_path is not None and config is not None:
             msg = "pass config_path or config, not both"
             raise InputError(msg)
+        given.check_path(storage_path, "storage_path")
+        given.check_path(config_path, "config_path")
+        given.check_config(config)
+        given.check_handlers(alert_handlers)
+        given.check_callable(clock, "clock")
+        if registry is not None:
+            given.check_registry(registry)
         path = named_config() if config_path is None and config is None else config_path
         loaded = load_config(path) if path is not None else config or MonitoringConfig()
         self._clock = clock
@@ -122,7 +131,8 @@ class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls, Expo
             "registered_at": iso(model.registered_at),
             "config": model.config.model_dump(mode="json"),
         }
-        warnings = [*model.warnings, *self._parts.routes.warnings(model.config)]
+        routes = self._parts.routes
+        warnings = [*model.warnings, *routes.warnings(model.config), *routes.problems(model.config)]
         return answer | ({"warnings": warnings} if warnings else {})
 
     @answers

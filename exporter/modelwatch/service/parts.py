@@ -87,6 +87,7 @@ class Parts:
         for channel, handler in alert_handlers.items():
             for warning in self.add_handler(channel, handler):
                 logger.warning("%s", warning)
+        self.routes.log_problems()
         self.jobs: Jobs | None = None
         self.cleanup: Cleanup | None = None
         self.loop: CheckLoop | None = None

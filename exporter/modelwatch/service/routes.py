@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -12,10 +13,14 @@ from modelwatch.config import (
     environment_receivers,
     validate_name,
 )
-from modelwatch.notify.handlers import build_handler, build_handlers
+from modelwatch.exceptions import did_you_mean
+from modelwatch.notify.handlers import build_handler, build_handlers, check_handler
 from modelwatch.notify.outbox import Outbox
+from modelwatch.notify.secret_files import secret_problem
 from modelwatch.policy import Severity, channels_for
 from modelwatch.service.models import ModelBook
+
+logger = logging.getLogger("modelwatch")
 
 LOG = "log"
 
@@ -71,8 +76,17 @@ class AlertRoutes:
         return self._handlers
 
     def add_handler(self, channel: str, handler: Callable[[dict[str, Any]], Any]) -> None:
-        """Send a channel's alerts to a callable."""
-        self._outbox.add_handler(validate_name(channel, "channel"), handler)
+        """
+        Send a channel's alerts to a callable.
+
+        Raises
+        ------
+        InputError
+            If the channel is no name, or calling the handler would deliver nothing.
+        """
+        name = validate_name(channel, "channel")
+        check_handler(name, handler)
+        self._outbox.add_handler(name, handler)
         self._handlers |= {channel}
 
     def remove_handler(self, channel: str) -> None:
@@ -102,4 +116,37 @@ class AlertRoutes:
         if not config.channels_written:
             return []
         silent = channels_without_receiver(config, self.alerting, {*self.channels, *elsewhere})
-        return [f"alert channel {c!r} reaches nobody: no handler or receiver of that name" for c in silent]
+        known = {*self.channels, *elsewhere} - {LOG}
+        return [
+            f"alert channel {c!r} reaches nobody: no handler or receiver of that name{did_you_mean(c, known)}"
+            for c in silent
+        ]
+
+    def problems(self, config: ModelMonitoringConfig | None = None) -> list[str]:
+        """
+        Return a sentence for each channel that can't deliver as things are.
+
+        Its last attempt failed, or a file that holds its secret is of no use.
+
+        Parameters
+        ----------
+        config
+            Only the channels that this model's alerts go to; without it, all.
+        """
+        mine = set(config.alert_channels) if config is not None and config.channels_written else self.channels
+        troubles = self._outbox.troubles
+        found = {name: troubles.get(name) or self._secret_problem(name) for name in sorted(mine)}
+        return [_cannot(name, problem) for name, problem in found.items() if problem]
+
+    def log_problems(self) -> None:
+        """Say which channels can't deliver, before there is something to deliver."""
+        for problem in self.problems():
+            logger.warning("%s", problem)
+
+    def _secret_problem(self, channel: str) -> str:
+        receiver = None if channel in self._handlers else self.receivers.get(channel)
+        return "" if receiver is None else secret_problem(receiver)
+
+
+def _cannot(channel: str, problem: str) -> str:
+    return f"alert channel {channel!r} can't deliver: {problem}"

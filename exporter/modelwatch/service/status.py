@@ -133,7 +133,7 @@ def _service_reasons(parts: Parts) -> list[str]:
         reasons.append(f"recordings are kept in memory for now, the store refuses them: {parts.sink_problem}")
     if not parts.recorder.shared:
         reasons.append("this process counts alone: other workers' predictions are not in its metrics")
-    return reasons
+    return reasons + parts.routes.problems()
 
 
 def _model_status(parts: Parts, model: RegisteredModel, known: _Known) -> dict[str, Any]:

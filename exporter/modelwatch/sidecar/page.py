@@ -124,7 +124,7 @@ def render_page(watch: Watch, next_check: Callable[[str], float | None], last_sc
         started=known.when(watch.started_at, ""),
         owner=watch.owner,
         told_by="Prometheus and Alertmanager" if watch.config.alerting.mode == "prometheus" else "modelwatch itself",
-        receivers=listing(sorted(watch.routes.channels), 10),
+        receivers="; ".join([listing(sorted(watch.routes.channels), 10), *watch.routes.problems()]),
         last_scrape=known.when(last_scrape, "never since it started"),
         silences=[_silence_words(known, silence) for silence in watch.store.silences(now)],
         shown=clock_time(now, now, watch.config.timezone),

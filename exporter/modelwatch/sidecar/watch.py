@@ -69,6 +69,7 @@ class Watch:
         self.book = ModelBook(_by_key(self.config), _profile_if_there)
         self.outbox = Outbox(on_result=self._count_notification)
         self.routes = AlertRoutes(self.config, self.book, self.outbox)
+        self.routes.log_problems()
         self.engine = AlertEngine(
             self.store,
             self.outbox,
@@ -198,6 +199,7 @@ class Watch:
 
     def _take_over(self, config: MonitoringConfig) -> None:
         self.routes.configure(config)  # may raise, before anything has changed
+        self.routes.log_problems()
         alerting = config.alerting
         self.engine.configure(
             repeat_interval=alerting.repeat_interval_seconds,
