@@ -150,11 +150,21 @@ class Outbox:
             By channel: ``"sent"``, ``"queued"`` (not tried yet), ``"failed: why"`` (given up), or
             ``"failed: why; trying again"``.
         """
+        return self.begin(alert, channels, timeout)()
+
+    def begin(
+        self, alert: Mapping[str, Any], channels: Iterable[str], timeout: float = SEND_WAIT
+    ) -> Callable[[], dict[str, str]]:
+        """Queue an alert; return who waits for it and tells the outcome as :meth:`deliver_now` does."""
         deadline = time.monotonic() + timeout
         started = self._start(alert, channels, None)
-        for delivery, _ in started.values():
-            delivery.tried.wait(max(deadline - time.monotonic(), 0.0))
-        return {name: delivery.outcome for name, (delivery, _) in started.items()}
+
+        def outcomes() -> dict[str, str]:
+            for delivery, _ in started.values():
+                delivery.tried.wait(max(deadline - time.monotonic(), 0.0))
+            return {name: delivery.outcome for name, (delivery, _) in started.items()}
+
+        return outcomes
 
     def flush(self, timeout: float = CLOSE_WAIT) -> bool:
         """Wait until everything was delivered or given up; False if `timeout` seconds were too short."""

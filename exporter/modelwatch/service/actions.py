@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from modelwatch.service.parts import Parts
 
 WAIT_SECONDS = 5.0
+CROWDED = "failed: too many alerts are on their way already"
 
 
 def update_metric(
@@ -150,23 +151,28 @@ def send_alert(
     told = parts.routes.route(Severity[level.name], alert.model_id or None)
     shown = {key: getattr(alert, key) for key in ("alert_id", "timestamp", "level", "type", "message", "data")}
     if on_event_loop():
-        parts.in_background(lambda: _deliver(parts, alert, told))
-        return {"status": "success", **shown, "channels": {c: _expected(parts, c) for c in told}}
-    channels, problem = _deliver(parts, alert, told)
+        taken = parts.errands.put(lambda: _begin(parts, alert, told))
+        return {"status": "success", **shown, "channels": {c: _expected(parts, c) if taken else CROWDED for c in told}}
+    channels, problem = _begin(parts, alert, told)()
     # People have been told; an error result would make the caller tell them again.
     warnings = [f"the alert was sent, but is not in the history: {problem}"] if problem else []
     return {"status": "success", **shown, "channels": channels} | ({"warnings": warnings} if warnings else {})
 
 
-def _deliver(parts: Parts, alert: Alert, told: Sequence[str]) -> tuple[dict[str, str], str]:
-    """Deliver an alert and store it; return what became of it, and why it is not in the history."""
-    channels = parts.outbox.deliver_now(alert.as_dict(), told, WAIT_SECONDS)
-    try:
-        if parts.store is not None:
-            parts.store.save_alert(alert, channels)
-    except StorageError as error:
-        return channels, str(error)
-    return channels, ""
+def _begin(parts: Parts, alert: Alert, told: Sequence[str]) -> Callable[[], tuple[dict[str, str], str]]:
+    """Queue an alert; return who waits for it, stores it, and tells what became of it, and why it is in no history."""
+    outcomes = parts.outbox.begin(alert.as_dict(), told, WAIT_SECONDS)
+
+    def finish() -> tuple[dict[str, str], str]:
+        channels = outcomes()
+        try:
+            if parts.store is not None:
+                parts.store.save_alert(alert, channels)
+        except StorageError as error:
+            return channels, str(error)
+        return channels, ""
+
+    return finish
 
 
 def _expected(parts: Parts, channel: str) -> str:

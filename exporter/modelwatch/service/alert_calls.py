@@ -48,7 +48,8 @@ class AlertCalls:
         dict
             status, alert_id, timestamp (ISO-8601 UTC), level, type, message, data, channels: by channel "sent",
             "queued" or "failed: why". It waits up to 5 s for the channels; on an event loop it returns at once, and
-            they are "queued". Status and error if severity or data are not usable.
+            they are "queued", or "failed: …" where a thousand alerts are on their way already. Status and error if
+            severity or data are not usable.
 
         Examples
         --------

@@ -21,6 +21,7 @@ from modelwatch.recorder import Recorder
 from modelwatch.records import FlushBatch
 from modelwatch.service.claims import Claims
 from modelwatch.service.cleanup import Cleanup
+from modelwatch.service.errands import Errands
 from modelwatch.service.exposing import Exposing
 from modelwatch.service.follow import Follower, Retirement
 from modelwatch.service.jobs import Jobs
@@ -107,7 +108,7 @@ class Parts:
         warning = multiprocess_warning(self.exposing.registry)
         if warning:
             logger.warning("%s", warning)
-        self._errands: list[threading.Thread] = []
+        self.errands = Errands()
         self._lock = threading.Lock()
         self.closed = False
 
@@ -203,13 +204,6 @@ class Parts:
             return None
         return lambda: known
 
-    def in_background(self, job: Callable[[], object]) -> None:
-        """Do what may take seconds on a thread of its own, which :meth:`close` waits for."""
-        thread = threading.Thread(target=job, name="modelwatch-errand", daemon=True)
-        with self._lock:
-            thread.start()
-            self._errands = [*(t for t in self._errands if t.is_alive()), thread]
-
     def sidecar_runs(self) -> bool:
         """Return whether a sidecar has the checks of this storage, and exposes their results."""
         try:
@@ -228,9 +222,7 @@ class Parts:
         if self.loop is not None:
             self.loop.close()
         self.recorder.close()
-        deadline = time.monotonic() + CLOSE_SECONDS
-        for thread in self._errands:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        self.errands.close(CLOSE_SECONDS)
         self.outbox.close(CLOSE_SECONDS)
         self.exposing.close()
         if self.jobs is not None:
