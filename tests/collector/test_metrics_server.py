@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.metrics_core import Metric as Family
 
-from modelwatch.collector import MetricsServer, Source
+from modelwatch.collector import MetricsServer, Source, connections
 from modelwatch.collector import server as server_module
 from modelwatch.collector.turns import Turn
 from modelwatch.demo.servers import free_port
@@ -278,3 +279,93 @@ def test_the_child_of_a_fork_keeps_neither_port_nor_turn_and_takes_over_when_its
         assert answering(port) == "third"
     finally:
         process.communicate()
+
+
+def _metrics_threads() -> int:
+    return sum("process_request_thread" in thread.name for thread in threading.enumerate())
+
+
+def _silent(port: int, how_many: int) -> list[socket.socket]:
+    return [socket.create_connection((HOST, port), 5) for _ in range(how_many)]
+
+
+def test_a_scrape_works_beside_a_hundred_connections_that_say_nothing(start: Start) -> None:
+    server = start("first", 0)
+    silent = _silent(server.port, 100)
+    assert answering(server.port) == "first"
+    assert _metrics_threads() <= connections.MOST_THREADS
+    for client in silent:
+        client.close()
+
+
+def test_it_is_the_oldest_silent_connection_that_goes(start: Start) -> None:
+    server = start("first", 0)
+    silent = _silent(server.port, connections.MOST_THREADS)
+    assert answering(server.port) == "first"
+    assert silent[0].recv(1) == b""
+    silent[-1].sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+    assert silent[-1].recv(15) == b"HTTP/1.0 200 OK"
+    for client in silent:
+        client.close()
+
+
+def test_who_dribbles_a_request_is_cut_off_in_favour_of_others_too(start: Start) -> None:
+    server = start("first", 0)
+    dribbling = _silent(server.port, 3 * connections.MOST_THREADS)
+    for client in dribbling:
+        with contextlib.suppress(OSError):
+            client.sendall(b"GET /metrics HTTP/1.0\r\nHost: ")
+    assert answering(server.port) == "first"
+    for client in dribbling:
+        client.close()
+
+
+def test_where_all_threads_are_answering_one_more_is_told_to_come_again(
+    start: Start, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    may_answer = threading.Event()
+
+    class Slow:
+        def describe(self) -> Iterable[Family]:
+            return []
+
+        def collect(self) -> Iterable[Family]:
+            asked.append(1)
+            may_answer.wait(10)
+            return []
+
+    registry = CollectorRegistry()
+    registry.register(Slow())
+    monkeypatch.setattr(connections, "PATIENCE_SECONDS", 0.1)
+    server = start("first", 0, source=lambda: registry)
+    clients = _silent(server.port, connections.MOST_THREADS)
+    for client in clients:
+        client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+    wait_until(lambda: len(asked) == connections.MOST_THREADS)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"http://{HOST}:{server.port}/metrics", timeout=5)
+    with refused.value as answer:
+        assert (answer.code, answer.headers["Retry-After"]) == (503, "1")
+    may_answer.set()
+    for client in clients:
+        with client:
+            assert client.recv(15) == b"HTTP/1.0 200 OK"
+    wait_until(lambda: _metrics_threads() == 0)
+
+
+def test_many_scrapes_at_once_are_all_answered(start: Start) -> None:
+    port, clients = start("first", 0).port, []
+    for _ in range(5 * connections.MOST_THREADS):
+        clients += _silent(port, 1)
+        clients[-1].sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+    for client in clients:
+        with client, client.makefile("rb") as answer:
+            assert answer.readline() == b"HTTP/1.0 200 OK\r\n"
+
+
+def test_a_client_that_says_nothing_is_let_go_soon(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections._Handler, "timeout", 0.05)
+    (client,) = _silent(start("first", 0).port, 1)
+    with client:
+        assert client.recv(1) == b""

@@ -162,3 +162,10 @@ def test_only_the_registry_of_the_process_is_invisible_in_multiprocess_mode(
     (said,) = warnings(caplog)
     assert 'app.mount("/modelwatch", make_asgi_app())' in said
     assert "register_collector(registry)" in said
+
+
+def test_a_closed_service_starts_no_server(recorded: ProductionMonitoringService) -> None:
+    recorded.close()
+    with pytest.raises(InputError, match=r"^the service is closed$"):
+        recorded.start_metrics_server(0)
+    assert recorded.metrics_places() == []

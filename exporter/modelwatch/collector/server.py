@@ -5,20 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import socketserver
 import threading
 import time
 from errno import EADDRINUSE
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+from typing import Any
 
 from modelwatch.collector.apps import Source, make_wsgi_app
+from modelwatch.collector.connections import HttpServer
 from modelwatch.collector.turns import GUARD, NoTurnsError, Turn
 from modelwatch.exceptions import InputError
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
 
 __all__ = ["MetricsServer", "start_metrics_server"]
 
@@ -33,74 +29,7 @@ COMPLAIN_SECONDS = 5.0
 """After how long a worker whose turn it is says that somebody else has the port."""
 ANSWER_SECONDS = 2.0
 """How long closing waits for requests under way."""
-REQUEST_SECONDS = 30.0
 MAX_PORT = 65535
-
-
-class _Handler(WSGIRequestHandler):
-    timeout = REQUEST_SECONDS  # a client that says nothing holds a thread no longer
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: ANN401 - the base class's signature
-        """Log nothing: a scrape is no event."""
-
-
-class _Http(socketserver.ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-    # What a dead worker's connections left behind must not keep its port; two living servers on one port must not be.
-    allow_reuse_address = os.name == "posix"
-    allow_reuse_port = False
-    request_queue_size = 32
-
-    def __init__(self, family: socket.AddressFamily, address: tuple[Any, ...], app: WSGIApplication) -> None:
-        self.address_family = family
-        self._answering = 0
-        self._changed = threading.Condition()
-        super().__init__(address[:2], _Handler)
-        self.set_app(app)
-
-    def server_bind(self) -> None:
-        """Bind without asking the name service who we are, which can take seconds."""
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
-        self.setup_environ()
-
-    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the base class's signature
-        """Answer in a thread; counted here already, so that none is missed that was accepted."""
-        self._count(1)
-        try:
-            super().process_request(request, client_address)
-        except BaseException:
-            self._count(-1)
-            raise
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the base class's
-        """Answer one request."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._count(-1)
-
-    def _count(self, change: int) -> None:
-        with self._changed:
-            self._answering += change
-            self._changed.notify_all()
-
-    def finish(self) -> None:
-        """Stop listening; who has connected by then is answered still, rather than cut off."""
-        self.shutdown()
-        self.timeout = 0
-        for _ in range(self.request_queue_size):
-            self.handle_request()
-        self.server_close()
-
-    def wait_idle(self, timeout: float) -> None:
-        """Wait for the requests under way, but for none that hangs."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._answering == 0, timeout)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the base class's signature
-        """Say nothing on standard error: mostly the client hung up."""
-        logger.debug("a request for metrics from %s failed", client_address, exc_info=True)
 
 
 class MetricsServer:
@@ -132,7 +61,7 @@ class MetricsServer:
         self._turn = Turn(storage, addr, port) if storage is not None and port else None
         self._family, self._address = self._resolve()
         self._stop = threading.Event()
-        self._http: _Http | None = None
+        self._http: HttpServer | None = None
         self._pid = os.getpid()
         GUARD.add(self)
         serves = self._first_try()
@@ -212,7 +141,7 @@ class MetricsServer:
         with GUARD.held():
             if self._stop.is_set() or not self._my_turn():
                 return False
-            self._http = _Http(self._family, self._address, self._app)
+            self._http = HttpServer(self._family, self._address, self._app)
             self._bound = self._http.server_port
         return True
 

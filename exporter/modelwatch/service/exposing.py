@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from modelwatch.collector import MetricsServer, claim_registry, release_registry, start_metrics_server
 from modelwatch.exceptions import InputError
+from modelwatch.service.answers import CLOSED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,9 +81,11 @@ class Exposing:
         Raises
         ------
         InputError
-            If the port is taken by somebody else, or the address is none of this machine's.
+            If the port is taken by somebody else, the address is none of this machine's, or the service is closed.
         """
         with self._guard():
+            if self.closed:
+                raise InputError(CLOSED)
             known = self._servers.get((addr, port)) if port else None
             if known is not None and known.alive:
                 return known.port

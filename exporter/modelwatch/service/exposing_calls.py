@@ -42,7 +42,8 @@ class ExposingCalls:
         Raises
         ------
         InputError
-            If the port is taken by another program, or by an application with another storage folder.
+            If the port is taken by another program, or by an application with another storage folder, or the service
+            is closed.
 
         Examples
         --------
