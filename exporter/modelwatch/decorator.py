@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, ParamSpec, Protocol, TypeVar
 
+from modelwatch.callables import kind_that_waits
 from modelwatch.exceptions import InputError, NotAvailableError
 
 Outcome = Literal["ok", "error", "ignored"]
@@ -72,9 +74,9 @@ def wrap(
     Raises
     ------
     NotAvailableError
-        If `function` is async or a generator.
+        If `function` is async or a generator, or an object whose ``__call__`` is.
     InputError
-        If an argument name is not an argument of `function`.
+        If an argument name is not an argument of `function`, or `function` is none, or has no readable signature.
     """
     _refuse_what_cannot_be_timed(function)
     arguments = _Arguments(function)
@@ -132,19 +134,36 @@ def wrap(
 
 
 def _refuse_what_cannot_be_timed(function: object) -> None:
-    name = getattr(function, "__qualname__", repr(function))
+    name = _name_of(function)
+    if isinstance(function, (classmethod, staticmethod, property)):
+        above = type(function).__name__
+        msg = f"@monitor on {name}: put @monitor below @{above}, next to the function"
+        raise InputError(msg)
     if not callable(function):
         msg = f"@monitor goes on a predict function; {name} is not callable"
         raise InputError(msg)
-    kinds = (
-        (inspect.iscoroutinefunction, "an async function"),
-        (inspect.isasyncgenfunction, "an async generator"),
-        (inspect.isgeneratorfunction, "a generator"),
-    )
-    for is_kind, kind in kinds:
-        if is_kind(function):
-            msg = f"@monitor on {name}: {kind} is not available yet; decorate the plain function that it calls"
-            raise NotAvailableError(msg)
+    if kind := kind_that_waits(function):
+        msg = f"@monitor on {name}: {kind} is not available yet; decorate the plain function that it calls"
+        raise NotAvailableError(msg)
+
+
+def _name_of(function: object) -> str:
+    return getattr(function, "__qualname__", None) or f"{function!r:.200}"
+
+
+def check_reference_path(reference: object) -> None:
+    """Refuse, at decoration, a reference that names no profile.
+
+    Raises
+    ------
+    InputError
+        If it is neither a path nor "auto".
+    """
+    if reference is None or (isinstance(reference, (str, os.PathLike)) and str(reference).strip()):
+        return
+    got = "an empty text" if isinstance(reference, str) else type(reference).__name__
+    msg = f"@monitor(reference=…) takes the path of a reference profile, or 'auto', got {got}"
+    raise InputError(msg)
 
 
 def _exception_types(given: object) -> tuple[type[BaseException], ...]:
@@ -164,8 +183,15 @@ class _Arguments:
     """How to find the features, and named arguments, in a call of one function."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self.function_name = getattr(function, "__qualname__", repr(function))
-        self.signature = inspect.signature(function)
+        self.function_name = _name_of(function)
+        try:
+            self.signature = inspect.signature(function)
+        except (ValueError, TypeError) as error:
+            msg = (
+                f"@monitor on {self.function_name}: Python can't tell its arguments; decorate a function of your own"
+                " that calls it"
+            )
+            raise InputError(msg) from error
         names = list(self.signature.parameters)
         # A plain function that becomes a method has no other mark than this convention.
         self.skip = 1 if names[:1] in (["self"], ["cls"]) else 0

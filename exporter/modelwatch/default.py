@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from modelwatch.collector import AsgiApp
 from modelwatch.collector import make_asgi_app as build_asgi_app
 from modelwatch.collector import make_wsgi_app as build_wsgi_app
-from modelwatch.decorator import Pick, wrap
+from modelwatch.decorator import Pick, check_reference_path, wrap
 from modelwatch.default_service import RETRY_SECONDS, DefaultService
 from modelwatch.exceptions import InputError
 from modelwatch.service.exposing import check_registry
@@ -101,6 +101,7 @@ class Monitor:
             raise InputError(msg)
         validate_name(model_id, "model_id")
         check_version(version)
+        check_reference_path(reference)
         bound = _Binding(model_id, version, reference)
 
         def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -149,19 +150,26 @@ class Monitor:
         Parameters
         ----------
         timeout
-            Seconds to wait at most.
+            Seconds to wait at most; less than 0 is as 0.
 
         Returns
         -------
         bool
             False if that did not happen in time, or if nothing can be recorded, which the log says.
 
+        Raises
+        ------
+        InputError
+            If `timeout` is no number.
+
         Examples
         --------
         >>> monitor.flush()
         True
         """
-        return _default.flush(timeout)
+        from modelwatch.service.given import wait_seconds
+
+        return _default.flush(wait_seconds(timeout))
 
     @staticmethod
     def close() -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelwatch.decorator import Outcome, wrap
+from modelwatch import ProductionMonitoringService, monitor
+from modelwatch.decorator import Outcome, check_reference_path, wrap
 from modelwatch.exceptions import InputError, NotAvailableError
 
 
@@ -180,3 +183,60 @@ def test_whatever_goes_in_comes_out_as_it_would_undecorated(value: Any) -> None:
         return features
 
     assert wrap(identity, Recorded)(value) is value
+
+
+class _AsyncCallable:
+    async def __call__(self, features: object) -> float:
+        return 0.5
+
+
+@pytest.mark.parametrize("function", [_AsyncCallable(), functools.partial(_async_function), _AsyncCallable().__call__])
+def test_what_is_async_in_disguise_is_refused_too(function: Any, recorded: Recorded) -> None:
+    with pytest.raises(NotAvailableError, match="an async function is not available yet"):
+        wrap(function, lambda: recorded)
+
+
+@pytest.mark.parametrize("function", [max, dict])
+def test_a_function_whose_arguments_python_cannot_tell_is_refused_with_what_to_do(
+    function: Any, recorded: Recorded
+) -> None:
+    with pytest.raises(InputError, match=f"@monitor on {function.__name__}: .* decorate a function of your own"):
+        wrap(function, lambda: recorded)
+
+
+@pytest.mark.parametrize("above", [classmethod, staticmethod, property])
+def test_above_a_classmethod_it_says_where_it_belongs(above: Any, recorded: Recorded) -> None:
+    def predict(features: object) -> float:
+        return 0.5
+
+    with pytest.raises(InputError, match=f"put @monitor below @{above.__name__}"):
+        wrap(above(predict), lambda: recorded)
+
+
+def test_below_a_classmethod_or_staticmethod_it_records(recorded: Recorded) -> None:
+    class Model:
+        @classmethod
+        def first(cls, features: object) -> float:
+            return 0.5
+
+        second = staticmethod(wrap(lambda features: 0.25, lambda: recorded))
+
+    Model.first = classmethod(wrap(Model.first.__func__, lambda: recorded))  # type: ignore[attr-defined,method-assign,assignment]
+    assert (Model.first({"a": 1}), Model.second({"a": 2}), Model().second({"a": 3})) == (0.5, 0.25, 0.25)
+    assert [call["features"] for call in recorded.calls] == [{"a": 1}, {"a": 2}, {"a": 3}]
+
+
+@pytest.mark.parametrize(
+    ("reference", "got"), [(5, "int"), ({}, "dict"), (b"x.json", "bytes"), ("", "an empty text"), (["x"], "list")]
+)
+def test_a_reference_that_is_no_path_is_refused_by_both_decorators(reference: Any, got: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=rf"reference=…\) takes the path of a reference profile, .*got {got}"):
+        monitor("m", reference=reference)
+    with (
+        ProductionMonitoringService(storage_path=tmp_path, background=False) as service,
+        pytest.raises(InputError, match=f"got {got}"),
+    ):
+        service.monitor("m", reference=reference)
+    check_reference_path(tmp_path / "profile.json")
+    check_reference_path("auto")
+    check_reference_path(None)

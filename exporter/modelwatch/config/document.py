@@ -118,7 +118,10 @@ def _json_lines(text: str) -> tuple[dict[Path, int], list[Problem]]:
 
 
 def _read_yaml(text: str, path: FilePath) -> Document:
-    loader = _Loader(text)
+    try:
+        loader = _Loader(text)  # looks for control characters already
+    except yaml.YAMLError as error:
+        _raise_yaml(error, path)
     try:
         node = loader.get_single_node()
         lines, problems = _survey(node)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelwatch.config import DriftMonitoringConfig, MonitoringConfig, default_storage_path, load_config, named_config
 from modelwatch.exceptions import InputError, ModelwatchError
+from modelwatch.service import given
 from modelwatch.service.answers import Result, answers
 from modelwatch.service.batch_check import TARGETS_WARNING, batch_result, report_of
 from modelwatch.service.drift_models import DriftModels
@@ -42,6 +43,8 @@ class DriftMonitoringService:
     ------
     ConfigError
         If the configuration file is wrong; the message says where.
+    InputError
+        If an argument is of no use.
 
     Examples
     --------
@@ -63,11 +66,14 @@ class DriftMonitoringService:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        given.check_path(storage_path, "storage_path")
+        given.check_path(config_path, "config_path")
+        given.check_callable(clock, "clock")
         path = named_config() if config_path is None else config_path
         config = load_config(path) if path is not None else MonitoringConfig()
         self._clock = clock
-        given = str(storage_path) if storage_path is not None else None
-        self.storage = default_storage_path(given, config).resolve()
+        folder = str(storage_path) if storage_path is not None else None
+        self.storage = default_storage_path(folder, config).resolve()
         self._store, problem = open_store(self.storage)
         self._problem = [f"only this process knows what it was told: {problem}"] if problem else []
         self._timezone = config.timezone

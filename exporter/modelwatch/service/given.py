@@ -1,17 +1,20 @@
-"""What people hand to the constructors: refused with a sentence before anything is made of it."""
+"""What people hand to constructors and to flush: refused with a sentence before anything is made of it."""
 
 from __future__ import annotations
 
+import math
 import os
+import threading
 from collections.abc import Mapping
 from typing import Any
 
 from modelwatch.config import MonitoringConfig, validate_name
 from modelwatch.exceptions import InputError
 from modelwatch.notify.handlers import check_handler
+from modelwatch.recorder.outcomes import finite
 from modelwatch.service.exposing import check_registry
 
-__all__ = ["check_callable", "check_config", "check_handlers", "check_path", "check_registry"]
+__all__ = ["check_callable", "check_config", "check_handlers", "check_path", "check_registry", "wait_seconds"]
 
 
 def check_path(value: object, what: str) -> None:
@@ -60,3 +63,19 @@ def check_callable(value: object, what: str) -> None:
     if not callable(value):
         msg = f"{what} must be callable, got {type(value).__name__}"
         raise InputError(msg)
+
+
+def wait_seconds(value: object) -> float:
+    """
+    Return how long to wait, from 0 to what a lock can; refuse what is no number.
+
+    >>> wait_seconds(2), wait_seconds(-1.5), wait_seconds(float("inf")) > 1e6
+    (2.0, 0.0, True)
+    """
+    if isinstance(value, float) and value == math.inf:
+        return threading.TIMEOUT_MAX
+    seconds = finite(value)
+    if seconds is None:
+        msg = f"timeout must be a number of seconds, got {value!r:.80}"
+        raise InputError(msg)
+    return min(max(seconds, 0.0), threading.TIMEOUT_MAX)

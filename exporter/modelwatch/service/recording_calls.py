@@ -7,10 +7,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from modelwatch.decorator import Pick, wrap
+from modelwatch.decorator import Pick, check_reference_path, wrap
 from modelwatch.recorder.reading import with_segment
 from modelwatch.service import actions
 from modelwatch.service.answers import Result, answers
+from modelwatch.service.given import wait_seconds
 
 if TYPE_CHECKING:
     from modelwatch.service.parts import Parts
@@ -306,12 +307,17 @@ class RecordingCalls:
         Parameters
         ----------
         timeout
-            Seconds to wait at most.
+            Seconds to wait at most; less than 0 is as 0.
 
         Returns
         -------
         bool
             False if that did not happen in time; it goes on in the background.
+
+        Raises
+        ------
+        InputError
+            If `timeout` is no number.
 
         Examples
         --------
@@ -323,7 +329,7 @@ class RecordingCalls:
         ...     service.flush()
         True
         """
-        return self._parts.recorder.flush(timeout)
+        return self._parts.recorder.flush(wait_seconds(timeout))
 
     def monitor(
         self,
@@ -382,6 +388,7 @@ class RecordingCalls:
         ...     predict({"amount": 2.0}, "u17"), service.get_service_status()["models"][0]["model_id"]
         (0.2, 'ad_score')
         """
+        check_reference_path(reference)
         caller = self._parts.registrar.caller(model_id, version, reference)
 
         def decorate(function: Callable[P, R]) -> Callable[P, R]:
