@@ -115,6 +115,8 @@ class AlertCalls:
         Checks go on, and what they find is shown in the status. What still holds when the silence ends is told then;
         who was told before it began that an alert fires is told when that is over. ``send_alert`` is never silenced.
 
+        May wait for the store, for seconds while others write; on an event loop: ``await asyncio.to_thread(...)``.
+
         Parameters
         ----------
         model_id

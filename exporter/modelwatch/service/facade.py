@@ -120,7 +120,8 @@ class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls, Expo
         -------
         dict
             status, model_id, registered_at (ISO-8601 UTC), config (a dict); warnings if there are any, for example
-            about a channel that reaches nobody; status and error if the configuration is wrong.
+            about a channel that reaches nobody, or a store that refuses what is written; status and error if the
+            configuration is wrong.
         """
         model = self._parts.registrar.register(config)
         self._parts.follower.now()
@@ -132,7 +133,8 @@ class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls, Expo
             "config": model.config.model_dump(mode="json"),
         }
         routes = self._parts.routes
-        warnings = [*model.warnings, *routes.warnings(model.config), *routes.problems(model.config)]
+        warnings = [*model.warnings, *self._parts.storage_warnings()]
+        warnings += [*routes.warnings(model.config), *routes.problems(model.config)]
         return answer | ({"warnings": warnings} if warnings else {})
 
     @answers
@@ -148,6 +150,9 @@ class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls, Expo
         Compare a model with another reference from now on, in every process that shares this storage.
 
         It holds until it is set again, or the model's configuration names another reference.
+
+        Builds a profile and may wait for the store, for seconds while others write; on an event loop:
+        ``await asyncio.to_thread(...)``.
 
         Parameters
         ----------
@@ -188,6 +193,8 @@ class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls, Expo
         Its alerts end as "resolved: retired" for those who were told; it is gone from status and metrics; recording it
         is an error result that says so. What was recorded stays until its retention has passed, and registering the
         model again brings it back with its history.
+
+        May wait for the store, for seconds while others write; on an event loop: ``await asyncio.to_thread(...)``.
 
         Parameters
         ----------

@@ -143,6 +143,8 @@ class LookingCalls:
         """
         Return what the scheduled checks of a model found, over all its versions.
 
+        Reads the store, and the first call loads what reads it; on an event loop: ``await asyncio.to_thread(...)``.
+
         Parameters
         ----------
         model_id
@@ -184,6 +186,8 @@ class LookingCalls:
     ) -> Result:
         """
         Return alerts of the past, sent by checks or by :meth:`send_alert`, and what became of them.
+
+        Reads the store, and the first call loads what reads it; on an event loop: ``await asyncio.to_thread(...)``.
 
         Parameters
         ----------

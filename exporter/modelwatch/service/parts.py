@@ -143,9 +143,18 @@ class Parts:
         return StoreQueries(self.folder)
 
     @property
-    def sink_problem(self) -> str:
-        """Why the store refused the last flush of this process; "" if it did not."""
-        return self._sink.problem if self._sink is not None else ""
+    def write_problem(self) -> str:
+        """Why the store refused what this process wrote last; "" if it did not."""
+        flushed = self._sink.problem if self._sink is not None else ""
+        return flushed or self.registrar.problem
+
+    def storage_warnings(self) -> list[str]:
+        """Return a sentence if nothing is stored at all, or what was written last is kept in memory only."""
+        if self.store is None:
+            return [f"nothing is stored: {self.storage_problem}"]
+        if self.write_problem:
+            return [f"recordings are kept in memory for now, the store refuses them: {self.write_problem}"]
+        return []
 
     def _before_flush(self) -> None:
         self.registrar.save_waiting()

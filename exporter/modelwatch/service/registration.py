@@ -39,6 +39,8 @@ class Registrar:
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._complained = False
+        self.problem = ""
+        """Why the store refused the last registration; "" if it did not."""
 
     def register(self, given: ModelMonitoringConfig | Mapping[str, Any], *, save_now: bool = True) -> RegisteredModel:
         """
@@ -113,10 +115,12 @@ class Registrar:
             if model.profile is not None:
                 store.save_profile(model.profile.id, model.profile.to_json())
         except (StorageError, OSError) as error:
+            self.problem = str(error)
             if not self._complained:
                 self._complained = True
                 logger.warning("%s can't be registered in the store yet: %s", model.config.model_id, error)
             return False
+        self.problem = ""
         return True
 
     def _fields(self, model_id: str, version: str | None, reference: str | Path | None) -> dict[str, Any]:

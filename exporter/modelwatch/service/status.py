@@ -33,12 +33,12 @@ def service_status(parts: Parts, started_at: float, now: float) -> dict[str, Any
     return {
         "status": "success",
         "service_status": _RANK[worst],
-        "reasons": reasons + [f"{m['model_id']}: {r}" for m in models for r in m["reasons"]],
+        "reasons": reasons + [_of_model(m["model_id"], r) for m in models for r in m["reasons"]],
         "uptime_seconds": max(0.0, now - started_at),
         "models": models,
         "storage": {
             "path": str(parts.folder),
-            "usable": parts.store is not None and not known.problems,
+            "usable": parts.store is not None and not known.problems and not parts.write_problem,
             "size_bytes": known.size_bytes,
             "max_size_bytes": known.max_size_bytes,
             "last_cleanup": known.cleanup,
@@ -121,16 +121,16 @@ def _traffic(counters: SlotTotals) -> dict[tuple[str, str], tuple[int, int, floa
     }
 
 
+def _of_model(model_id: str, reason: str) -> str:
+    return reason if reason.startswith(f"{model_id}: ") else f"{model_id}: {reason}"
+
+
 def _rank(health: str) -> int:
     return _RANK.index(health)
 
 
 def _service_reasons(parts: Parts) -> list[str]:
-    reasons = []
-    if parts.store is None:
-        reasons.append(f"nothing is stored: {parts.storage_problem}")
-    elif parts.sink_problem:
-        reasons.append(f"recordings are kept in memory for now, the store refuses them: {parts.sink_problem}")
+    reasons = parts.storage_warnings()
     if not parts.recorder.shared:
         reasons.append("this process counts alone: other workers' predictions are not in its metrics")
     return reasons + parts.routes.problems()

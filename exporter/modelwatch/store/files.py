@@ -24,6 +24,8 @@ FileIdentity = tuple[int, int]
 
 _LOCK_PATIENCE_SECONDS = 5.0
 _WOULD_BLOCK = (errno.EAGAIN, errno.EACCES)
+_FULL = ("No space left", "disk is full", "quota exceeded")
+_MAYBE_FULL = ("disk I/O error", "unable to open database file", "Permission denied", "readonly database")
 _log = logging.getLogger("modelwatch.store")
 
 
@@ -49,11 +51,29 @@ def make_folder(folder: Path) -> None:
 
 def unusable(folder: Path, why: str) -> StorageError:
     """Return the error that says which folder can't be used, why, and what to do."""
-    user = f" for user id {os.getuid()}" if hasattr(os, "getuid") else ""
+    fact, remedy = _state_of_disk(folder, why)
     return StorageError(
-        f"cannot use the storage folder {str(folder)!r}: {why}. Make it a writable folder on a local disk{user}, "
-        "or name another one with storage_path= or MODELWATCH_STORAGE."
+        f"cannot use the storage folder {str(folder)!r}: {fact}. {remedy}, or name another one with storage_path= or "
+        "MODELWATCH_STORAGE."
     )
+
+
+def _state_of_disk(folder: Path, why: str) -> tuple[str, str]:
+    """Return what is wrong and what helps: a full or read-only disk shows itself as all kinds of errors."""
+    full, read_only = any(word in why for word in _FULL), False
+    if hasattr(os, "statvfs"):
+        with suppress(OSError):
+            nearest = next(place for place in (folder, *folder.parents) if place.exists())
+            disk = os.statvfs(nearest)
+            read_only = bool(disk.f_flag & os.ST_RDONLY)
+            full = full or (disk.f_bavail == 0 and any(word in why for word in _MAYBE_FULL))
+    if read_only:
+        return "it is on a file system that is mounted read-only", "Mount that writable"
+    if full:
+        told = why if "space" in why or "full" in why or "quota" in why else f"{why}, and no space is left on the disk"
+        return told, "Free some space there (a lower storage.max_size keeps it free)"
+    user = f" for user id {os.getuid()}" if hasattr(os, "getuid") else ""
+    return why, f"Make it a writable folder on a local disk{user}"
 
 
 def make_private(path: Path) -> None:
