@@ -24,26 +24,27 @@ def _names() -> list[str]:
 
 def test_errands_are_done_in_order_and_all_begun_before_one_that_hangs_is_finished() -> None:
     order: list[str] = []
-    let_go = threading.Event()
-    begun = threading.Event()
+    all_put, all_begun = threading.Event(), threading.Event()
 
     def errand(name: str) -> Callable[[], Callable[[], object]]:
+        def finish() -> None:
+            assert all_begun.wait(WAIT)
+            order.append(f"finish {name}")
+
         def begin() -> Callable[[], object]:
+            all_put.wait(WAIT)
             order.append(f"begin {name}")
             if name == "c":
-                begun.set()
-            return lambda: (let_go.wait(WAIT), order.append(f"finish {name}"))
+                all_begun.set()
+            return finish
 
         return begin
 
     queue = Errands()
     assert [queue.put(errand(name)) for name in "abc"] == [True] * 3
-    first = begun.wait(0.2)  # unless the first was finished already when the others came, which then are next
-    let_go.set()
+    all_put.set()
     assert queue.close(WAIT)
-    assert first or begun.is_set()
-    assert [step for step in order if step.startswith("begin")] == ["begin a", "begin b", "begin c"]
-    assert [step for step in order if step.startswith("finish")] == ["finish a", "finish b", "finish c"]
+    assert order == ["begin a", "begin b", "begin c", "finish a", "finish b", "finish c"]
 
 
 def test_what_does_not_fit_is_refused_at_once_and_closing_waits_for_the_rest() -> None:

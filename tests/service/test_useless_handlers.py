@@ -45,7 +45,8 @@ def test_a_generator_is_refused(make_service: Any) -> None:
 
 def test_a_plain_function_in_a_partial_and_a_class_of_ones_own_are_welcome(make_service: Any, inbox: Any) -> None:
     service = make_service()
-    for handler in (inbox, functools.partial(inbox), inbox.__call__, print, [].append):
+    handlers: list[Any] = [inbox, functools.partial(inbox), inbox.__call__, print, [].append]
+    for handler in handlers:
         assert service.register_alert_handler("email", handler)["status"] == "success"
 
 
