@@ -21,6 +21,17 @@ from modelwatch.recorder.ids import mixed_hashes, sampled
 from modelwatch.recorder.reading import sampled_rows
 from modelwatch.records import ROW_LATENCY, ROW_METADATA, ROW_PREDICTION
 
+
+class Uncopyable:
+    """Features that are no features, and don't let themselves be looked at."""
+
+    def __len__(self) -> int:
+        return 3
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
 AGES = [5.0, 15.0, None, 50.0, float("nan"), -3.0]
 CITIES = ["Oslo", "Rome", "Bern", "Paris", None, "Oslo"]
 SCORES = [0.1, 0.9, 0.4, 0.2, 0.7, 0.3]
@@ -333,6 +344,50 @@ def test_even_where_nothing_fits_every_attempt_counts(make_recorder: Any, see: A
     assert (attempts, errors) == (40, 1)
     assert looked_at < 40
     assert recorder.snapshot().names["dropped", "m", "1"].counts["queue_full"] == 39 - looked_at
+
+
+calls = st.lists(
+    st.tuples(st.sampled_from(["predictions", "actuals", "broken", "flush"]), st.integers(0, 30), st.integers(0, 6)),
+    max_size=25,
+)
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(calls, st.integers(0, 60), st.integers(0, 40))
+def test_whatever_was_refused_the_room_is_what_it_was_once_everything_is_flushed(
+    make_recorder: Any, sink: Any, calls: list[tuple[str, int, int]], room: int, light_room: int
+) -> None:
+    recorder = make_recorder(sink, max_queue=20, model={"sampling_rate": 0.7})
+    engine = recorder._engine
+    engine.backlog, engine.light_backlog = Backlog(room), Backlog(light_room)
+    for what, rows, width in calls:
+        if what == "flush":
+            recorder.flush()
+        elif what == "actuals":
+            recorder.record_actuals("m", [f"{i}" for i in range(rows)], np.ones(rows))
+        else:
+            failed = [i % 3 == 0 for i in range(rows)]
+            features = np.zeros((rows, width)) if what == "predictions" else [Uncopyable()] * rows
+            recorder.record_many("m", np.zeros(rows), features, errors=failed)
+    recorder.flush()
+    assert (engine.backlog.waiting, engine.light_backlog.waiting) == (0, 0)
+    whole = recorder.record_actuals("m", [f"{i}" for i in range(room)], np.ones(room))
+    assert whole["status"] == "success"
+    recorder.flush()
+
+
+def test_ground_truth_that_can_not_be_copied_takes_no_room(
+    make_recorder: Any, sink: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = make_recorder(sink)
+
+    def fail(column: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr("modelwatch.recorder.many.reading.copied", fail)
+    assert recorder.record_actuals("m", ["a", "b"], [1, 0])["status"] == "error"
+    assert recorder.record_many("m", [0.5], [{"x": 1.0}])["status"] == "error"
+    assert recorder._engine.backlog.waiting == 0
 
 
 def test_the_last_id_of_a_batch_is_the_last_prediction(make_recorder: Any) -> None:

@@ -43,6 +43,24 @@ class Backlog:
             self._waiting += granted * max(width, 1)
         return granted
 
+    def reserve_all(self, values: int) -> bool:
+        """Make room for all of `values`, or for nothing; return whether there is room.
+
+        >>> backlog = Backlog(10)
+        >>> backlog.reserve_all(11), backlog.reserve_all(10), backlog.reserve_all(1)
+        (False, True, False)
+        """
+        with self._lock:
+            fits = self._waiting + values <= self._limit
+            if fits:
+                self._waiting += values
+        return fits
+
+    @property
+    def waiting(self) -> int:
+        """How many values wait now."""
+        return self._waiting
+
     def release(self, values: int) -> None:
         """Give room back."""
         with self._lock:

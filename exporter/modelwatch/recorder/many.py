@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -121,55 +122,55 @@ class BatchRecording:
         chosen = rows if wanted is None else int(np.count_nonzero(wanted))
         width = many.features.width + 1
         granted = 0 if full else self._engine.backlog.reserve(chosen, width)
+        release = partial(self._engine.backlog.release, granted * width)
         dropped = None
-        if granted < chosen:
-            rank = np.arange(1, rows + 1) if wanted is None else np.cumsum(wanted)
-            dropped = (rank > granted) if wanted is None else wanted & (rank > granted)
-            wanted = rank <= granted if wanted is None else wanted & (rank <= granted)
-        if granted:
-            self._engine.queue.append(self._looked_at(many, wanted, granted, granted * width, copy))
+        with _released_on_failure(release):
+            if granted < chosen:
+                rank = np.arange(1, rows + 1) if wanted is None else np.cumsum(wanted)
+                dropped = (rank > granted) if wanted is None else wanted & (rank > granted)
+                wanted = rank <= granted if wanted is None else wanted & (rank <= granted)
+            looked_at = self._looked_at(many, wanted, granted, release, copy) if granted else None
+        if looked_at is not None:
+            self._engine.queue.append(looked_at)
         if granted < rows:
             self._count_many(many, None if wanted is None else ~wanted, rows - granted, dropped)
         if rows >= HURRY_ROWS:
             self._engine.hurry()
         return granted, chosen - granted
 
-    def _looked_at(self, many: _Many, mask: BoolArray | None, size: int, values: int, copy: bool) -> Batch:
+    def _looked_at(
+        self, many: _Many, mask: BoolArray | None, size: int, release: Callable[[], None], copy: bool
+    ) -> Batch:
         def some(column: Any) -> Any:  # noqa: ANN401 - a column, or one value for all
             if mask is not None:
                 return pick(column, mask)
             return reading.copied(column) if copy and isinstance(column, (list, np.ndarray)) else column
 
-        release = partial(self._engine.backlog.release, values)
-        try:
-            return Batch(
-                many.entry,
-                size,
-                some(many.ids),
-                some(many.times),
-                some(many.latencies),
-                some(many.predictions),
-                reading.kept_features(many.features, mask, copy=copy),
-                some(many.actuals),
-                some(many.metadata),
-                release=release,
-            )
-        except BaseException:
-            release()
-            raise
+        return Batch(
+            many.entry,
+            size,
+            some(many.ids),
+            some(many.times),
+            some(many.latencies),
+            some(many.predictions),
+            reading.kept_features(many.features, mask, copy=copy),
+            some(many.actuals),
+            some(many.metadata),
+            release=release,
+        )
 
     def _count_many(self, many: _Many, mask: BoolArray | None, size: int, dropped: BoolArray | None) -> None:
         """Count attempts that are not looked at: they failed, are not sampled, or there is no room for them."""
         entry, engine = many.entry, self._engine
         failed = many.failed if mask is None or many.failed is None else many.failed[mask]
         lost = dropped if mask is None or dropped is None else dropped[mask]
-        if len(engine.queue) < engine.light_limit and engine.light_backlog.reserve(size, 1) == size:
-            times, latencies = (v if mask is None else pick(v, mask) for v in (many.times, many.latencies))
+        if len(engine.queue) < engine.light_limit and engine.light_backlog.reserve_all(size):
             release = partial(engine.light_backlog.release, size)
             none: list[Any] = []
-            engine.queue.append(
-                Batch(entry, size, None, times, latencies, none, Table({}), none, none, failed, lost, release)
-            )
+            with _released_on_failure(release):
+                times, latencies = (v if mask is None else pick(v, mask) for v in (many.times, many.latencies))
+                batch = Batch(entry, size, None, times, latencies, none, Table({}), none, none, failed, lost, release)
+            engine.queue.append(batch)
             return
         entry.overflow_attempts.add_many(size)
         entry.overflow_errors.add_many(0 if failed is None else int(failed.sum()))
@@ -197,11 +198,13 @@ class BatchRecording:
             values = reading.read_column(actuals, rows, "actuals", of="prediction_ids")
             if "" in ids:
                 raise InputError(f"ground truth needs the ids of its predictions: {ids.count('')} of them are missing")
-            if full or engine.backlog.reserve(rows, 1) < rows:
+            if full or not engine.backlog.reserve_all(rows):
                 entry.overflow_actuals.add_many(rows)
                 return {"status": "error", "error": ACTUALS_FULL}
             release = partial(engine.backlog.release, rows)
-            engine.queue.append(ActualsBatch(entry.labels, ids, reading.copied(values), self._clock(), release))
+            with _released_on_failure(release):
+                batch = ActualsBatch(entry.labels, ids, reading.copied(values), self._clock(), release)
+            engine.queue.append(batch)
         except Exception as fault:  # noqa: BLE001 - the recorder boundary: nothing of ours may reach the caller
             return self._refused(model_id, fault)
         return {"status": "success", "model_id": model_id, "recorded": rows}
@@ -214,3 +217,13 @@ class BatchRecording:
 def full_warning(dropped: int) -> str:
     """Return what is said of predictions that there was no room for."""
     return f"the queue is full: {dropped:,} predictions are counted, but their features are not looked at"
+
+
+@contextmanager
+def _released_on_failure(release: Callable[[], None]) -> Iterator[None]:
+    """Give room back that was made for what can't be queued after all."""
+    try:
+        yield
+    except BaseException:
+        release()
+        raise

@@ -108,8 +108,10 @@ class Worker:
             elif isinstance(item, Batch):
                 self._add_batch(item, now)
             elif isinstance(item, ActualsBatch):
-                self._aggregator.add_actuals(item)
-                item.release()
+                try:
+                    self._aggregator.add_actuals(item)
+                finally:
+                    item.release()
             elif isinstance(item, Fault):
                 self._aggregator.fault(item.labels, item.reason, now)
             elif isinstance(item, Actual):
