@@ -12,11 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelwatch.recorder.minutes import IDLE_SECONDS, MAX_OPEN, Minutes, MinuteSheet
+from modelwatch.recorder.minutes import HOUR_BYTES, Minutes, MinuteSheet
+from modelwatch.recorder.open_blocks import Limits
 from modelwatch.recorder.truth import compare
 from modelwatch.records import MINUTE_FIELDS, MinuteBlock
 
 HOUR = 3600.0
+IDLE_SECONDS = Limits().idle_seconds
 Sums = dict[tuple[str, int], dict[str, float]]
 
 
@@ -126,31 +128,53 @@ def sheet(at: float, rows: int = 1) -> MinuteSheet:
 def test_a_block_that_was_idle_for_an_hour_is_never_written_again() -> None:
     minutes = Minutes()
     minutes.add(("m", "1"), sheet(10.0), now=0.0)
-    (first,) = minutes.collect()
+    (first,) = minutes.collect(0.0)
     minutes.add(("m", "1"), sheet(70.0), now=IDLE_SECONDS)
-    (again,) = minutes.collect()
+    (again,) = minutes.collect(IDLE_SECONDS)
     assert (again.part, again.minutes.tolist()) == (first.part, [0, 1])
     minutes.add(("m", "1"), sheet(20.0, rows=3), now=2 * IDLE_SECONDS + 1.0)
-    (late,) = minutes.collect()
+    (late,) = minutes.collect(2 * IDLE_SECONDS + 1.0)
     assert late.part > first.part
     assert (late.minutes.tolist(), late.sums[:, 0].tolist()) == ([0], [3.0])
-    assert minutes.collect() == []
+    assert minutes.collect(2 * IDLE_SECONDS + 1.0) == []
 
 
 def test_what_was_not_collected_before_its_block_was_closed_is_collected_after() -> None:
     minutes = Minutes()
     minutes.add(("m", "1"), sheet(10.0), now=0.0)
     minutes.add(("m", "1"), sheet(10.0), now=IDLE_SECONDS + 1.0)
-    assert sorted(block.part for block in minutes.collect()) == [0, 1]
+    assert sorted(block.part for block in minutes.collect(IDLE_SECONDS + 1.0)) == [0, 1]
 
 
 def test_open_blocks_are_bounded_and_none_of_the_closed_is_lost() -> None:
-    minutes = Minutes()
-    hours = MAX_OPEN * 3
-    for hour in range(hours):
+    minutes = Minutes(Limits(most_bytes=100 * HOUR_BYTES))
+    for hour in range(300):
         minutes.add(("m", "1"), sheet(hour * HOUR), now=0.0)
-    assert len(minutes._hours) == MAX_OPEN
-    assert len({block.start for block in minutes.collect()}) == hours
+    assert len(minutes._hours) == 100
+    assert len({block.start for block in minutes.collect(0.0)}) == 300
+
+
+def test_however_many_models_predict_each_has_one_block_an_hour() -> None:
+    minutes, blocks = Minutes(), set()
+    for flush in range(20):
+        for model in range(2000):
+            minutes.add((f"m{model}", "1"), sheet(1.0), now=float(flush))
+        blocks |= {(block.model_id, block.part) for block in minutes.collect(float(flush))}
+    assert len(blocks) == 2000
+
+
+def test_hours_of_the_past_are_held_for_minutes_where_there_are_many_of_them() -> None:
+    limits = Limits(comfortable_bytes=100 * HOUR_BYTES)
+    minutes = Minutes(limits)
+    for hour in range(300):
+        minutes.add(("m", "1"), sheet(hour * HOUR), now=0.0)
+    for now in (1.0, limits.resting_seconds + 1.0):
+        minutes.add(("busy", "1"), sheet(1.0), now=now)
+        assert len(minutes._hours) == 301
+        minutes.collect(now)
+    assert len(minutes._hours) == 100
+    minutes.collect(limits.idle_seconds + limits.resting_seconds + 2.0)
+    assert len(minutes._hours) == 0
 
 
 def test_numbers_too_large_for_a_sum_stay_finite(make_recorder: Any, sink: Any, clock: Any) -> None:

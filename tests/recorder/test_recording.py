@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from modelwatch.recorder import RecordedModel, last_prediction_id
 from modelwatch.recorder.ids import sampled
+from modelwatch.recorder.open_blocks import BLOCK_BYTES, Limits
 from modelwatch.records import ROW_LATENCY, ROW_METADATA, ROW_PREDICTION
 
 
@@ -234,7 +235,7 @@ def test_an_interval_that_was_closed_and_opened_again_is_a_part_of_its_own(
     make_recorder: Any, sink: Any, clock: Any
 ) -> None:
     recorder = make_recorder(sink, model={"count_interval": 60.0})
-    recorder._engine.worker._aggregator.intervals.limit = 2
+    recorder._engine.worker._aggregator.intervals.limits = Limits(most_bytes=3 * BLOCK_BYTES)
     for minute in (0, 1, 2, 3, 0, 0):
         recorder.record("m", 1, {}, timestamp=clock.now - minute * 60)
         recorder.flush()
@@ -243,6 +244,51 @@ def test_an_interval_that_was_closed_and_opened_again_is_a_part_of_its_own(
         by_start[totals.start] += totals.attempts
     assert by_start[clock.now // 60 * 60] == 3
     assert sum(by_start.values()) == 6
+    assert len(sink.totals) > len(by_start)
+
+
+def test_however_many_models_predict_each_has_one_record_an_interval(
+    make_recorder: Any, sink: Any, see: Any, profile: Any
+) -> None:
+    recorder = make_recorder(sink)
+    models = [f"m{i}" for i in range(300)]
+    for model_id in models:
+        recorder.add_model(RecordedModel(model_id, profile=profile, log_predictions=False))
+    for _ in range(5):
+        for model_id in models:
+            recorder.record(model_id, 0.5, {"age": 30.0, "city": "Oslo"})
+        recorder.flush()
+    for kept in (sink.totals, sink.counts, sink.minutes):
+        assert len(kept) == len({record.model_id for record in kept}) == 300
+    assert {t.attempts for t in sink.totals} == {c.rows for c in sink.counts} == {5}
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 5), st.sampled_from([0.0, 30.0, 400.0, 4000.0]))))
+def test_however_intervals_are_closed_and_opened_again_their_parts_add_up(
+    make_recorder: Any, clock: Any, sink: Any, rows: list[tuple[str, int, float]]
+) -> None:
+    kept = type(sink)()
+    recorder = make_recorder(kept)
+    aggregator = recorder._engine.worker._aggregator
+    aggregator.intervals.limits = aggregator.minutes.limits = Limits(comfortable_bytes=1, most_bytes=20_000)
+    expected: Counter[tuple[str, float]] = Counter()
+    for model_id, age, step in rows:
+        clock.now += step
+        bounds = (0.5,) if step == 30.0 else ()
+        recorder.add_model(RecordedModel(model_id, count_interval=300.0, latency_bounds=bounds))
+        at = clock.now - age * 1000.0
+        recorder.record(model_id, 1, {}, timestamp=at)
+        expected[model_id, at // 3600 * 3600] += 1
+        recorder.flush()
+    found: Counter[tuple[str, float]] = Counter()
+    for totals in kept.totals:
+        found[totals.model_id, totals.start // 3600 * 3600] += totals.attempts
+    assert found == expected
+    by_minute = Counter({(m.model_id, m.start): 0 for m in kept.minutes})
+    for block in kept.minutes:
+        by_minute[block.model_id, block.start] += int(block.sums[:, 0].sum())
+    assert by_minute == expected
 
 
 def test_metrics_are_gauges_whose_latest_time_wins_and_points_for_the_store(make_recorder: Any, sink: Any) -> None:

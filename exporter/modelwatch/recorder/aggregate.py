@@ -133,7 +133,7 @@ class Aggregator:
         except Exception:  # the recorder boundary: whatever was handed in must not stop the counting
             logger.exception("modelwatch could not look at rows of %r", entry.model_id)
             self.fault(entry.labels, "internal", now, sums.sampled)
-        self.intervals.add_attempts(entry, start, sums)
+        self.intervals.add_attempts(entry, start, sums, now)
         self.minutes.add(entry.labels, sheet, now)
 
     def _count_attempts(self, entry: VersionEntry, attempts: Slice, sheet: MinuteSheet, now: float) -> AttemptSums:
@@ -178,7 +178,7 @@ class Aggregator:
         none = np.zeros(len(entry.bounds) + 1, np.int64)
         sums = AttemptSums(attempts, errors, 0, none, 0.0, now, now)
         self._count_totals(entry, attempts, errors, 0, now)
-        self.intervals.add_attempts(entry, float(np.floor(now / length) * length), sums)
+        self.intervals.add_attempts(entry, float(np.floor(now / length) * length), sums, now)
         self.minutes.add_attempts(entry.labels, attempts, errors, now)
         self.dropped(entry.labels, QUEUE_FULL, lost, now)
 
@@ -261,7 +261,7 @@ class Aggregator:
         block.ints[-1] += batch.rows
         block.floats += batch.sums
         block.touched = now
-        self.intervals.add_cells(entry, profile.id, SEGMENT_ALL, start, batch)
+        self.intervals.add_cells(entry, profile.id, SEGMENT_ALL, start, batch, now)
 
     # --- all else ----------------------------------------------------------------------------------------------
 
@@ -311,14 +311,14 @@ class Aggregator:
             self.totals.count(("dropped", *labels), reason, amount, now, MAX_REASONS, OTHER)
             self.dirty = True
 
-    def take(self, worker: str) -> FlushBatch:
+    def take(self, worker: str, now: float) -> FlushBatch:
         """Return what the store has not been given yet, and forget it."""
-        totals, counts = self.intervals.collect()
+        totals, counts = self.intervals.collect(now)
         rows = [chunk for buffer in self._rows.values() for chunk in buffer.chunks()]
         actuals = [_actual_chunk(labels, items) for labels, items in self._actuals.items()]
         learning = [buffer.chunk() for buffer in self._learning.values()]
         metrics, self._metrics, self._rows, self._actuals, self._learning = self._metrics, [], {}, {}, {}
-        return FlushBatch(worker, totals, counts, rows, actuals, metrics, learning, self.minutes.collect())
+        return FlushBatch(worker, totals, counts, rows, actuals, metrics, learning, self.minutes.collect(now))
 
 
 def latency_layout(bounds: Sequence[float]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -10,10 +10,8 @@ import numpy as np
 
 from modelwatch.profile.cells import BinnedBatch
 from modelwatch.recorder.models import VersionEntry
+from modelwatch.recorder.open_blocks import BLOCK_BYTES, Limits, closable
 from modelwatch.records import FloatArray, IntArray, IntervalCounts, IntervalTotals
-
-MAX_OPEN = 256
-"""Intervals kept open, over all models. Old ones are closed; a late row opens a new part of its interval."""
 
 
 @dataclass
@@ -37,7 +35,12 @@ class _Totals:
     length: float
     bounds: tuple[float, ...]
     sums: AttemptSums
+    added_at: float
     dirty: bool = True
+
+    @property
+    def size(self) -> int:
+        return BLOCK_BYTES + self.sums.latency_cells.nbytes
 
 
 @dataclass
@@ -47,7 +50,12 @@ class _Counts:
     rows: int
     cells: IntArray
     sums: FloatArray
+    added_at: float
     dirty: bool = True
+
+    @property
+    def size(self) -> int:
+        return BLOCK_BYTES + self.cells.nbytes + self.sums.nbytes
 
 
 _TotalsKey = tuple[str, str, float, tuple[float, ...]]
@@ -65,19 +73,22 @@ class Intervals:
     opened again starts from zero under a higher `part`, which the store adds to the earlier ones.
     """
 
-    limit: int = MAX_OPEN
+    limits: Limits = field(default_factory=Limits)
     _totals: OrderedDict[_TotalsKey, _Totals] = field(default_factory=OrderedDict)
     _counts: OrderedDict[_CountsKey, _Counts] = field(default_factory=OrderedDict)
+    _bounds: Counter[tuple[str, str, float]] = field(default_factory=Counter)
+    """Under how many latency bounds an interval is open."""
     _closed: int = 0
 
-    def add_attempts(self, entry: VersionEntry, start: float, sums: AttemptSums) -> None:
+    def add_attempts(self, entry: VersionEntry, start: float, sums: AttemptSums, now: float) -> None:
         """Add attempts of one model version to the interval that begins at `start`."""
         # A changed configuration has other latency bounds: such cells never add, they go to a part of their own.
         key = (entry.model_id, entry.version, start, entry.bounds)
         held = self._totals.get(key)
         if held is None:
-            part = self._closed + sum(k[:3] == key[:3] for k in self._totals)
-            self._totals[key] = _Totals(part, entry.config.count_interval, entry.bounds, sums)
+            part = self._closed + self._bounds[key[:3]]
+            self._bounds[key[:3]] += 1
+            self._totals[key] = _Totals(part, entry.config.count_interval, entry.bounds, sums, now)
             return
         have = held.sums
         have.attempts += sums.attempts
@@ -89,10 +100,12 @@ class Intervals:
         have.last_at = max(have.last_at, sums.last_at)
         have.prediction_count += sums.prediction_count
         have.prediction_sum += sums.prediction_sum
-        held.dirty = True
+        held.added_at, held.dirty = now, True
         self._totals.move_to_end(key)
 
-    def add_cells(self, entry: VersionEntry, profile_id: str, segment: str, start: float, batch: BinnedBatch) -> None:
+    def add_cells(
+        self, entry: VersionEntry, profile_id: str, segment: str, start: float, batch: BinnedBatch, now: float
+    ) -> None:
         """Add binned rows of one model version to the interval that begins at `start`."""
         key = (entry.model_id, entry.version, segment, profile_id, start)
         held = self._counts.get(key)
@@ -103,28 +116,35 @@ class Intervals:
                 batch.rows,
                 np.array(batch.cells, np.int64),
                 np.array(batch.sums, np.float64),
+                now,
             )
             return
         held.rows += batch.rows
         held.cells = held.cells + batch.cells
         held.sums = held.sums + batch.sums
-        held.dirty = True
+        held.added_at, held.dirty = now, True
         self._counts.move_to_end(key)
 
-    def collect(self) -> tuple[list[IntervalTotals], list[IntervalCounts]]:
-        """Return the intervals that changed since the last call, and close the ones used longest ago."""
+    def collect(self, now: float) -> tuple[list[IntervalTotals], list[IntervalCounts]]:
+        """Return the intervals that changed since the last call, and close those that are not needed open."""
         totals = [_totals_record(key, held) for key, held in self._totals.items() if held.dirty]
         counts = [_counts_record(key, held) for key, held in self._counts.items() if held.dirty]
-        self._closed += _settle(self._totals, self.limit) + _settle(self._counts, self.limit)
+        gone = _settle(self._totals, self.limits, now)
+        self._closed += len(gone) + len(_settle(self._counts, self.limits, now))
+        for key in gone:
+            self._bounds[key[:3]] -= 1
+            if not self._bounds[key[:3]]:
+                del self._bounds[key[:3]]
         return totals, counts
 
 
-def _settle(held: OrderedDict[_K, _V], limit: int) -> int:
+def _settle(held: OrderedDict[_K, _V], limits: Limits, now: float) -> list[_K]:
+    """Close what is not needed open, all of which was collected; return its keys."""
     for value in held.values():
         value.dirty = False
-    closed = max(0, len(held) - limit)
-    for _ in range(closed):
-        held.popitem(last=False)
+    closed = list(closable(held, limits, now))
+    for key in closed:
+        del held[key]
     return closed
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from modelwatch.recorder.open_blocks import BLOCK_BYTES, Limits, closable
 from modelwatch.recorder.outcomes import Values, finite_sum, floats_or_list
 from modelwatch.recorder.truth import numbers_or_nan
 from modelwatch.records import HOUR_SECONDS, MINUTE_FIELDS, MINUTE_SECONDS, FloatArray, IntArray, MinuteBlock
@@ -19,10 +20,7 @@ from modelwatch.records import HOUR_SECONDS, MINUTE_FIELDS, MINUTE_SECONDS, Floa
 ) = range(len(MINUTE_FIELDS))  # fmt: skip
 
 MINUTES = HOUR_SECONDS // MINUTE_SECONDS
-MAX_OPEN = 256
-"""Hours kept open, over all models. Old ones are closed; a late row opens a new part of its hour."""
-IDLE_SECONDS = 3600.0
-"""A block to which nothing was added for so long is closed before more is, so that an old one never changes again."""
+HOUR_BYTES = MINUTES * len(MINUTE_FIELDS) * 8 + BLOCK_BYTES
 
 
 class MinuteSheet:
@@ -114,6 +112,10 @@ class _Hour:
     sums: FloatArray
     dirty: bool = True
 
+    @property
+    def size(self) -> int:
+        return HOUR_BYTES
+
 
 _Key = tuple[str, str, int]
 
@@ -124,11 +126,11 @@ class Minutes:
     Open hours of one worker.
 
     Values are absolute, so that a flush that is tried again, or seen twice, changes nothing. A closed hour that is
-    opened again starts from zero under a higher `part`, which the store adds to the earlier ones.
+    opened again starts from zero under a higher `part`, which the store adds to the earlier ones. An hour to which
+    nothing was added for `limits.idle_seconds` is closed before more is, so that an old block never changes again.
     """
 
-    limit: int = MAX_OPEN
-    idle_seconds: float = IDLE_SECONDS
+    limits: Limits = field(default_factory=Limits)
     _hours: OrderedDict[_Key, _Hour] = field(default_factory=OrderedDict)
     _leaving: list[MinuteBlock] = field(default_factory=list)
     _closed: int = 0
@@ -151,12 +153,12 @@ class Minutes:
 
     def _open(self, key: _Key, now: float) -> _Hour:
         held = self._hours.get(key)
-        if held is not None and not 0 <= now - held.added_at <= self.idle_seconds:
+        if held is not None and not 0 <= now - held.added_at <= self.limits.idle_seconds:
             self._close(key)
             held = None
         if held is None:
             held = self._hours[key] = _Hour(self._closed, now, np.zeros((MINUTES, len(MINUTE_FIELDS))))
-            if len(self._hours) > self.limit:
+            if len(self._hours) * HOUR_BYTES > self.limits.most_bytes:  # between two flushes too
                 self._close(next(iter(self._hours)))
         held.added_at, held.dirty = now, True
         self._hours.move_to_end(key)
@@ -168,13 +170,15 @@ class Minutes:
             self._leaving.append(_block(key, held))
         self._closed += 1
 
-    def collect(self) -> list[MinuteBlock]:
-        """Return the hours that changed since the last call."""
+    def collect(self, now: float) -> list[MinuteBlock]:
+        """Return the hours that changed since the last call, and close those that are not needed open."""
         changed, self._leaving = self._leaving, []
         for key, held in self._hours.items():
             if held.dirty:
                 changed.append(_block(key, held))
                 held.dirty = False
+        for key in list(closable(self._hours, self.limits, now)):
+            self._close(key)
         return changed
 
 

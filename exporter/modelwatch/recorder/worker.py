@@ -158,7 +158,7 @@ class Worker:
     def commit(self) -> bool:
         """Hand the rest of what was drained to the sink; whether it has everything now."""
         now = self._clock()
-        self._pending.add(self._aggregator.take(self.name))
+        self._pending.add(self._aggregator.take(self.name, now))
         ok = True
         if self._sink is None:
             self._pending.clear()
