@@ -76,6 +76,7 @@ def test_a_registered_model_starts_at_zero(
     )
     assert samples(registry, "modelwatch_dropped_records_total") == {
         ("m", "1", "actuals"): 0,
+        ("m", "1", "counts"): 0,
         ("m", "1", "metrics"): 0,
         ("m", "1", "queue_full"): 0,
         ("m", "1", "store"): 0,

@@ -49,6 +49,49 @@ def test_ground_truth_and_metric_values_beyond_the_bounds_are_counted(
     assert see.names(recorder, "dropped", "m", "1") == {"actuals": 4, "metrics": 3}
 
 
+def test_counts_of_hundreds_of_models_wait_for_a_store_that_is_away_for_hours(
+    make_recorder: Any, sink: Any, clock: Any, see: Any
+) -> None:
+    recorder = make_recorder(sink)
+    models = [f"m{i}" for i in range(300)]
+    for model_id in models:
+        recorder.add_model(RecordedModel(model_id, count_interval=300.0, log_predictions=False))
+    sink.fail = OSError("away")
+    for _ in range(40):
+        for model_id in models:
+            recorder.record(model_id, 0.5, {})
+        recorder.flush()
+        clock.now += 300.0
+    sink.fail = None
+    recorder.flush()
+    assert sum(t.attempts for t in sink.totals) == 300 * 40
+    assert sum(m.sums[:, 0].sum() for m in sink.minutes) == 300 * 40
+    assert see.names(recorder, "dropped", "m7", "") == {}
+
+
+def test_counts_beyond_the_bounds_are_counted_as_dropped_and_the_latest_stay(
+    make_recorder: Any, sink: Any, clock: Any, see: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pending, "MAX_ABSOLUTE_BYTES", 3500)
+    recorder = make_recorder(sink, model={"count_interval": 60.0, "log_predictions": False})
+    begin = clock.now
+    sink.fail = OSError("away")
+    for _ in range(20):
+        recorder.record("m", 0.5, {})
+        recorder.record("m", 0.5, {}, timestamp=begin - 3600.0)
+        recorder.flush()
+        clock.now += 60.0
+    sink.fail = None
+    recorder.flush()
+    recorder.flush()
+    lost = 21 - len(sink.totals)
+    assert lost > 10
+    assert see.names(recorder, "dropped", "m", "1") == {"counts": lost}
+    kept = {t.start: t.attempts for t in sink.totals}
+    assert kept[(begin - 3600.0) // 60 * 60] == 20  # the first of all, and still changing
+    assert (begin + 19 * 60.0) // 60 * 60 in kept
+
+
 def test_ground_truth_and_metric_values_that_the_sink_refuses_are_counted(make_recorder: Any, see: Any) -> None:
     picky = Picky()
     recorder = make_recorder(picky)

@@ -25,7 +25,7 @@ FAULTS_OF_A_MODEL = ("features", "internal", "latency", "metadata", "prediction"
 FAULTS_OF_A_PROCESS = ("disk_full", "slot_write", "slots_unusable", "store")
 NO_PROFILE = ""
 """The label of counts that were made before a reference was learnt."""
-DROP_REASONS = ("actuals", "metrics", "queue_full", "store")
+DROP_REASONS = ("actuals", "counts", "metrics", "queue_full", "store")
 
 
 class RecordingCollector:

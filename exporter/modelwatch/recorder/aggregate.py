@@ -32,7 +32,7 @@ from modelwatch.recorder.outcomes import (
     plain_predictions,
     seconds_of,
 )
-from modelwatch.recorder.pending import ACTUALS, METRICS, STORE
+from modelwatch.recorder.pending import ACTUALS, COUNTS, METRICS, STORE
 from modelwatch.recorder.rows import RowBuffer
 from modelwatch.recorder.truth import compare
 from modelwatch.records import (
@@ -60,7 +60,7 @@ MAX_LEARNING_FEATURES = 500
 SEGMENT_ALL = ""
 TOTALS_LAYOUT = "attempts,errors,sampled"
 QUEUE_FULL = "queue_full"
-DROP_REASONS = (ACTUALS, METRICS, QUEUE_FULL, STORE)
+DROP_REASONS = (ACTUALS, COUNTS, METRICS, QUEUE_FULL, STORE)
 
 
 class Aggregator:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from typing import Any, Protocol
+from collections.abc import Iterator
+from typing import Any, Generic, Protocol, TypeVar
 
+from modelwatch.recorder.open_blocks import BLOCK_BYTES
 from modelwatch.recorder.rows import rough_bytes
 from modelwatch.records import (
     ActualChunk,
@@ -18,10 +20,12 @@ from modelwatch.records import (
 
 MAX_ROW_BYTES = 64 * 2**20
 MAX_CHUNKS = 4096
-MAX_INTERVALS = 4096
+MAX_ABSOLUTE_BYTES = 64 * 2**20
+"""How much memory the totals, the counts and the sums by minute that wait may hold, each: the counts of some 10 000
+intervals of a model with 25 features."""
 MAX_POINTS = 65536
-ACTUALS, METRICS, STORE = "actuals", "metrics", "store"
-"""What was dropped: ground truth, metric values, rows of predictions."""
+ACTUALS, COUNTS, METRICS, STORE = "actuals", "counts", "metrics", "store"
+"""What was dropped: ground truth, counts by interval and minute, metric values, rows of predictions."""
 _DATA_FAULTS = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RecursionError)
 """What a sink raises over a value that it can't write, whenever it tries."""
 
@@ -37,13 +41,49 @@ class Sink(Protocol):
         """Store a batch whole; raising anything means that it isn't stored and will come again."""
 
 
+_Absolute = TypeVar("_Absolute", IntervalTotals, IntervalCounts, MinuteBlock)
+
+
+class _Latest(Generic[_Absolute]):
+    """The latest of each absolute value, bounded by their size; those that changed longest ago go first."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[object, ...], tuple[_Absolute, int]] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def put(self, key: tuple[object, ...], value: _Absolute, size: int) -> None:
+        """Take over a value, in place of the one before."""
+        _, before = self._held.pop(key, (None, 0))
+        self._held[key] = value, size + BLOCK_BYTES
+        self._bytes += size + BLOCK_BYTES - before
+
+    def trim(self, most: int) -> Iterator[_Absolute]:
+        """Drop what is too much, and return it."""
+        while self._bytes > most and len(self._held) > 1:
+            value, size = self._held.pop(next(iter(self._held)))
+            self._bytes -= size
+            yield value
+
+    def values(self) -> list[_Absolute]:
+        """Return all of them."""
+        return [value for value, _ in self._held.values()]
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._held.clear()
+        self._bytes = 0
+
+
 class Pending:
     """
     Everything that a sink has not acknowledged.
 
-    Values by interval and by minute are absolute, so only the latest of each is kept; however long the store is away,
-    that loses nothing as long as there are at most `MAX_INTERVALS`. Rows, ground truth and metrics are bounded, oldest
-    go first.
+    Values by interval and by minute are absolute, so only the latest of each is kept: however long the store is away,
+    that loses nothing as long as they fit into `MAX_ABSOLUTE_BYTES`. Rows, ground truth and metrics are bounded, too;
+    the oldest go first. What goes is counted.
 
     Parameters
     ----------
@@ -53,9 +93,9 @@ class Pending:
 
     def __init__(self, max_row_bytes: int = MAX_ROW_BYTES) -> None:
         self._max_row_bytes = max_row_bytes
-        self._totals: dict[tuple[object, ...], IntervalTotals] = {}
-        self._counts: dict[tuple[object, ...], IntervalCounts] = {}
-        self._minutes: dict[tuple[object, ...], MinuteBlock] = {}
+        self._totals: _Latest[IntervalTotals] = _Latest()
+        self._counts: _Latest[IntervalCounts] = _Latest()
+        self._minutes: _Latest[MinuteBlock] = _Latest()
         self._rows: deque[tuple[RowChunk, int]] = deque()
         self._row_bytes = 0
         self._actuals: deque[ActualChunk] = deque()
@@ -70,11 +110,12 @@ class Pending:
     def add(self, batch: FlushBatch) -> None:
         """Take over a batch; the oldest things are dropped if they are too many."""
         for t in batch.totals:
-            self._totals[t.model_id, t.model_version, t.start, t.part] = t
+            self._totals.put((t.model_id, t.model_version, t.start, t.part), t, t.latency_cells.nbytes)
         for c in batch.counts:
-            self._counts[c.model_id, c.model_version, c.segment, c.profile_id, c.start, c.part] = c
+            key = (c.model_id, c.model_version, c.segment, c.profile_id, c.start, c.part)
+            self._counts.put(key, c, c.cells.nbytes + c.sums.nbytes)
         for m in batch.minutes:
-            self._minutes[m.model_id, m.model_version, m.start, m.part] = m
+            self._minutes.put((m.model_id, m.model_version, m.start, m.part), m, m.minutes.nbytes + m.sums.nbytes)
         for chunk in batch.rows:
             size = rough_bytes(chunk)
             self._rows.append((chunk, size))
@@ -94,10 +135,10 @@ class Pending:
             chunk, size = self._rows.popleft()
             self._row_bytes -= size
             self._dropped[chunk.model_id, chunk.model_version, STORE] += len(chunk.ids)
-        intervals: tuple[dict[tuple[object, ...], Any], ...] = (self._totals, self._counts, self._minutes)
-        for held in intervals:
-            while len(held) > MAX_INTERVALS:
-                del held[next(iter(held))]
+        absolute: tuple[_Latest[Any], ...] = (self._totals, self._counts, self._minutes)
+        for held in absolute:
+            for value in held.trim(MAX_ABSOLUTE_BYTES):
+                self._dropped[value.model_id, value.model_version, COUNTS] += 1
         while len(self._actuals) > MAX_CHUNKS:
             truth = self._actuals.popleft()
             self._dropped[truth.model_id, truth.model_version, ACTUALS] += len(truth.ids)
@@ -122,13 +163,13 @@ class Pending:
         """
         whole = FlushBatch(
             worker,
-            list(self._totals.values()),
-            list(self._counts.values()),
+            self._totals.values(),
+            self._counts.values(),
             [chunk for chunk, _ in self._rows],
             list(self._actuals),
             list(self._metrics),
             list(self._learning),
-            list(self._minutes.values()),
+            self._minutes.values(),
         )
         try:
             sink.commit(whole)
@@ -141,8 +182,7 @@ class Pending:
     def _commit_apart(self, sink: Sink, whole: FlushBatch) -> None:
         if whole.totals or whole.counts or whole.minutes:
             sink.commit(FlushBatch(whole.worker, whole.totals, whole.counts, minutes=whole.minutes))
-        for held in (self._totals, self._counts, self._minutes):
-            held.clear()
+        self._clear_absolute()
         while self._rows:
             chunk, size = self._rows[0]
             if not _accepts(sink, FlushBatch(whole.worker, rows=[chunk])):
@@ -165,11 +205,15 @@ class Pending:
 
     def clear(self) -> None:
         """Forget everything."""
-        for held in (self._totals, self._counts, self._minutes, self._rows):
-            held.clear()
-        for waiting in (self._actuals, self._metrics, self._learning):
+        self._clear_absolute()
+        for waiting in (self._rows, self._actuals, self._metrics, self._learning):
             waiting.clear()
         self._row_bytes = 0
+
+    def _clear_absolute(self) -> None:
+        absolute: tuple[_Latest[Any], ...] = (self._totals, self._counts, self._minutes)
+        for held in absolute:
+            held.clear()
 
 
 def _accepts(sink: Sink, batch: FlushBatch) -> bool:
