@@ -20,7 +20,7 @@ from modelwatch.records import FlushBatch, IntervalTotals, RowChunk
 from modelwatch.service.cleanup import LARGEST_DEFAULT, Report
 from modelwatch.service.loop import CheckLoop
 from modelwatch.service.times import iso
-from modelwatch.service.upkeep import FIRST_SECONDS, INTERVAL_SECONDS, Upkeep
+from modelwatch.service.upkeep import FIRST_SECONDS, INTERVAL_SECONDS, LEASE_SECONDS, Upkeep
 
 DAY = 86400.0
 
@@ -320,6 +320,67 @@ def test_a_cleanup_that_another_process_did_counts(scheduled: Any, clock: Any, m
     clock.advance(60.0)
     loop.tick(clock.now)
     assert len(upkeep.began) == 1
+
+
+def test_a_clock_that_was_hours_ahead_for_a_moment_delays_no_cleanup(scheduled: Any, clock: Any) -> None:
+    _, loop, upkeep = scheduled
+    clock.advance(30 * DAY)
+    loop.tick(clock.now)
+    clock.advance(FIRST_SECONDS)
+    loop.tick(clock.now)
+    assert len(upkeep.began) == 1
+    clock.advance(-30 * DAY)
+    set_back = clock.now
+    while clock.now < set_back + INTERVAL_SECONDS + 60.0:
+        clock.advance(max(1.0, loop.tick(clock.now)))
+    assert len(upkeep.began) == 2
+
+
+def test_of_several_processes_one_cleans_up_at_a_time(make_service: Any, clock: Any) -> None:
+    services = [make_service() for _ in range(3)]
+    services[0].register_model({"model_id": "m", "retention_days": 1})
+    for i in range(300):
+        services[0]._parts.store.commit(FlushBatch("w", rows=[noise("m", clock.now - 40 * DAY + i, rows=1)]))
+    upkeeps = [Upkeep(service._parts.cleanup, service._parts.store) for service in services]
+    started = clock.now
+    clock.advance(FIRST_SECONDS)
+    assert [upkeep.due_at(started, clock.now) for upkeep in upkeeps] == [clock.now] * 3
+    assert [upkeep.step(clock.now) for upkeep in upkeeps] == [True, False, False]
+    while upkeeps[0].step(clock.now):
+        assert not upkeeps[1].step(clock.now)
+    clock.advance(INTERVAL_SECONDS)
+    assert upkeeps[2].due_at(started, clock.now) == clock.now
+    assert upkeeps[2].step(clock.now)
+
+
+def test_what_another_process_did_since_it_was_planned_need_not_be_done_again(make_service: Any, clock: Any) -> None:
+    here, there = make_service(), make_service()
+    upkeep = Upkeep(here._parts.cleanup, here._parts.store)
+    started = clock.now
+    assert upkeep.due_at(started, clock.now) == started + FIRST_SECONDS
+    clock.advance(FIRST_SECONDS - 60.0)
+    there.cleanup_old_data()
+    cleaned = clock.now
+    clock.advance(60.0)
+    assert upkeep.due_at(started, clock.now) == pytest.approx(cleaned + INTERVAL_SECONDS, abs=1.0)
+
+
+def test_a_cleanup_that_fails_or_was_taken_over_leaves_the_lease_to_others(
+    make_service: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = make_service(), make_service()
+    one.register_model({"model_id": "m"})
+    upkeep, second = (Upkeep(s._parts.cleanup, s._parts.store) for s in (one, other))
+    with monkeypatch.context() as patch:
+        patch.setattr(one._parts.store, "settled_days", lambda now: (_ for _ in ()).throw(StorageError("gone")))
+        with pytest.raises(StorageError):
+            upkeep.step(clock.now)
+    assert second.step(clock.now)
+    clock.advance(LEASE_SECONDS + 1.0)
+    assert upkeep.step(clock.now)  # the second one is held up
+    monkeypatch.setattr(second, "_renew_at", 0.0)
+    assert not second.step(clock.now)
+    assert not second.running
 
 
 def test_a_long_cleanup_lets_checks_have_their_turn(
