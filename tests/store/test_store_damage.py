@@ -132,7 +132,7 @@ def test_a_full_disk_is_an_error_and_not_damage(folder: Path, totals: Totals, ba
         connection.execute("CREATE TABLE big AS SELECT randomblob(100000) AS b")
 
     with StoreWriter(folder) as writer:
-        with pytest.raises(StorageError, match="database or disk is full"):
+        with pytest.raises(StorageError, match="is full: free space on it"):
             writer._database.run(fill)
         writer.commit(batch(totals()))
     assert _aside(folder) == []

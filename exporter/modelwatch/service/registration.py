@@ -114,6 +114,7 @@ class Registrar:
             store.register_model(model.config.model_id, model.config.model_version, config, model.registered_at)
             if model.profile is not None:
                 store.save_profile(model.profile.id, model.profile.to_json())
+                store.note_profile(model.config.model_id, model.config.model_version, model.profile.id)
         except (StorageError, OSError) as error:
             self.problem = str(error)
             if not self._complained:

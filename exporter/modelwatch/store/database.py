@@ -29,6 +29,7 @@ _MOST_MOVES = 10
 _WAL_LIMIT_BYTES = 64 * 1024 * 1024
 # Texts, as error codes come with Python 3.11 only.
 _DAMAGE = ("not a database", "malformed")
+_FULL = "disk is full"
 _BUSY = ("database is locked", "database table is locked", "database schema is locked")
 
 
@@ -99,6 +100,8 @@ class Database:
 
         Raises
         ------
+        DiskFullError
+            There is no space left for what ``work`` writes.
         StorageError
             The folder or the database can't be used, or other writers never let go.
         """
@@ -118,7 +121,7 @@ class Database:
                     faults += 1
                     self._after_fault(fault, faults, deadline)
                 except OSError as error:
-                    raise files.unusable(self.folder, error.strerror or str(error)) from error
+                    raise files.failed(self.folder, error) from error
 
     def _after_fault(self, fault: _FaultError, faults: int, deadline: float) -> None:
         """Mend what can be mended, so that the work can be tried again; raise for the rest."""
@@ -130,6 +133,8 @@ class Database:
             self.close_idle()
         elif "no such table" in str(error) and faults == 1:
             self.close_idle()  # emptied under us: opening it again creates the tables
+        elif _FULL in str(error):
+            raise files.full(self.folder) from error
         else:
             raise files.unusable(self.folder, f"the database says {str(error)!r}") from error
 

@@ -16,17 +16,31 @@ from modelwatch.exceptions import StorageError
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["DATABASE_NAME", "FileIdentity", "folder_lock", "folder_size", "identity", "make_folder", "set_aside"]
+__all__ = [
+    "DATABASE_NAME",
+    "DiskFullError",
+    "FileIdentity",
+    "folder_lock",
+    "folder_size",
+    "identity",
+    "make_folder",
+    "set_aside",
+]
 
 DATABASE_NAME = "modelwatch.db"
 LOCK_NAME = "modelwatch.lock"
 FileIdentity = tuple[int, int]
 
 _LOCK_PATIENCE_SECONDS = 5.0
+_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)
 _WOULD_BLOCK = (errno.EAGAIN, errno.EACCES)
-_FULL = ("No space left", "disk is full", "quota exceeded")
+_FULL_WORDS = ("No space left", "disk is full", "quota exceeded")
 _MAYBE_FULL = ("disk I/O error", "unable to open database file", "Permission denied", "readonly database")
 _log = logging.getLogger("modelwatch.store")
+
+
+class DiskFullError(StorageError):
+    """There is no space left for what was to be written."""
 
 
 def make_folder(folder: Path) -> None:
@@ -46,7 +60,7 @@ def make_folder(folder: Path) -> None:
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
     except OSError as error:
-        raise unusable(folder, error.strerror or str(error)) from error
+        raise failed(folder, error) from error
 
 
 def unusable(folder: Path, why: str) -> StorageError:
@@ -60,7 +74,7 @@ def unusable(folder: Path, why: str) -> StorageError:
 
 def _state_of_disk(folder: Path, why: str) -> tuple[str, str]:
     """Return what is wrong and what helps: a full or read-only disk shows itself as all kinds of errors."""
-    full, read_only = any(word in why for word in _FULL), False
+    full, read_only = any(word in why for word in _FULL_WORDS), False
     if hasattr(os, "statvfs"):
         with suppress(OSError):
             nearest = next(place for place in (folder, *folder.parents) if place.exists())
@@ -74,6 +88,20 @@ def _state_of_disk(folder: Path, why: str) -> tuple[str, str]:
         return told, "Free some space there (a lower storage.max_size keeps it free)"
     user = f" for user id {os.getuid()}" if hasattr(os, "getuid") else ""
     return why, f"Make it a writable folder on a local disk{user}"
+
+
+def full(folder: Path) -> DiskFullError:
+    """Return the error that says whose disk is full, and what to do."""
+    return DiskFullError(
+        f"the disk of the storage folder {str(folder)!r} is full: free space on it; some megabytes are enough for the"
+        " next cleanup to remove what is older than its retention. To keep less, lower storage.max_size or"
+        " retention_days."
+    )
+
+
+def failed(folder: Path, error: OSError) -> StorageError:
+    """Return what to say of a file operation in a folder that failed."""
+    return full(folder) if error.errno in _FULL_ERRORS else unusable(folder, error.strerror or str(error))
 
 
 def make_private(path: Path) -> None:

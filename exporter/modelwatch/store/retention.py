@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,8 +15,18 @@ import numpy as np
 from modelwatch.exceptions import InputError, did_you_mean
 from modelwatch.records import DAY_SECONDS, HOUR_SECONDS
 from modelwatch.store.database import Database
+from modelwatch.store.files import DiskFullError
 
-__all__ = ["KINDS", "Removed", "delete_before", "evict_oldest", "give_back", "used_bytes"]
+__all__ = [
+    "KINDS",
+    "Removed",
+    "checkpoint",
+    "delete_before",
+    "evict_oldest",
+    "evictable_bytes",
+    "give_back",
+    "used_bytes",
+]
 
 Removed = dict[str, tuple[int, int]]
 """Rows deleted and bytes of the file freed, by model_id."""
@@ -207,29 +219,77 @@ def used_bytes(database: Database) -> int:
     return database.run(read, write=False)
 
 
+def evictable_bytes(database: Database, kinds: Mapping[str, float | None], model_ids: Iterable[str]) -> int:
+    """Return about how many bytes :func:`evict_oldest` could free.
+
+    Parameters
+    ----------
+    database
+        Where.
+    kinds
+        By key of :data:`KINDS` the `before` of that call.
+    model_ids
+        Whose.
+
+    Raises
+    ------
+    StorageError
+        The database can't be read.
+    """
+    listed = list(model_ids)
+
+    def read(connection: sqlite3.Connection) -> int:
+        total = 0
+        for kind, before in kinds.items():
+            about = _about(kind)
+            bound = _LATEST if before is None else before - about.span
+            query = f"""SELECT coalesce(sum({about.size}), 0) FROM {about.table}
+                WHERE {about.where} AND {about.time} < :bound"""  # noqa: S608 - constants
+            for model_id in listed:
+                total += int(connection.execute(query, {"model_id": model_id, "bound": bound}).fetchone()[0])
+        return total
+
+    return database.run(read, write=False)
+
+
 def give_back(database: Database) -> int:
-    """Give a bounded part of the free pages back to the file system; return how many are left."""
-    database.run(_give_back, write=False)
-    database.run(_checkpoint, write=False)
-    return database.run(lambda connection: _pragma(connection, "freelist_count"), write=False)
+    """Give a bounded part of the free pages back to the file system; return how many more could be given back now."""
+    for pages in (_VACUUM_PAGES, _VACUUM_PAGES // 64):
+        try:
+            database.run(partial(_give_back, pages=pages), write=False)
+        except DiskFullError:  # what moves is written to the log first, which can be begun anew
+            checkpoint(database)
+            continue
+        database.run(partial(_checkpoint, mode="TRUNCATE"), write=False)
+        return database.run(lambda connection: _pragma(connection, "freelist_count"), write=False)
+    return 0
+
+
+def checkpoint(database: Database) -> None:
+    """Write the log into the database, so that it begins anew; as far as there is room, and others let it.
+
+    The file of the log stays as large as it is: on a full disk somebody else would take what it gives up.
+    """
+    with suppress(DiskFullError):
+        database.run(partial(_checkpoint, mode="RESTART"), write=False)
 
 
 def _freed_since(connection: sqlite3.Connection, before: int) -> int:
     return max(0, _pragma(connection, "freelist_count") - before) * _pragma(connection, "page_size")
 
 
-def _give_back(connection: sqlite3.Connection) -> None:
+def _give_back(connection: sqlite3.Connection, pages: int) -> None:
     # It frees one page a step, and of a statement without columns execute() makes one step only; a script is run to
     # its end, in a transaction of its own.
-    connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
+    connection.executescript(f"PRAGMA incremental_vacuum({pages})")
 
 
-def _checkpoint(connection: sqlite3.Connection) -> None:
-    """Let the file and its log shrink, without waiting: where others are at work, the next step will do it."""
+def _checkpoint(connection: sqlite3.Connection, mode: str) -> None:
+    """Write the log into the database without waiting: where others are at work, the next step will do it."""
     patience = _pragma(connection, "busy_timeout")
     connection.execute("PRAGMA busy_timeout = 0")
     try:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
     finally:
         connection.execute(f"PRAGMA busy_timeout = {patience}")
 

@@ -5,14 +5,22 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from modelwatch.store import files
 from modelwatch.store.database import Database
-from modelwatch.store.retention import Removed, delete_before, evict_oldest, give_back, used_bytes
+from modelwatch.store.retention import (
+    Removed,
+    checkpoint,
+    delete_before,
+    evict_oldest,
+    evictable_bytes,
+    give_back,
+    used_bytes,
+)
 
 __all__ = ["UpkeepStore"]
 
@@ -26,8 +34,16 @@ _REFERRED = """
         AND model_id NOT IN (SELECT model_id FROM retired_models)
     UNION SELECT profile_id FROM model_references"""
 _RESULTS = "SELECT result FROM check_results WHERE result IS NOT NULL"
-_PUT = "INSERT INTO meta (key, value) VALUES ('last_cleanup', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-_GET = "SELECT value FROM meta WHERE key = 'last_cleanup'"
+_PUT = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+_GET = "SELECT value FROM meta WHERE key = ?"
+_LAST, _CLOCK, _PROFILE = "last_cleanup", "cleanup_clock", "profile of "
+_REGISTERED = "SELECT value FROM meta WHERE key >= ? AND key < ?"
+_RETIRED = "SELECT model_id FROM retired_models"
+_NEWEST = """
+    SELECT max(at) FROM (
+        SELECT max(last_prediction_at) AS at FROM activity UNION ALL SELECT max(updated_at) FROM models
+        UNION ALL SELECT max("timestamp") FROM latest_metrics UNION ALL SELECT max(checked_at) FROM check_results
+        UNION ALL SELECT max(at) FROM alerts)"""
 
 
 class UpkeepStore:
@@ -45,9 +61,17 @@ class UpkeepStore:
         """Delete the oldest entries of some models; see :func:`modelwatch.store.retention.evict_oldest`."""
         return evict_oldest(self._database, kind, excess, model_ids, before, limit)
 
+    def evictable_bytes(self, kinds: Mapping[str, float | None], model_ids: Iterable[str]) -> int:
+        """Return how much could be evicted; see :func:`modelwatch.store.retention.evictable_bytes`."""
+        return evictable_bytes(self._database, kinds, model_ids)
+
     def give_back(self) -> int:
-        """Return a bounded part of the free space to the file system; return how many free pages are left."""
+        """Return a bounded part of the free space to the file system; return how many more pages could be."""
         return give_back(self._database)
+
+    def checkpoint(self) -> None:
+        """Let the database's log begin anew, if that can be done now."""
+        checkpoint(self._database)
 
     def used_bytes(self) -> int:
         """Return the bytes that are in use: of the database without its log, of counters and of profiles."""
@@ -65,8 +89,8 @@ class UpkeepStore:
     def remove_unused_profiles(self, now: float) -> list[str]:
         """Delete the profiles that nothing refers to, and what writers that were killed left of others.
 
-        A profile is kept while counts or a check's result refer to it, while it is a model's reference or was the one
-        of its latest counts, and until it is a day old.
+        A profile is kept while counts or a check's result refer to it, while it is the one of a registered version, a
+        model's reference or that of its latest counts (unless the model is retired), and until it is a day old.
 
         Returns
         -------
@@ -87,16 +111,38 @@ class UpkeepStore:
         except OSError as error:
             raise files.unusable(self._database.folder, f"can't remove a profile: {error.strerror}") from error
 
-    def save_cleanup(self, summary: dict[str, Any]) -> None:
-        """Remember what the last cleanup did, for whoever asks, in whichever process."""
-        text = json.dumps(summary)
-        self._database.run(lambda connection: connection.execute(_PUT, (text,)))
+    def note_profile(self, model_id: str, model_version: str, profile_id: str) -> None:
+        """Remember which profile a version is registered with: it may predict much later, perhaps after a rollback."""
+        value = json.dumps({"model_id": model_id, "profile_id": profile_id})
+        self._put({_PROFILE + json.dumps([model_id, model_version]): value})
+
+    def newest_record(self) -> float | None:
+        """Return when something was last noted down here, in seconds since the epoch; None if nothing ever was."""
+
+        def read(connection: sqlite3.Connection) -> float | None:
+            found = connection.execute(_NEWEST).fetchone()[0]
+            return None if found is None else float(found)
+
+        return self._database.run(read, write=False)
+
+    def save_cleanup(self, summary: dict[str, Any], clock: dict[str, Any] | None = None) -> None:
+        """Remember what the last cleanup did, for whoever asks, and what it thought of the clock, for the next one."""
+        self._put({_LAST: json.dumps(summary)} | ({} if clock is None else {_CLOCK: json.dumps(clock)}))
 
     def last_cleanup(self) -> dict[str, Any] | None:
         """Return what the last cleanup did; None if there was none yet."""
+        return self._get(_LAST)
 
+    def cleanup_clock(self) -> dict[str, Any] | None:
+        """Return what the last cleanup thought of the clock; None if there was none yet."""
+        return self._get(_CLOCK)
+
+    def _put(self, values: dict[str, str]) -> None:
+        self._database.run(lambda connection: connection.executemany(_PUT, list(values.items())))
+
+    def _get(self, key: str) -> dict[str, Any] | None:
         def read(connection: sqlite3.Connection) -> dict[str, Any] | None:
-            found = connection.execute(_GET).fetchone()
+            found = connection.execute(_GET, (key,)).fetchone()
             return None if found is None else json.loads(found[0])
 
         return self._database.run(read, write=False)
@@ -119,6 +165,11 @@ def _is_old(path: Path, now: float) -> bool:
 
 def _referred(connection: sqlite3.Connection) -> set[str]:
     ids = {str(row[0]) for row in connection.execute(_REFERRED)}
+    retired = {str(row[0]) for row in connection.execute(_RETIRED)}
+    for (value,) in connection.execute(_REGISTERED, (_PROFILE, _PROFILE + "\U0010ffff")):
+        noted = json.loads(value)
+        if noted["model_id"] not in retired:
+            ids.add(noted["profile_id"])
     for (result,) in connection.execute(_RESULTS):
         ids.add(str(json.loads(result).get("profile_id", "")))
     return ids
