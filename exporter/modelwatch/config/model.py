@@ -47,6 +47,8 @@ __all__ = ["ModelMonitoringConfig"]
 SHORTEST_INTERVAL = 1.0
 LONGEST_INTERVAL = 30 * 86400.0
 LONGEST_RETENTION_DAYS = 36500
+LEARNING_DAYS = 16
+"""For how long rows are kept while a reference is learnt from them: it may need two weeks from first to last."""
 
 
 def _class_label(value: object, _: object) -> object:
@@ -95,7 +97,8 @@ class ModelMonitoringConfig(ConfigModel):
     log_predictions : bool, default True
         Whether rows are stored; counts always are.
     retention_days : int, default 90
-        Days that what is recorded is kept.
+        Days that what is recorded is kept. Counts stay for the longest of `drift.windows` and a day (8 days at least)
+        even if that is longer; so do rows for 16 days while a reference is learnt from them.
     sampling_rate : float, default 1.0
         Share, 0 to 1, of predictions whose inputs are looked at and stored; totals, errors and latency are of all.
     task : {"binary", "multiclass", "regression", "score"}, optional
@@ -343,6 +346,7 @@ class ModelMonitoringConfig(ConfigModel):
             for metric in self.performance_threshold
             if metric not in self.performance_metrics and metric not in ("latency_ms", "error_rate")
         ]
+        out += self._retention_warnings()
         if self.task is not None:
             out += [
                 f"performance_threshold.{metric}: {metric} makes no sense for the task {self.task!r}"
@@ -350,3 +354,18 @@ class ModelMonitoringConfig(ConfigModel):
                 if threshold.written and metric in KNOWN_METRICS and not applies_to(metric, self.task)
             ]
         return tuple(out)
+
+    def _retention_warnings(self) -> list[str]:
+        out, days = [], self.retention_days
+        longest, seconds = list(self.drift.window_seconds.items())[-1]
+        if days * 86400 < seconds:
+            out.append(
+                f"retention_days {days} is shorter than the longest drift window, {longest}: counts are kept for that"
+                " long, and a day more"
+            )
+        if self.reference == "auto" and days < LEARNING_DAYS:
+            out.append(
+                f"retention_days {days} is shorter than the {LEARNING_DAYS} days for which rows are kept while a"
+                " reference is learnt from them"
+            )
+        return out
