@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from modelwatch import ReferenceProfile
 from modelwatch.config import MonitoringConfig
@@ -20,6 +22,7 @@ from modelwatch.records import FlushBatch, IntervalTotals, RowChunk
 from modelwatch.service.cleanup import LARGEST_DEFAULT, Report
 from modelwatch.service.loop import CheckLoop
 from modelwatch.service.times import iso
+from modelwatch.service.trusted_time import LEAP_SECONDS, TrustedTime
 from modelwatch.service.upkeep import FIRST_SECONDS, INTERVAL_SECONDS, LEASE_SECONDS, Upkeep
 
 DAY = 86400.0
@@ -45,6 +48,18 @@ def fill(service: Any, model_id: str, clock: Any) -> None:
     assert service.flush()
 
 
+def pass_days(service: Any, clock: Any, days: int) -> dict[str, dict[str, int]]:
+    """Let days go by, with a cleanup at the end of each; return how many rows went, by model and kind."""
+    gone: dict[str, dict[str, int]] = {}
+    for _ in range(days):
+        clock.advance(DAY)
+        for model_id, kinds in service.cleanup_old_data()["removed"].items():
+            for kind, amount in kinds.items():
+                mine = gone.setdefault(model_id, {})
+                mine[kind] = mine.get(kind, 0) + amount["rows"]
+    return gone
+
+
 def test_each_model_keeps_its_own_days_of_each_kind(make_service: Any, profile_path: Path, clock: Any) -> None:
     service = make_service()
     for model_id, days in (("short", 7), ("long", 30)):
@@ -61,8 +76,7 @@ def test_each_model_keeps_its_own_days_of_each_kind(make_service: Any, profile_p
     for table in ("row_chunks", "actual_chunks", "interval_totals", "metric_points", "drift_history", "alerts"):
         assert (entries(service, table, "short"), entries(service, table, "long")) == (1, 2), table
     assert service.cleanup_old_data()["removed"] == {}
-    clock.advance(40 * DAY)
-    assert set(service.cleanup_old_data()["removed"]) == {"short", "long"}
+    assert set(pass_days(service, clock, 40)) == {"short", "long"}
     assert service.get_model_metrics("long")["metrics"]["accuracy"] == []
 
 
@@ -71,9 +85,7 @@ def test_models_that_only_the_store_knows_are_cleaned_up_too(make_service: Any, 
     one.register_model({"model_id": "gone", "retention_days": 5})
     fill(one, "gone", clock)
     one.close()
-    clock.advance(6 * DAY)
-    other = make_service()
-    assert other.cleanup_old_data()["removed"]["gone"]["rows"]["rows"] == 1
+    assert pass_days(make_service(), clock, 17)["gone"]["rows"] == 1
 
 
 def test_alerts_about_no_model_stay_as_long_as_any_models_do(make_service: Any, clock: Any) -> None:
@@ -82,35 +94,33 @@ def test_alerts_about_no_model_stay_as_long_as_any_models_do(make_service: Any, 
         service.register_model({"model_id": model_id, "retention_days": days})
     service.send_alert("info", "about nobody")
     service.send_alert("info", "about a stranger", {"model_id": "stranger"})
-    clock.advance(29 * DAY)
-    assert service.cleanup_old_data()["removed"] == {}
-    clock.advance(2 * DAY)
-    removed = service.cleanup_old_data()["removed"]
-    assert {model_id: kinds["alerts"]["rows"] for model_id, kinds in removed.items()} == {"": 1, "stranger": 1}
+    assert pass_days(service, clock, 29) == {}
+    removed = pass_days(service, clock, 2)
+    assert {model_id: kinds["alerts"] for model_id, kinds in removed.items()} == {"": 1, "stranger": 1}
 
 
-def test_the_space_is_given_back_to_the_file_system(make_service: Any, clock: Any) -> None:
+def test_the_space_is_given_back_to_the_file_system(make_service: Any, clock: Any, profile_path: Path) -> None:
     service = make_service()
-    service.register_model({"model_id": "m", "retention_days": 1})
+    service.register_model({"model_id": "m", "retention_days": 1, "reference": str(profile_path)})
     store = service._parts.store
     for i in range(300):
         store.commit(FlushBatch("w", rows=[noise("m", clock.now + i)]))
     store._database.close_idle()
     full = store.size_bytes()
-    clock.advance(3 * DAY)
+    clock.advance(2 * DAY)
     answer = service.cleanup_old_data()
     assert answer["removed"]["m"]["rows"]["rows"] == 600_000
     assert answer["removed"]["m"]["rows"]["bytes"] > 0.9 * full
     assert store.size_bytes() < 0.2 * full
 
 
-def test_others_can_write_between_two_steps(make_service: Any, clock: Any) -> None:
+def test_others_can_write_between_two_steps(make_service: Any, clock: Any, profile_path: Path) -> None:
     service = make_service()
-    service.register_model({"model_id": "m", "retention_days": 1})
+    service.register_model({"model_id": "m", "retention_days": 1, "reference": str(profile_path)})
     store = service._parts.store
     for i in range(350):
         store.commit(FlushBatch("w", rows=[noise("m", clock.now + i, rows=5)]))
-    clock.advance(3 * DAY)
+    clock.advance(2 * DAY)
     report, steps = Report(), 0
     for _ in service._parts.cleanup.steps(clock.now, report):
         steps += 1
@@ -121,13 +131,13 @@ def test_others_can_write_between_two_steps(make_service: Any, clock: Any) -> No
     assert report.removed["m"]["rows"]["rows"] == 350 * 5
 
 
-def test_writers_and_a_cleanup_at_the_same_time_lose_nothing(make_service: Any, clock: Any) -> None:
+def test_writers_and_a_cleanup_at_the_same_time_lose_nothing(make_service: Any, clock: Any, profile_path: Path) -> None:
     service = make_service()
-    service.register_model({"model_id": "m", "retention_days": 1})
+    service.register_model({"model_id": "m", "retention_days": 1, "reference": str(profile_path)})
     store = service._parts.store
     for i in range(400):
         store.commit(FlushBatch("w", rows=[noise("m", clock.now + i, rows=50)]))
-    clock.advance(3 * DAY)
+    clock.advance(2 * DAY)
 
     def write() -> None:
         for i in range(100):
@@ -139,6 +149,79 @@ def test_writers_and_a_cleanup_at_the_same_time_lose_nothing(make_service: Any, 
     writer.join()
     assert answer["removed"]["m"]["rows"]["rows"] == 400 * 50
     assert entries(service, "row_chunks") == 100
+
+
+# ── a clock that is wrong ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_one_cleanup_under_a_clock_that_is_ahead_deletes_nothing(
+    make_service: Any, profile_path: Path, clock: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = make_service()
+    service.register_model({"model_id": "m", "reference": str(profile_path)})
+    fill(service, "m", clock)
+    right = clock.now
+    for _ in range(3):
+        clock.advance(400 * DAY)
+        with caplog.at_level(logging.WARNING, logger="modelwatch"):
+            ahead = service.cleanup_old_data()
+        assert (ahead["status"], ahead["removed"], ahead["profiles_removed"]) == ("success", {}, [])
+        assert "400 days after anything that is known of this storage" in ahead["warnings"][0]
+        clock.now = right + 3600.0
+        assert "warnings" not in service.cleanup_old_data()
+        clock.now = right
+    assert caplog.text.count("nothing goes by its age until the clock has said so for a day") == 3
+    assert len(service.get_model_metrics("m", start_time=right - DAY)["metrics"]["latency_ms"]) == 1
+
+
+def test_what_is_recorded_under_a_clock_that_is_ahead_does_not_make_it_believed(
+    make_service: Any, profile_path: Path, clock: Any
+) -> None:
+    service = make_service()
+    service.register_model({"model_id": "m", "reference": str(profile_path)})
+    fill(service, "m", clock)
+    service.cleanup_old_data()
+    right = clock.now
+    clock.advance(400 * DAY)
+    for _ in range(5):
+        fill(service, "m", clock)
+        assert service.cleanup_old_data()["removed"] == {}
+        clock.advance(3600.0)
+    clock.now = right + 5 * 3600.0
+    assert "warnings" not in service.cleanup_old_data()
+    first = service.get_model_metrics("m", start_time=right - DAY, end_time=right + DAY)
+    assert len(first["metrics"]["latency_ms"]) == 1
+
+
+def test_a_storage_that_was_idle_for_months_is_cleaned_up_a_day_later(
+    make_service: Any, profile_path: Path, clock: Any
+) -> None:
+    service = make_service()
+    service.register_model({"model_id": "m", "retention_days": 30, "reference": str(profile_path)})
+    fill(service, "m", clock)
+    service.cleanup_old_data()
+    service.close()
+    clock.advance(150 * DAY)
+    later = make_service()
+    for _ in range(24):
+        assert later.cleanup_old_data()["removed"] == {}
+        clock.advance(3600.0)
+    answer = later.cleanup_old_data()
+    assert answer["removed"]["m"]["rows"]["rows"] == 1
+    assert "warnings" not in answer
+
+
+@given(st.lists(st.tuples(st.floats(0, 500 * DAY), st.floats(0, 20 * 3600.0)), max_size=20))
+def test_no_leap_of_the_clock_that_is_mended_within_a_day_moves_the_time_to_go_by(leaps: list[Any]) -> None:
+    now, memory = 1.8e9, TrustedTime(1.8e9).memory
+    for leap, wrong_for in leaps:
+        for at in (now + leap, now + leap + wrong_for):
+            trusted = TrustedTime.of(at, memory, None)
+            assert trusted.at <= max(now, memory["at"]) + LEAP_SECONDS
+            memory = trusted.memory
+        now += wrong_for
+        memory = TrustedTime.of(now, memory, None).memory
+        assert memory == {"at": now, "ahead_since": None}
 
 
 # ── profiles ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -179,11 +262,74 @@ def test_a_model_that_was_idle_for_longer_than_its_retention_keeps_its_latest_pr
     service.record_prediction("m", 0.5, {"distance": 1.0})
     assert service.flush()
     newest = ReferenceProfile.load(newer).id
-    clock.advance(3 * DAY)
     for path in (service.storage / "profiles").iterdir():
-        os.utime(path, (clock.now - 2 * DAY,) * 2)
-    service.cleanup_old_data()
+        os.utime(path, (clock.now,) * 2)
+    pass_days(service, clock, 12)
     assert [path.stem for path in (service.storage / "profiles").iterdir()] == [newest]
+
+
+def test_the_profile_of_a_registered_version_stays_until_its_model_is_retired(
+    make_service: Any, profile_path: Path, clock: Any, rows: Any
+) -> None:
+    service = make_service()
+    stand_by = ReferenceProfile.build(rows(500, 4)).save(profile_path.parent / "stand-by.json")
+    for version, path in (("2", stand_by), ("1", profile_path)):
+        service.register_model({"model_id": "m", "model_version": version, "reference": str(path)})
+    fill(service, "m", clock)
+    folder, profile_id = service.storage / "profiles", ReferenceProfile.load(stand_by).id
+    for path in folder.iterdir():
+        os.utime(path, (clock.now,) * 2)
+    pass_days(service, clock, 12)
+    assert (folder / f"{profile_id}.json").exists()  # its first prediction may come now, or with a rollback
+    service.retire_model("m")
+    clock.advance(DAY)
+    assert service.cleanup_old_data()["profiles_removed"] == [profile_id]
+
+
+# ── what windows and learning need ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_counts_stay_as_long_as_the_longest_window_needs_them(
+    make_service: Any, profile_path: Path, clock: Any, rows: Any
+) -> None:
+    service = make_service()
+    windows = {"windows": ["1h", "240h"]}
+    config = {"model_id": "m", "retention_days": 2, "reference": str(profile_path), "drift": windows}
+    answer = service.register_model(config)
+    assert any("retention_days 2 is shorter than the longest drift window" in text for text in answer["warnings"])
+    begin = clock.now
+    for day in range(12):
+        service.record_predictions("m", np.full(100, 0.5), rows(100, day))
+        assert service.flush()
+        pass_days(service, clock, 1)
+    kept = service._parts.store._database.run(
+        lambda c: [c.execute(f"SELECT min(start), count(*) FROM {t}").fetchone() for t in TIMED], write=False
+    )
+    assert [count for _, count in kept] == [10, 10, 2]
+    assert [round((start - begin) / DAY) for start, _ in kept[:2]] == [2, 2]
+    (result,) = service._parts.jobs.check("m", clock.now)
+    assert result.windows["240h"] == 900
+
+
+TIMED = ("interval_counts", "interval_totals", "(SELECT last_at AS start FROM row_chunks)")
+
+
+@pytest.mark.parametrize("logged", [True, False])
+def test_a_reference_is_learnt_although_rows_are_kept_for_a_week_only(
+    make_service: Any, clock: Any, rows: Any, logged: bool
+) -> None:
+    service = make_service()
+    answer = service.register_model({"model_id": "m", "retention_days": 7, "log_predictions": logged})
+    assert any("while a reference is learnt" in text for text in answer["warnings"])
+    for day in range(15):
+        service.record_predictions("m", np.full(100, 0.5), rows(100, day))
+        assert service.flush()
+        pass_days(service, clock, 1)
+        service._parts.jobs.learn(clock.now)
+    service._parts.references.follow()
+    assert "profile" in service.get_service_status()["models"][0]["reference"]
+    gone = pass_days(service, clock, 1)
+    assert gone["m"]["rows" if logged else "totals"] >= (700 if logged else 1)
 
 
 # ── the size cap ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -249,6 +395,39 @@ def test_counts_that_a_drift_window_needs_never_go(make_service: Any, clock: Any
     assert any("more than its cap" in reason for reason in service.get_service_status()["reasons"])
 
 
+def test_rows_to_learn_from_go_before_anybodys_history(make_service: Any, clock: Any) -> None:
+    service = capped(make_service, "2MB", learn=90, other=90)
+    store = service._parts.store
+    fill(service, "other", clock)
+    for i in range(200):
+        store.commit(FlushBatch("w", learning=[noise("learn", clock.now + i)]))
+    clock.advance(DAY)
+    answer = service.cleanup_old_data()
+    assert answer["size_bytes"] <= 2_000_000
+    assert {model_id: set(kinds) for model_id, kinds in answer["evicted"].items()} == {"learn": {"learning_rows"}}
+
+
+def test_where_what_has_to_stay_is_above_the_cap_alone_history_is_not_wiped_out_for_nothing(
+    make_service: Any, clock: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = capped(make_service, "2MB", m=90)
+    store = service._parts.store
+    recent = [totals("m", clock.now - i * 300) for i in range(2000)]
+    store.commit(FlushBatch("w", totals=recent, rows=[noise("m", clock.now - 3600.0 + i) for i in range(20)]))
+    store.save_profile("large", "x" * 2_500_000)
+    with caplog.at_level(logging.WARNING, logger="modelwatch"):
+        answer = service.cleanup_old_data()
+    assert answer["evicted"] == {}
+    assert entries(service, "row_chunks") == 20
+    assert "have to stay, and take more than the cap" in answer["warnings"][0]
+    assert "is at its cap" not in caplog.text
+    for i in range(300):  # but it does not grow for ever: what can go gets as much room as the cap is
+        store.commit(FlushBatch("w", rows=[noise("m", clock.now - 3000.0 + i)]))
+    answer = service.cleanup_old_data()
+    assert 4_000_000 < answer["size_bytes"] < 2_600_000 + 2_000_000 + 1_000_000
+    assert answer["evicted"]["m"]["rows"]["rows"] > 0
+
+
 def test_without_a_configured_cap_it_is_a_tenth_of_the_disk_or_ten_gigabytes(make_service: Any) -> None:
     service = make_service()
     disk = os.statvfs(service.storage)
@@ -264,8 +443,7 @@ def test_the_status_says_when_it_was_cleaned_up_last_and_what_went(make_service:
     assert service.get_service_status()["storage"]["last_cleanup"] is None
     service.register_model({"model_id": "m", "retention_days": 1})
     fill(service, "m", clock)
-    clock.advance(3 * DAY)
-    service.cleanup_old_data()
+    pass_days(service, clock, 2)
     other = make_service()
     last = other.get_service_status()["storage"]["last_cleanup"]
     json.dumps(last)

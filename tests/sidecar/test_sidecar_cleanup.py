@@ -15,8 +15,8 @@ DAY = 86400.0
 
 
 def age(app: Any, chunks: int) -> None:
-    """Put rows into the store that are older than a day."""
-    at = time.time() - 3 * DAY
+    """Put rows into the store that are older than a day, and than what a reference is learnt from."""
+    at = time.time() - 20 * DAY
     for i in range(chunks):
         chunk = RowChunk("flights", "", np.array([at + i]), ["i"], {"x": [1.0]})
         app._parts.store.commit(FlushBatch("w", rows=[chunk]))

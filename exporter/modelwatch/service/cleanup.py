@@ -7,12 +7,16 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from modelwatch.config import ModelMonitoringConfig
 from modelwatch.config.values import size_text
+from modelwatch.service.keeping import NEEDED_SECONDS, Kept, keeping
 from modelwatch.service.times import iso
+from modelwatch.service.trusted_time import TrustedTime
+from modelwatch.store.files import DiskFullError
 from modelwatch.store.retention import KINDS
 
 if TYPE_CHECKING:
@@ -25,13 +29,14 @@ DAY = 86400.0
 LARGEST_DEFAULT = 10_000_000_000
 DISK_SHARE = 10
 """Without ``storage.max_size`` a storage holds the smaller of 10 GB and a tenth of its disk."""
-EVICTED_FIRST = ("rows", "actuals", "metrics", "minute_days", "minute_hours", "alerts", "drift", "counts", "totals")
-NEEDED_SECONDS = 8 * DAY
-"""For how long counts and totals stay whatever the cap says: drift windows need them, and the limit of silence."""
-DEFAULT_RETENTION_DAYS = int(ModelMonitoringConfig.model_fields["retention_days"].default)
+EVICTED_FIRST = (
+    "learning_rows", "rows", "actuals", "metrics", "minute_days", "minute_hours", "alerts", "drift", "counts", "totals",
+)  # fmt: skip
+"""Learning goes on with the rows that follow; of counts and totals only what no drift window needs goes."""
 _STEP, _STEP_CHUNKS = 500, 100
 _CHUNKED = ("rows", "actuals", "learning_rows")
 
+T = TypeVar("T")
 Amounts = dict[str, dict[str, dict[str, int]]]
 
 
@@ -42,6 +47,7 @@ class Report:
     removed: Amounts = field(default_factory=dict)
     evicted: Amounts = field(default_factory=dict)
     hours_summed: int = 0
+    warnings: list[str] = field(default_factory=list)
     profiles: list[str] = field(default_factory=list)
     size_bytes: int = 0
     max_size_bytes: int = 0
@@ -95,7 +101,9 @@ class Cleanup:
         self._book = book
         self._store = store
         self._max_bytes = max_bytes
-        self._said = False
+        self._said: set[str] = set()
+        self._unsaved: dict[str, Any] | None = None
+        """What the last cleanup thought of the clock, if it got no further than that: on a full disk, for one."""
 
     @property
     def cap(self) -> int:
@@ -131,13 +139,29 @@ class Cleanup:
             If the store can't be used.
         """
         began = time.monotonic()
-        yield from self._sum_up(now, report)
-        yield from self._remove_old(now, report)
-        report.profiles = self._store.remove_unused_profiles(now)
+        self._store.checkpoint()  # on a full disk the room in the log is all that there is for what follows
+        clock = self._trusted(now, report)
+        kept = keeping(self._book, self._store)
+        with suppress(DiskFullError):  # what is removed next makes room for it, in an hour
+            yield from self._sum_up(clock.at, report)
+        yield from self._remove_old(clock.at, kept, report)
+        report.profiles = self._store.remove_unused_profiles(clock.at)
         yield
-        yield from self._hold_cap(now, report)
+        yield from self._hold_cap(clock.at, kept, report)
         report.seconds = time.monotonic() - began
-        self._store.save_cleanup(report.summary(now))
+        self._store.save_cleanup(report.summary(now), clock.memory)
+        self._unsaved = None
+
+    def _trusted(self, now: float, report: Report) -> TrustedTime:
+        """Return the time to go by; say once if that is not what the clock says."""
+        before = self._unsaved or self._store.cleanup_clock()
+        clock = TrustedTime.of(now, before, self._store.newest_record() if before is None else None)
+        self._unsaved = clock.memory
+        text = "" if clock.ahead_since is None else _leapt(clock.at, now)
+        if text:
+            report.warnings.append(text)
+        self._say("clock", text)
+        return clock
 
     def _sum_up(self, now: float, report: Report) -> Iterator[None]:
         for model_id, day in self._store.settled_days(now):
@@ -149,20 +173,15 @@ class Cleanup:
 
     # ── retention ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def retention(self) -> dict[str, float]:
-        """Return for how many days data are kept, by model_id; what is about no known model stays longest."""
-        stored = sorted(self._store.models(), key=lambda model: model.updated_at)
-        days = {model.model_id: _days(model.config) for model in stored}
-        days |= {m.config.model_id: float(m.config.retention_days) for m in self._book.all()}
-        longest = max(days.values(), default=float(DEFAULT_RETENTION_DAYS))
-        return {**dict.fromkeys(self._store.alerted_models(), longest), **days}
-
-    def _remove_old(self, now: float, report: Report) -> Iterator[None]:
-        for model_id, days in self.retention().items():
+    def _remove_old(self, now: float, kept: dict[str, Kept], report: Report) -> Iterator[None]:
+        for model_id, keep in kept.items():
             for kind in KINDS:
                 limit = _STEP_CHUNKS if kind in _CHUNKED else _STEP
+                before = now - keep.seconds(kind)
                 while True:
-                    rows, freed = self._store.delete_before(model_id, kind, now - days * DAY, limit)
+                    rows, freed = self._in_small_steps(
+                        partial(self._store.delete_before, model_id, kind, before), limit
+                    )
                     if not rows:
                         break
                     _note(report.removed, model_id, kind, rows, freed)
@@ -171,16 +190,34 @@ class Cleanup:
         while self._store.give_back():
             yield
 
+    def _in_small_steps(self, delete: Callable[[int], T], limit: int) -> T:
+        """Delete up to `limit` entries, or fewer where the disk is full, as what is deleted is written to the log."""
+        while True:
+            try:
+                return delete(limit)
+            except DiskFullError:
+                if limit == 1:
+                    raise
+                self._store.checkpoint()
+                limit = max(1, limit // 10)
+
     # ── the size cap ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _hold_cap(self, now: float, report: Report) -> Iterator[None]:
-        report.max_size_bytes, model_ids = self.cap, list(self.retention())
-        report.size_bytes = self._store.used_bytes()
-        for kind in EVICTED_FIRST:
-            before = now - self._needed_seconds() if kind in ("counts", "totals") else None
-            while not report.fits:
-                excess = report.size_bytes - report.max_size_bytes
-                removed = self._store.evict_oldest(kind, excess, model_ids, before, _STEP)
+    def _hold_cap(self, now: float, kept: dict[str, Kept], report: Report) -> Iterator[None]:
+        report.max_size_bytes, report.size_bytes = self.cap, self._store.used_bytes()
+        bound = now - max([NEEDED_SECONDS, *(keep.windows for keep in kept.values())])
+        kinds = {kind: bound if kind in ("counts", "totals") else None for kind in EVICTED_FIRST}
+        most = report.max_size_bytes
+        if not report.fits:
+            has_to_stay = max(0, report.size_bytes - self._store.evictable_bytes(kinds, kept))
+            # Where what has to stay is too large alone, no eviction reaches the cap: the rest gets as much room again.
+            most += has_to_stay if has_to_stay > most else 0
+        for kind, before in kinds.items():
+            while report.size_bytes > most:
+                excess = report.size_bytes - most
+                removed = self._in_small_steps(
+                    partial(self._store.evict_oldest, kind, excess, list(kept), before), _STEP
+                )
                 if not removed:
                     break
                 for model_id, (rows, freed) in removed.items():
@@ -189,33 +226,32 @@ class Cleanup:
                 yield
         while self._store.give_back():
             yield
-        self._say(report)
+        if not report.fits:
+            report.warnings.append(_too_large(report.size_bytes, report.max_size_bytes))
+        self._say("cap", "" if report.fits and not report.evicted else self._cap_text(report))
 
-    def _needed_seconds(self) -> float:
-        """Return for how long any drift window needs counts."""
-        windows = [seconds for m in self._book.all() for seconds in m.config.drift.window_seconds.values()]
-        return max([NEEDED_SECONDS, *(seconds + DAY for seconds in windows)])
+    def _cap_text(self, report: Report) -> str:
+        went = (
+            f"{_sum(report.evicted, 'rows')} of the oldest rows, points and blocks were removed before their retention"
+        )
+        if report.fits:
+            cap = size_text(report.max_size_bytes)
+            return f"the storage {self._store.folder} is at its cap of {cap} (storage.max_size): {went}"
+        text = f"{self._store.folder}: {_too_large(report.size_bytes, report.max_size_bytes)}"
+        return f"{text}; {went}" if report.evicted else text
 
-    def _say(self, report: Report) -> None:
-        """Log once that the cap bites, until it does no more."""
-        if not report.evicted and report.fits:
-            self._said = False
-            return
-        if not self._said:
-            self._said = True
-            logger.warning(
-                "the storage %s is at its cap of %s (storage.max_size): %d of the oldest rows, points and blocks were"
-                " removed before their retention%s",
-                self._store.folder,
-                size_text(report.max_size_bytes),
-                _sum(report.evicted, "rows"),
-                "" if report.fits else f"; what has to stay takes {size_text(report.size_bytes)}",
-            )
+    def _say(self, what: str, text: str) -> None:
+        """Log once what is wrong, until it is so no more."""
+        if text and what not in self._said:
+            logger.warning("%s", text)
+        (self._said.add if text else self._said.discard)(what)
 
 
-def _days(config: dict[str, Any]) -> float:
-    days = config.get("retention_days", DEFAULT_RETENTION_DAYS)
-    return float(days) if isinstance(days, (int, float)) and days > 0 else float(DEFAULT_RETENTION_DAYS)
+def _leapt(known: float, now: float) -> str:
+    return (
+        f"the clock says {iso(now)}, {(now - known) / DAY:.0f} days after anything that is known of this storage"
+        f" ({iso(known)}): nothing goes by its age until the clock has said so for a day"
+    )
 
 
 def cleanup_answer(report: Report) -> dict[str, Any]:
@@ -228,13 +264,13 @@ def cleanup_answer(report: Report) -> dict[str, Any]:
         "size_bytes": report.size_bytes,
         "max_size_bytes": report.max_size_bytes,
     }
-    return answer if report.fits else answer | {"warnings": [_too_large(report.size_bytes, report.max_size_bytes)]}
+    return answer | {"warnings": report.warnings} if report.warnings else answer
 
 
 def _too_large(size: int, cap: int) -> str:
     return (
         f"the storage holds {size_text(size)}, more than its cap of {size_text(cap)} (storage.max_size): counts of the"
-        " drift windows, results and profiles have to stay"
+        " drift windows, results and profiles have to stay, and take more than the cap alone or nearly so"
     )
 
 

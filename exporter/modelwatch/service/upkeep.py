@@ -1,4 +1,4 @@
-"""When a store is cleaned up: once an hour, by one of those who run scheduled checks, one bounded step after another."""
+"""When a store is cleaned up: once an hour, by one of those who run scheduled checks, one step after another."""
 
 from __future__ import annotations
 

@@ -28,13 +28,19 @@ class UpkeepCalls:
         transactions, between which others can write, and gives the space back to the file system. After a long time
         without it, it may take minutes: call it from a thread where there is an event loop.
 
+        Counts stay for as long as the model's longest drift window needs them (8 days at least), and rows for 16 days
+        while a reference is learnt from them, even where ``retention_days`` is shorter. If the clock is more than two
+        days after the last cleanup (or, before the first, after all that was recorded), it may be wrong: then nothing
+        goes by its age until it has said so for a day, which a warning says.
+
         Returns
         -------
         dict
             status; removed: ``{model_id: {kind: {"rows", "bytes"}}}`` with what was too old, only where there was
             anything; evicted: the same for what had to go because the storage was too large, oldest first;
             profiles_removed: ids of reference profiles that nothing refers to any more; size_bytes and
-            max_size_bytes; warnings, if what has to stay is larger than the cap. Alerts that are about no registered
+            max_size_bytes; warnings, if what has to stay is larger than the cap, which then holds for all else, or if
+            the clock is not believed. Alerts that are about no registered
             model (``""`` where they name none) are kept as long as those of the model with the longest retention.
 
         Examples
