@@ -232,8 +232,8 @@ class LookingCalls:
             status, service_status ("healthy", "degraded" or "unhealthy"), reasons (sentences), uptime_seconds, models
             (a list of dicts: model_id, model_version, health, reasons, predictions, errors, last_prediction_at,
             reference, drift_severity, drift_state, last_check_at, warnings, of which one tells what of the recordings
-            could not be used), storage (path, usable, size_bytes, max_size_bytes, last_cleanup, shared_counters), checks
-            (who runs them), alerts (active ones, silences, and the channels that somebody delivers to).
+            could not be used), storage (path, usable, size_bytes, max_size_bytes, last_cleanup, shared_counters),
+            checks (who runs them), alerts (active ones, silences, and the channels that somebody delivers to).
 
         Examples
         --------

@@ -74,16 +74,16 @@ def unusable(folder: Path, why: str) -> StorageError:
 
 def _state_of_disk(folder: Path, why: str) -> tuple[str, str]:
     """Return what is wrong and what helps: a full or read-only disk shows itself as all kinds of errors."""
-    full, read_only = any(word in why for word in _FULL_WORDS), False
+    is_full, read_only = any(word in why for word in _FULL_WORDS), False
     if hasattr(os, "statvfs"):
         with suppress(OSError):
             nearest = next(place for place in (folder, *folder.parents) if place.exists())
             disk = os.statvfs(nearest)
             read_only = bool(disk.f_flag & os.ST_RDONLY)
-            full = full or (disk.f_bavail == 0 and any(word in why for word in _MAYBE_FULL))
+            is_full = is_full or (disk.f_bavail == 0 and any(word in why for word in _MAYBE_FULL))
     if read_only:
         return "it is on a file system that is mounted read-only", "Mount that writable"
-    if full:
+    if is_full:
         told = why if "space" in why or "full" in why or "quota" in why else f"{why}, and no space is left on the disk"
         return told, "Free some space there (a lower storage.max_size keeps it free)"
     user = f" for user id {os.getuid()}" if hasattr(os, "getuid") else ""
