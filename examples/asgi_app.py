@@ -23,7 +23,7 @@ def predict(features: dict[str, float]) -> float:
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] != "http":
-        raise NotImplementedError(scope["type"])
+        raise ValueError(f"this application answers HTTP only, not {scope['type']}")
     if scope["path"].startswith("/metrics"):
         await metrics(scope, receive, send)
         return

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,7 +24,7 @@ _STOP_SECONDS = 10.0
 Answer = tuple[int, dict[str, Any]]
 
 
-class _JsonSink:
+class _JsonSink(ABC):
     """An HTTP server that takes JSON by POST."""
 
     what = "message"
@@ -69,9 +70,9 @@ class _JsonSink:
             self.requests += 1
             return self._failures.pop(0) if self._failures else None
 
+    @abstractmethod
     def take(self, path: str, headers: Mapping[str, str], raw: bytes) -> Answer:
         """Return status and body of the answer to a request."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Stop serving; idempotent."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ class _Many:
     failed: BoolArray | None
 
 
-class BatchRecording:
+class BatchRecording(ABC):
     """The part of the recorder that takes many predictions at once."""
 
     _models: dict[str, ModelEntry]
@@ -209,9 +210,9 @@ class BatchRecording:
             return self._refused(model_id, fault)
         return {"status": "success", "model_id": model_id, "recorded": rows}
 
+    @abstractmethod
     def _refused(self, model_id: object, fault: Exception) -> dict[str, Any]:
         """Return the answer to a call that failed; part of the recorder proper."""
-        raise NotImplementedError
 
 
 def full_warning(dropped: int) -> str:
