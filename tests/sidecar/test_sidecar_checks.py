@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import shutil
 import threading
 import time
@@ -223,3 +225,16 @@ def test_a_check_that_does_not_end_keeps_nobody_from_stopping(
     sidecar.stop()
     assert sidecar.ended is False
     over.set()
+
+
+def test_a_job_that_a_stop_cancelled_is_no_error_in_the_log(
+    make_sidecar: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_sidecar().stop()
+    log = logging.getLogger("apscheduler.executors.default")
+    for error in (asyncio.CancelledError(), RuntimeError("a real one")):
+        try:
+            raise error
+        except BaseException:
+            log.exception("Error running job operations")
+    assert ["a real one" in str(record.exc_info) for record in caplog.records if record.name == log.name] == [True]

@@ -28,6 +28,16 @@ JITTER_SHARE, JITTER_SECONDS = 0.1, 30.0
 OPERATIONS, CLEANUP = "operations", "cleanup"
 
 
+class _NotCancelled(logging.Filter):
+    """Keeps quiet about jobs that a stop cancelled before they began: that is no error."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+
+
+_NOT_CANCELLED = _NotCancelled()
+
+
 class Schedule:
     """
     Runs checks while this sidecar has the right to.
@@ -53,6 +63,7 @@ class Schedule:
 
     def start(self) -> None:
         """Begin, on the running event loop; jobs come with :meth:`sync`."""
+        logging.getLogger("apscheduler.executors.default").addFilter(_NOT_CANCELLED)
         self._scheduler.start()
 
     def stop(self) -> None:

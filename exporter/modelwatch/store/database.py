@@ -134,7 +134,7 @@ class Database:
         elif "no such table" in str(error) and faults == 1:
             self.close_idle()  # emptied under us: opening it again creates the tables
         elif _FULL in str(error):
-            raise files.full(self.folder) from error
+            raise files.full_disk(self.folder) from error
         else:
             raise files.unusable(self.folder, f"the database says {str(error)!r}") from error
 

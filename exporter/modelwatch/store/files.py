@@ -65,32 +65,27 @@ def make_folder(folder: Path) -> None:
 
 def unusable(folder: Path, why: str) -> StorageError:
     """Return the error that says which folder can't be used, why, and what to do."""
-    fact, remedy = _state_of_disk(folder, why)
+    full, read_only = any(word in why for word in _FULL_WORDS), False
+    if hasattr(os, "statvfs"):
+        # A full or read-only disk shows itself as all kinds of errors.
+        with suppress(OSError):
+            nearest = next(place for place in (folder, *folder.parents) if place.exists())
+            disk = os.statvfs(nearest)
+            read_only = bool(disk.f_flag & os.ST_RDONLY)
+            full = full or (disk.f_bavail == 0 and any(word in why for word in _MAYBE_FULL))
+    if full and not read_only:
+        return full_disk(folder)
+    user = f" for user id {os.getuid()}" if hasattr(os, "getuid") else ""
+    fact, remedy = why, f"Make it a writable folder on a local disk{user}"
+    if read_only:
+        fact, remedy = "it is on a file system that is mounted read-only", "Mount that writable"
     return StorageError(
         f"cannot use the storage folder {str(folder)!r}: {fact}. {remedy}, or name another one with storage_path= or "
         "MODELWATCH_STORAGE."
     )
 
 
-def _state_of_disk(folder: Path, why: str) -> tuple[str, str]:
-    """Return what is wrong and what helps: a full or read-only disk shows itself as all kinds of errors."""
-    is_full, read_only = any(word in why for word in _FULL_WORDS), False
-    if hasattr(os, "statvfs"):
-        with suppress(OSError):
-            nearest = next(place for place in (folder, *folder.parents) if place.exists())
-            disk = os.statvfs(nearest)
-            read_only = bool(disk.f_flag & os.ST_RDONLY)
-            is_full = is_full or (disk.f_bavail == 0 and any(word in why for word in _MAYBE_FULL))
-    if read_only:
-        return "it is on a file system that is mounted read-only", "Mount that writable"
-    if is_full:
-        told = why if "space" in why or "full" in why or "quota" in why else f"{why}, and no space is left on the disk"
-        return told, "Free some space there (a lower storage.max_size keeps it free)"
-    user = f" for user id {os.getuid()}" if hasattr(os, "getuid") else ""
-    return why, f"Make it a writable folder on a local disk{user}"
-
-
-def full(folder: Path) -> DiskFullError:
+def full_disk(folder: Path) -> DiskFullError:
     """Return the error that says whose disk is full, and what to do."""
     return DiskFullError(
         f"the disk of the storage folder {str(folder)!r} is full: free space on it; some megabytes are enough for the"
@@ -101,7 +96,7 @@ def full(folder: Path) -> DiskFullError:
 
 def failed(folder: Path, error: OSError) -> StorageError:
     """Return what to say of a file operation in a folder that failed."""
-    return full(folder) if error.errno in _FULL_ERRORS else unusable(folder, error.strerror or str(error))
+    return full_disk(folder) if error.errno in _FULL_ERRORS else unusable(folder, error.strerror or str(error))
 
 
 def make_private(path: Path) -> None:
