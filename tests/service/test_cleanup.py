@@ -19,7 +19,7 @@ from modelwatch import ReferenceProfile
 from modelwatch.config import MonitoringConfig
 from modelwatch.exceptions import StorageError
 from modelwatch.records import FlushBatch, IntervalTotals, RowChunk
-from modelwatch.service.cleanup import LARGEST_DEFAULT, Report
+from modelwatch.service.cleanup import LARGEST_DEFAULT, Report, cleanup_answer
 from modelwatch.service.loop import CheckLoop
 from modelwatch.service.times import iso
 from modelwatch.service.trusted_time import LEAP_SECONDS, TrustedTime
@@ -154,6 +154,21 @@ def test_writers_and_a_cleanup_at_the_same_time_lose_nothing(make_service: Any, 
 # ── a clock that is wrong ────────────────────────────────────────────────────────────────────────────────────────
 
 
+def hourly_cleanup(service: Any, clock: Any) -> dict[str, Any]:
+    """Clean up as it is done once an hour by itself."""
+    return cleanup_answer(service._parts.cleanup.run(clock.now))
+
+
+def test_who_asks_for_a_cleanup_is_believed_about_the_time(make_service: Any, profile_path: Path, clock: Any) -> None:
+    service = make_service()
+    service.register_model({"model_id": "m", "retention_days": 30, "reference": str(profile_path)})
+    fill(service, "m", clock)
+    clock.advance(100 * DAY)
+    answer = service.cleanup_old_data()
+    assert answer["removed"]["m"]["rows"]["rows"] == 1
+    assert "warnings" not in answer
+
+
 def test_one_cleanup_under_a_clock_that_is_ahead_deletes_nothing(
     make_service: Any, profile_path: Path, clock: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -164,11 +179,11 @@ def test_one_cleanup_under_a_clock_that_is_ahead_deletes_nothing(
     for _ in range(3):
         clock.advance(400 * DAY)
         with caplog.at_level(logging.WARNING, logger="modelwatch"):
-            ahead = service.cleanup_old_data()
+            ahead = hourly_cleanup(service, clock)
         assert (ahead["status"], ahead["removed"], ahead["profiles_removed"]) == ("success", {}, [])
         assert "400 days after anything that is known of this storage" in ahead["warnings"][0]
         clock.now = right + 3600.0
-        assert "warnings" not in service.cleanup_old_data()
+        assert "warnings" not in hourly_cleanup(service, clock)
         clock.now = right
     assert caplog.text.count("nothing goes by its age until the clock has said so for a day") == 3
     assert len(service.get_model_metrics("m", start_time=right - DAY)["metrics"]["latency_ms"]) == 1
@@ -180,15 +195,15 @@ def test_what_is_recorded_under_a_clock_that_is_ahead_does_not_make_it_believed(
     service = make_service()
     service.register_model({"model_id": "m", "reference": str(profile_path)})
     fill(service, "m", clock)
-    service.cleanup_old_data()
+    hourly_cleanup(service, clock)
     right = clock.now
     clock.advance(400 * DAY)
     for _ in range(5):
         fill(service, "m", clock)
-        assert service.cleanup_old_data()["removed"] == {}
+        assert hourly_cleanup(service, clock)["removed"] == {}
         clock.advance(3600.0)
     clock.now = right + 5 * 3600.0
-    assert "warnings" not in service.cleanup_old_data()
+    assert "warnings" not in hourly_cleanup(service, clock)
     first = service.get_model_metrics("m", start_time=right - DAY, end_time=right + DAY)
     assert len(first["metrics"]["latency_ms"]) == 1
 
@@ -199,14 +214,14 @@ def test_a_storage_that_was_idle_for_months_is_cleaned_up_a_day_later(
     service = make_service()
     service.register_model({"model_id": "m", "retention_days": 30, "reference": str(profile_path)})
     fill(service, "m", clock)
-    service.cleanup_old_data()
+    hourly_cleanup(service, clock)
     service.close()
     clock.advance(150 * DAY)
     later = make_service()
     for _ in range(24):
-        assert later.cleanup_old_data()["removed"] == {}
+        assert hourly_cleanup(later, clock)["removed"] == {}
         clock.advance(3600.0)
-    answer = later.cleanup_old_data()
+    answer = hourly_cleanup(later, clock)
     assert answer["removed"]["m"]["rows"]["rows"] == 1
     assert "warnings" not in answer
 
@@ -314,22 +329,35 @@ def test_counts_stay_as_long_as_the_longest_window_needs_them(
 TIMED = ("interval_counts", "interval_totals", "(SELECT last_at AS start FROM row_chunks)")
 
 
-@pytest.mark.parametrize("logged", [True, False])
-def test_a_reference_is_learnt_although_rows_are_kept_for_a_week_only(
-    make_service: Any, clock: Any, rows: Any, logged: bool
-) -> None:
-    service = make_service()
+def a_week_of_retention_and_two_of_learning(service: Any, clock: Any, rows: Any, *, logged: bool) -> list[str]:
     answer = service.register_model({"model_id": "m", "retention_days": 7, "log_predictions": logged})
-    assert any("while a reference is learnt" in text for text in answer["warnings"])
     for day in range(15):
         service.record_predictions("m", np.full(100, 0.5), rows(100, day))
         assert service.flush()
         pass_days(service, clock, 1)
         service._parts.jobs.learn(clock.now)
     service._parts.references.follow()
+    return list(answer["warnings"])
+
+
+def test_rows_that_are_kept_only_to_learn_from_stay_until_that_is_done(
+    make_service: Any, clock: Any, rows: Any
+) -> None:
+    service = make_service()
+    warnings = a_week_of_retention_and_two_of_learning(service, clock, rows, logged=False)
+    assert any("for which rows are kept while a reference is learnt" in text for text in warnings)
     assert "profile" in service.get_service_status()["models"][0]["reference"]
-    gone = pass_days(service, clock, 1)
-    assert gone["m"]["rows" if logged else "totals"] >= (700 if logged else 1)
+
+
+def test_logged_rows_stay_no_longer_than_somebody_wrote_and_that_too_few_are_left_to_learn_from_is_said(
+    make_service: Any, clock: Any, rows: Any
+) -> None:
+    service = make_service()
+    warnings = a_week_of_retention_and_two_of_learning(service, clock, rows, logged=True)
+    assert any("it is learnt if 5 000 rows come within that time" in text for text in warnings)
+    (model,) = service.get_service_status()["models"]
+    assert model["health"] == "degraded"
+    assert "only 700 of the recorded rows are stored" in model["reasons"][0]
 
 
 # ── the size cap ─────────────────────────────────────────────────────────────────────────────────────────────────

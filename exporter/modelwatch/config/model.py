@@ -363,9 +363,14 @@ class ModelMonitoringConfig(ConfigModel):
                 f"retention_days {days} is shorter than the longest drift window, {longest}: counts are kept for that"
                 " long, and a day more"
             )
-        if self.reference == "auto" and days < LEARNING_DAYS:
+        if self.reference == "auto" and self.log_predictions and days < LEARNING_DAYS:
             out.append(
-                f"retention_days {days} is shorter than the {LEARNING_DAYS} days for which rows are kept while a"
-                " reference is learnt from them"
+                f"retention_days {days} is shorter than learning a reference may take: it is learnt if 5 000 rows come"
+                " within that time"
+            )
+        if self.reference == "auto" and not self.log_predictions and days < LEARNING_DAYS:
+            out.append(
+                f"retention_days {days} is shorter than the {LEARNING_DAYS} days at most for which rows are kept while"
+                " a reference is learnt from them"
             )
         return out

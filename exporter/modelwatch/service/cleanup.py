@@ -116,13 +116,13 @@ class Cleanup:
         except OSError:
             return LARGEST_DEFAULT
 
-    def run(self, now: float) -> Report:
-        """Do everything at once; return what was done."""
+    def run(self, now: float, *, asked_for: bool = False) -> Report:
+        """Do everything at once; return what was done. See :meth:`steps`."""
         report = Report()
-        deque(self.steps(now, report), maxlen=0)
+        deque(self.steps(now, report, asked_for=asked_for), maxlen=0)
         return report
 
-    def steps(self, now: float, report: Report) -> Iterator[None]:
+    def steps(self, now: float, report: Report, *, asked_for: bool = False) -> Iterator[None]:
         """
         Do one bounded step after another; between two, others can write and the caller can do something else.
 
@@ -132,6 +132,8 @@ class Cleanup:
             Seconds since 1970.
         report
             Where it is noted down what was done.
+        asked_for
+            Whether somebody asked for it now, whose clock is believed; what comes by itself may come under a wrong one.
 
         Raises
         ------
@@ -140,7 +142,7 @@ class Cleanup:
         """
         began = time.monotonic()
         self._store.checkpoint()  # on a full disk the room in the log is all that there is for what follows
-        clock = self._trusted(now, report)
+        clock = TrustedTime(now) if asked_for else self._trusted(now, report)
         kept = keeping(self._book, self._store)
         with suppress(DiskFullError):  # what is removed next makes room for it, in an hour
             yield from self._sum_up(clock.at, report)

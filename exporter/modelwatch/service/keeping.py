@@ -22,7 +22,7 @@ NEEDED_SECONDS = 8 * DAY
 LEARNING_SECONDS = LEARNING_DAYS * DAY
 DEFAULT_RETENTION_DAYS = int(ModelMonitoringConfig.model_fields["retention_days"].default)
 _COUNTED = ("counts", "totals")
-_LEARNT_FROM = ("rows", "learning_rows", "totals")
+_LEARNT_FROM = ("learning_rows", "totals")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Kept:
     For how long one model's data are kept.
 
     >>> kept = Kept(days=2.0, windows=8 * DAY, learning=True)
-    >>> [kept.seconds(kind) / DAY for kind in ("alerts", "counts", "totals", "rows")]
+    >>> [kept.seconds(kind) / DAY for kind in ("rows", "counts", "totals", "learning_rows")]
     [2.0, 8.0, 16.0, 16.0]
     """
 

@@ -28,10 +28,10 @@ class UpkeepCalls:
         transactions, between which others can write, and gives the space back to the file system. After a long time
         without it, it may take minutes: call it from a thread where there is an event loop.
 
-        Counts stay for as long as the model's longest drift window needs them (8 days at least), and rows for 16 days
-        while a reference is learnt from them, even where ``retention_days`` is shorter. If the clock is more than two
-        days after the last cleanup (or, before the first, after all that was recorded), it may be wrong: then nothing
-        goes by its age until it has said so for a day, which a warning says.
+        Counts stay for as long as the model's longest drift window needs them (8 days at least), even where
+        ``retention_days`` is shorter; so do, for 16 days at most, rows that are kept only until a reference is learnt from
+        them (``log_predictions: false``). What is done once an hour by itself does not believe a clock that has leapt
+        days ahead of the last cleanup until it has kept to that for a day; a call does.
 
         Returns
         -------
@@ -39,9 +39,9 @@ class UpkeepCalls:
             status; removed: ``{model_id: {kind: {"rows", "bytes"}}}`` with what was too old, only where there was
             anything; evicted: the same for what had to go because the storage was too large, oldest first;
             profiles_removed: ids of reference profiles that nothing refers to any more; size_bytes and
-            max_size_bytes; warnings, if what has to stay is larger than the cap, which then holds for all else, or if
-            the clock is not believed. Alerts that are about no registered
-            model (``""`` where they name none) are kept as long as those of the model with the longest retention.
+            max_size_bytes; warnings, if what has to stay is larger than the cap, which then holds for all else. Alerts
+            that are about no registered model (``""`` where they name none) are kept as long as those of the model with
+            the longest retention.
 
         Examples
         --------
@@ -55,4 +55,4 @@ class UpkeepCalls:
         if self._parts.cleanup is None:
             msg = f"nothing is stored: {self._parts.storage_problem}"
             raise StorageError(msg)
-        return cleanup_answer(self._parts.cleanup.run(self._clock()))
+        return cleanup_answer(self._parts.cleanup.run(self._clock(), asked_for=True))
