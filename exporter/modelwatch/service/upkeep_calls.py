@@ -29,9 +29,9 @@ class UpkeepCalls:
         without it, it may take minutes: call it from a thread where there is an event loop.
 
         Counts stay for as long as the model's longest drift window needs them (8 days at least), even where
-        ``retention_days`` is shorter; so do, for 16 days at most, rows that are kept only until a reference is learnt from
-        them (``log_predictions: false``). What is done once an hour by itself does not believe a clock that has leapt
-        days ahead of the last cleanup until it has kept to that for a day; a call does.
+        ``retention_days`` is shorter; so do, for 16 days at most, rows that are kept only until a reference is learnt
+        from them (``log_predictions: false``). What is done once an hour by itself does not believe a clock that has
+        leapt days ahead of the last cleanup until it has kept to that for a day; a call does.
 
         Returns
         -------
