@@ -5,91 +5,39 @@ from __future__ import annotations
 import base64
 import json
 import re
-import threading
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from abc import abstractmethod
+from collections.abc import Mapping
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
 
-from typing_extensions import Self
-
-from modelwatch.demo.received import HOST, Received
+from modelwatch.demo.http_sink import Answer, HttpSink, is_json
 
 __all__ = ["PagerDutySink", "WebhookSink"]
 
-_MAX_BODY = 512 * 1024
-_STOP_SECONDS = 10.0
-Answer = tuple[int, dict[str, Any]]
 
+class _EventSink(HttpSink):
+    """A sink that answers in JSON."""
 
-class _JsonSink(ABC):
-    """An HTTP server that takes JSON by POST."""
-
-    what = "message"
-    host = HOST
-
-    def __init__(self) -> None:
-        self._inbox: Received[dict[str, Any]] = Received(self.what)
-        self._failures: list[tuple[int, float | None]] = []
-        self._lock = threading.Lock()
-        self.requests = 0
-        """POSTs so far, refused ones included."""
-        self._server = _Server((HOST, 0), _Request)
-        self._server.sink = self
-        self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, name="event-sink", daemon=True
-        )
-        self._thread.start()
-
-    @property
-    def messages(self) -> list[dict[str, Any]]:
-        """The bodies that were accepted."""
-        return self._inbox.all()
-
-    def wait_for(self, predicate: Callable[[dict[str, Any]], bool], timeout: float = 10.0) -> dict[str, Any]:
-        """Return the first accepted body that fits, also one that is here already.
-
-        Raises
-        ------
-        TimeoutError
-            If none fits within `timeout` seconds.
-        """
-        return self._inbox.wait_for(predicate, timeout)
-
-    def fail(self, status: int, *, times: int = 1, retry_after: float | None = None) -> None:
-        """Answer the next `times` requests with `status`; 0 hangs up without an answer."""
-        with self._lock:
-            self._failures += [(status, retry_after)] * times
-
-    def next_failure(self) -> tuple[int, float | None] | None:
-        """Take one of the failures that were asked for, and count the request."""
-        with self._lock:
-            self.requests += 1
-            return self._failures.pop(0) if self._failures else None
+    def take(self, path: str, headers: Mapping[str, str], raw: bytes) -> Answer:
+        """Refuse what does not say that it is JSON."""
+        if not is_json(headers):
+            return 400, {"status": "invalid event", "errors": ["Content-Type must be application/json"]}
+        return self.take_json(path, headers, raw)
 
     @abstractmethod
-    def take(self, path: str, headers: Mapping[str, str], raw: bytes) -> Answer:
-        """Return status and body of the answer to a request."""
+    def take_json(self, path: str, headers: Mapping[str, str], raw: bytes) -> Answer:
+        """Return status and body of the answer to JSON."""
 
-    def close(self) -> None:
-        """Stop serving; idempotent."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(_STOP_SECONDS)
+    def too_large(self) -> Answer:
+        """Refuse a body that is too large."""
+        return 413, {"status": "too large"}
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
+    def sick(self, status: int) -> Answer:
+        """Fail as asked for."""
+        return status, {"status": "sick"}
 
 
-class PagerDutySink(_JsonSink):
+class PagerDutySink(_EventSink):
     """The Events API v2 of PagerDuty: which incidents are open, by deduplication key.
 
     Parameters
@@ -122,7 +70,7 @@ class PagerDutySink(_JsonSink):
         """The address that events are posted to."""
         return f"http://{self.host}:{self.port}/v2/enqueue"
 
-    def take(self, path: str, headers: Mapping[str, str], raw: bytes) -> Answer:
+    def take_json(self, path: str, headers: Mapping[str, str], raw: bytes) -> Answer:
         """Take an event, or refuse it with the words of PagerDuty."""
         if path != "/v2/enqueue":
             return 404, {"status": "not found"}
@@ -144,7 +92,7 @@ class PagerDutySink(_JsonSink):
         return 202, {"status": "success", "message": "Event processed", "dedup_key": key}
 
 
-class WebhookSink(_JsonSink):
+class WebhookSink(_EventSink):
     """An address that takes any JSON object, and can insist on basic authentication.
 
     Parameters
@@ -164,13 +112,13 @@ class WebhookSink(_JsonSink):
         """The address, whose path is a secret."""
         return f"http://{self.host}:{self.port}/hook/S3CRET"
 
-    def take(self, path: str, headers: Mapping[str, str], raw: bytes) -> Answer:
+    def take_json(self, path: str, headers: Mapping[str, str], raw: bytes) -> Answer:
         """Take a JSON object."""
         if path != "/hook/S3CRET":
             return 404, {"error": "no such hook"}
         if self._credentials is not None:
             expected = f"Basic {base64.b64encode(':'.join(self._credentials).encode()).decode()}"
-            if headers.get("Authorization") != expected:
+            if headers.get("authorization") != expected:
                 return 401, {"error": "who are you?"}
         try:
             body = json.loads(raw)
@@ -226,44 +174,3 @@ def _payload_errors(payload: object) -> list[str]:
     except ValueError:
         errors.append("'payload.timestamp' is no ISO-8601 time")
     return errors
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    sink: _JsonSink
-
-
-class _Request(BaseHTTPRequestHandler):
-    server: _Server
-    timeout = 10.0
-
-    def do_POST(self) -> None:
-        """Hand the request to the sink, unless it is to fail."""
-        length = self.headers.get("Content-Length", "")
-        size = int(length) if length.isdecimal() else 0
-        raw = self.rfile.read(min(size, _MAX_BODY))
-        failure = self.server.sink.next_failure()
-        if failure is not None:
-            status, retry_after = failure
-            self.close_connection = True
-            if status:
-                self._answer(status, {"status": "sick"}, retry_after)
-        elif size > _MAX_BODY:
-            self._answer(413, {"status": "too large"})
-        elif self.headers.get_content_type() != "application/json":
-            self._answer(400, {"status": "invalid event", "errors": ["Content-Type must be application/json"]})
-        else:
-            self._answer(*self.server.sink.take(self.path, dict(self.headers), raw))
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: ANN401 - the base class's signature
-        """Keep quiet: paths and keys are secrets."""
-
-    def _answer(self, status: int, said: dict[str, Any], retry_after: float | None = None) -> None:
-        body = json.dumps(said).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        if retry_after is not None:
-            self.send_header("Retry-After", f"{retry_after:g}")
-        self.end_headers()
-        self.wfile.write(body)

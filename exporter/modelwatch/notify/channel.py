@@ -238,7 +238,7 @@ class Channel:
                 continue
             try:
                 listener(self.name, ok)
-            except Exception as error:  # noqa: BLE001 - bookkeeping (a full disk) must not stop the channel
+            except Exception as error:  # noqa: BLE001 - the background-job boundary: a full disk stops no channel
                 failed = True
                 self._say_unrecorded(error)
         self._unrecorded = failed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
 
 __all__ = [
@@ -50,6 +52,22 @@ def _whole(name: str, *, key: bool = False) -> Column[int]:
 
 def _bytes(name: str) -> Column[bytes]:
     return Column(name, LargeBinary, nullable=False)
+
+
+def _chunks(name: str, *more: Column[Any]) -> Table:
+    """Return a table of columns of rows of one model, found by their last time."""
+    return Table(
+        name,
+        metadata,
+        _whole("chunk_id", key=True),
+        _text("model_id"),
+        *more,
+        _number("first_at"),
+        _number("last_at"),
+        _whole("rows"),
+        _bytes("data"),
+        Index(f"{name}_time", "model_id", "last_at"),
+    )
 
 
 meta = Table("meta", metadata, _text("key", key=True), _text("value"))
@@ -116,29 +134,8 @@ interval_totals = Table(
     _number("prediction_sum", nullable=True),
     Index("interval_totals_key", "model_id", "start", "model_version", "worker", "part", unique=True),
 )
-row_chunks = Table(
-    "row_chunks",
-    metadata,
-    _whole("chunk_id", key=True),
-    _text("model_id"),
-    _text("model_version"),
-    _number("first_at"),
-    _number("last_at"),
-    _whole("rows"),
-    _bytes("data"),
-    Index("row_chunks_time", "model_id", "last_at"),
-)
-actual_chunks = Table(
-    "actual_chunks",
-    metadata,
-    _whole("chunk_id", key=True),
-    _text("model_id"),
-    _number("first_at"),
-    _number("last_at"),
-    _whole("rows"),
-    _bytes("data"),
-    Index("actual_chunks_time", "model_id", "last_at"),
-)
+row_chunks = _chunks("row_chunks", _text("model_version"))
+actual_chunks = _chunks("actual_chunks")
 metric_points = Table(
     "metric_points",
     metadata,
@@ -251,18 +248,7 @@ model_references = Table(
     _number("learning_since", nullable=True),
     _number("counted_until", nullable=True),
 )
-learning_chunks = Table(
-    "learning_chunks",
-    metadata,
-    _whole("chunk_id", key=True),
-    _text("model_id"),
-    _text("model_version"),
-    _number("first_at"),
-    _number("last_at"),
-    _whole("rows"),
-    _bytes("data"),
-    Index("learning_chunks_time", "model_id", "last_at"),
-)
+learning_chunks = _chunks("learning_chunks", _text("model_version"))
 minute_hours = Table(
     "minute_hours",
     metadata,
