@@ -288,6 +288,17 @@ SILENCE_LIMIT = _metric(
     "Silence that is still normal for the model, from its gaps of the last 7 days; no sample while that is unknown.",
     MODEL_ID,
 )
+OBJECTIVE = _metric(
+    "objective_ratio",
+    "gauge",
+    "Share of bad requests that an objective of the model allows; upper: bucket bound in seconds of a latency.",
+    *MODEL_LABELS,
+    "metric",
+    "upper",
+)
+OBJECTIVE_WINDOW = _metric(
+    "objective_window_seconds", "gauge", "The period that the objectives of the model are meant over.", *MODEL_LABELS
+)
 CONFIG_RELOAD_OK = _metric(
     "config_last_reload_successful", "gauge", "1 if the last reload of the configuration succeeded, else 0."
 )
@@ -303,7 +314,8 @@ RECORDING_METRICS: tuple[Metric, ...] = (
     STORAGE_INFO,
 )  # fmt: skip
 CHECK_METRICS: tuple[Metric, ...] = (
-    PERFORMANCE_SEVERITY, PERFORMANCE_THRESHOLD, THRESHOLD_SEVERITY, LATENCY_QUANTILE, SILENCE_LIMIT,
+    PERFORMANCE_SEVERITY, PERFORMANCE_THRESHOLD, THRESHOLD_SEVERITY, LATENCY_QUANTILE, SILENCE_LIMIT, OBJECTIVE,
+    OBJECTIVE_WINDOW,
 )  # fmt: skip
 """What rules compare recordings with; exposed beside the results of checks."""
 RESULT_METRICS: tuple[Metric, ...] = (
@@ -325,6 +337,15 @@ ALERT_ERROR_RATE_HIGH = "MLModelErrorRateHigh"
 ALERT_NO_PREDICTIONS = "MLModelNoPredictions"
 ALERT_BELOW_FLOOR = "MLModelPerformanceBelowFloor"
 ALERT_ABOVE_CEILING = "MLModelPerformanceAboveCeiling"
+ALERT_BUDGET_BURN = "MLModelErrorBudgetBurn"
+ALERT_TRAFFIC_ANOMALY = "MLModelTrafficAnomaly"
+ALERT_INPUT_MISSING = "MLModelInputMissing"
+ALERT_INPUT_NOVEL = "MLModelInputNovel"
+ALERT_STUCK_OUTPUT = "MLModelStuckOutput"
+ALERT_REFERENCE_MISSING = "MLModelReferenceMissing"
+ALERT_RECORDS_DROPPED = "ModelwatchRecordsDropped"
+ALERT_DOWN = "ModelwatchDown"
+ALERT_NOTIFICATIONS_FAILING = "ModelwatchNotificationsFailing"
 ALERT_CHECK_STALE = "ModelwatchCheckStale"
 ALERT_CHECK_FAILING = "ModelwatchCheckFailing"
 ALERT_EXPOSED_TWICE = "ModelwatchExposedTwice"

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import Enum, IntEnum
 from typing import Protocol
 
-from modelwatch.config import SeverityName
+from modelwatch.config import DEFAULT_ALERT_SEVERITIES, ModelMonitoringConfig, SeverityName
 from modelwatch.exceptions import InputError, did_you_mean
 
-__all__ = ["AlertLevel", "ReceiverLike", "Severity", "channels_for", "severity_of"]
+__all__ = ["AlertLevel", "ReceiverLike", "Severity", "alert_severity", "channels_for", "severity_of"]
 
 
 class AlertLevel(str, Enum):
@@ -95,6 +95,26 @@ def severity_of(value: Severity | AlertLevel | str) -> Severity:
         allowed = ", ".join(by_name)
         raise InputError(f"severity must be one of {allowed}, got {name!r:.80}{did_you_mean(str(name), by_name)}")
     return by_name[name]
+
+
+def alert_severity(config: ModelMonitoringConfig | None, alertname: str) -> Severity:
+    """Return how bad an alert without a threshold is: as the model's `severity` says, else the default.
+
+    Parameters
+    ----------
+    config
+        The model; None for one that nobody configured.
+    alertname
+        One of :data:`~modelwatch.config.DEFAULT_ALERT_SEVERITIES`.
+
+    Examples
+    --------
+    >>> quiet = ModelMonitoringConfig(model_id="batch", severity={"MLModelNoPredictions": "warning"})
+    >>> alert_severity(quiet, "MLModelNoPredictions"), alert_severity(None, "MLModelNoPredictions")
+    (<Severity.WARNING: 2>, <Severity.CRITICAL: 4>)
+    """
+    written = {} if config is None else config.severity
+    return severity_of(written.get(alertname, DEFAULT_ALERT_SEVERITIES[alertname]))
 
 
 def channels_for(

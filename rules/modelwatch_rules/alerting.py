@@ -13,7 +13,8 @@ from modelwatch.policy import Severity
 from modelwatch_rules import texts
 from modelwatch_rules.drift_texts import DriftTexts
 from modelwatch_rules.limits import ERRORS_ABOVE_LIMIT, LATENCY_ABOVE_LIMIT, MIN_REQUESTS
-from modelwatch_rules.promql import AlertingRule, bridged, indent, largest, literal, select
+from modelwatch_rules.overrides import by_model, model_severity
+from modelwatch_rules.promql import AlertingRule, Style, bridged, indent, largest, literal, select
 from modelwatch_rules.recording import (
     CHECK_INTERVAL,
     FAILURES_BEFORE,
@@ -49,7 +50,7 @@ THRESHOLD_TIERS = (Severity.INFO, *DRIFT_TIERS)
 _PAIR = ", ".join(MODEL_LABELS)
 
 
-def traffic_alerts(timing: Timing) -> list[AlertingRule]:
+def traffic_alerts(timing: Timing, style: Style) -> list[AlertingRule]:
     """Return the alerts on latency and on the error rate."""
     return [
         AlertingRule(
@@ -59,11 +60,11 @@ def traffic_alerts(timing: Timing) -> list[AlertingRule]:
             (c.ALERT_LATENCY_HIGH, LATENCY_ABOVE_LIMIT, "latency_ms", texts.latency(MIN_REQUESTS, timing)),
             (c.ALERT_ERROR_RATE_HIGH, ERRORS_ABOVE_LIMIT, "error_rate", texts.error_rate(MIN_REQUESTS, timing)),
         )
-        for tier in THRESHOLD_TIERS
+        for tier in style.tiers(THRESHOLD_TIERS)
     ]  # fmt: skip
 
 
-def drift_alerts(timing: Timing) -> list[AlertingRule]:
+def drift_alerts(timing: Timing, style: Style) -> list[AlertingRule]:
     """Return the alerts on drift of inputs and of predictions."""
     out = []
     for drift_type, alert in c.DRIFT_ALERTS.items():
@@ -74,12 +75,12 @@ def drift_alerts(timing: Timing) -> list[AlertingRule]:
                 alert, f"{severity} >= {int(tier)}", tier, said.summary(), said.description(tier),
                 hold=timing.result_hold, keep_firing=timing.keep_firing,
             )
-            for tier in DRIFT_TIERS
+            for tier in style.tiers(DRIFT_TIERS)
         ]  # fmt: skip
     return out
 
 
-def performance_alerts(timing: Timing) -> list[AlertingRule]:
+def performance_alerts(timing: Timing, style: Style) -> list[AlertingRule]:
     """Return the alerts on performance metrics that were reported beyond their floor or ceiling."""
     out = []
     for alert, bound, other, beyond in (
@@ -92,7 +93,7 @@ def performance_alerts(timing: Timing) -> list[AlertingRule]:
                 alert, _performance(tier, bound, other, beyond, timing), tier, summary, description,
                 hold=timing.result_hold, keep_firing=timing.keep_firing,
             )
-            for tier in THRESHOLD_TIERS
+            for tier in style.tiers(THRESHOLD_TIERS)
         ]  # fmt: skip
     return out
 
@@ -100,22 +101,26 @@ def performance_alerts(timing: Timing) -> list[AlertingRule]:
 def silence_alerts(config: MonitoringConfig, timing: Timing) -> list[AlertingRule]:
     """Return the alert on models that were seen and went silent, and one per configured model that is not seen."""
     silent = f"time() - {LAST_SEEN} > on ({MODEL_ID}) {SILENCE}"
-    out = [AlertingRule(c.ALERT_NO_PREDICTIONS, silent, Severity.CRITICAL, *texts.silence(), hold=timing.result_hold)]
+    rule = AlertingRule(c.ALERT_NO_PREDICTIONS, silent, Severity.CRITICAL, *texts.silence(), hold=timing.result_hold)
+    out = by_model([rule], config)
     for model_id in dict.fromkeys(model.model_id for model in config.models):
+        severity = model_severity(config, model_id, c.ALERT_NO_PREDICTIONS)
+        if severity is Severity.NONE:
+            continue
         known = f"{select(LAST_SEEN, model_id=model_id)} and on ({MODEL_ID}) {select(SILENCE, model_id=model_id)}"
         # Who was seen and may be silent for a while (a nightly batch) is watched by the rule above.
         expr = f"absent({select(c.PREDICTIONS, model_id=model_id)})\nunless on ({MODEL_ID})\n  ({known})"
         out.append(
             AlertingRule(
-                c.ALERT_NO_PREDICTIONS, expr, Severity.CRITICAL, *texts.absent(), hold=timing.silence_hold,
+                c.ALERT_NO_PREDICTIONS, expr, severity, *texts.absent(), hold=timing.silence_hold,
                 labels={MODEL_ID: literal(model_id)},
             )
         )  # fmt: skip
     return out
 
 
-def check_alerts(timing: Timing) -> list[AlertingRule]:
-    """Return the alerts on checks that do not happen or fail, and on recordings that are exposed twice."""
+def check_alerts(config: MonitoringConfig, timing: Timing) -> list[AlertingRule]:
+    """Return the alerts on checks that do not happen or fail."""
     newest = largest([MODEL_ID], LAST_SUCCESS)
     failed = f"{failures(timing)}\n- on ({MODEL_ID})\n{FAILURES_BEFORE}\n>= {FAILURES_IN_A_ROW}"
     stale = (
@@ -123,18 +128,14 @@ def check_alerts(timing: Timing) -> list[AlertingRule]:
         f"unless on ({MODEL_ID})\n(\n{indent(failed)}\n)"
     )
     failing = f"{failed}\nunless on ({MODEL_ID})\n  (time() - {newest} <= on ({MODEL_ID}) 1.5 * {CHECK_INTERVAL})"
-    twice = (
-        f"count by (storage) (\n  max by (storage, job, instance) ({c.STORAGE_INFO.name})\n"
-        f"  and on (job, instance)\n  {c.PREDICTIONS.name}\n)\n> 1"
-    )
-    return [
+    rules = [
         AlertingRule(alert, expr, Severity.WARNING, *text, hold=hold, keep_firing=timing.keep_firing)
         for alert, expr, text, hold in (
             (c.ALERT_CHECK_STALE, stale, texts.stale(), timing.hold),
             (c.ALERT_CHECK_FAILING, failing, texts.failing(), timing.result_hold),
-            (c.ALERT_EXPOSED_TWICE, twice, texts.exposed_twice(), timing.hold),
         )
     ]
+    return by_model(rules, config)
 
 
 def watchdog_alert() -> AlertingRule:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelwatch_rules.groups import DEFAULT_RUNBOOK_BASE, rule_file
+from modelwatch_rules.promql import Style
 from modelwatch_rules.render import header, replace_files, to_yaml
 from modelwatch_rules.routing import alertmanager_config, routing_comment
 from modelwatch_rules.scraping import DEFAULT_ALERTMANAGER, DEFAULT_TARGETS, RULE_FILE, prometheus_config
@@ -38,6 +39,8 @@ class Options:
         Write only our part of an Alertmanager configuration.
     runbook_base : str
         Alerts link to ``<runbook_base>/<alertname>.md``.
+    grafana_url : str or None
+        Alerts link to the dashboards of this Grafana.
     targets : mapping of str to sequence of str
         What Prometheus scrapes: addresses of kind "app" and "sidecar".
     alertmanagers : sequence of str
@@ -51,6 +54,7 @@ class Options:
     timing: Timing = PRODUCTION
     merge: bool = False
     runbook_base: str = DEFAULT_RUNBOOK_BASE
+    grafana_url: str | None = None
     targets: Mapping[str, Sequence[str]] = field(default_factory=lambda: dict(DEFAULT_TARGETS))
     alertmanagers: Sequence[str] = (DEFAULT_ALERTMANAGER,)
     log_url: str | None = None
@@ -61,7 +65,7 @@ class Options:
 def contents(config: MonitoringConfig, options: Options | None = None) -> dict[str, str]:
     """Return the text of every file by its path below the output folder."""
     o = options or Options()
-    rules = rule_file(config, o.timing, runbook_base=o.runbook_base)
+    rules = rule_file(config, o.timing, Style(o.runbook_base, o.grafana_url))
     alertmanager = alertmanager_config(
         config, o.timing, merge=o.merge, log_url=o.log_url, deadman_url=o.deadman_url, environ=o.environ
     )

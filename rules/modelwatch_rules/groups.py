@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from modelwatch_rules import alerting, limits, recording
-from modelwatch_rules.promql import Group
+from modelwatch_rules import alerting, anomalies, health, inputs, limits, recording, slo
+from modelwatch_rules.promql import Group, Style
 
 if TYPE_CHECKING:
     from modelwatch.config import MonitoringConfig
@@ -16,17 +16,20 @@ __all__ = ["DEFAULT_RUNBOOK_BASE", "rule_file", "rule_groups"]
 DEFAULT_RUNBOOK_BASE = "https://github.com/modelwatch/modelwatch/blob/main/docs/runbooks"
 
 
-def rule_groups(config: MonitoringConfig, timing: Timing) -> tuple[Group, ...]:
+def rule_groups(config: MonitoringConfig, timing: Timing, style: Style | None = None) -> tuple[Group, ...]:
     """Return all rules.
 
     Parameters
     ----------
     config
-        Its models give the latency quantiles in use, and the names whose absence is news. All other rules cover every
-        model that is exposed, also those that are registered in code.
+        Its models give the latency quantiles in use, the names whose absence is news, and severities of their own. All
+        other rules cover every model that is exposed, also those that are registered in code.
     timing
         Windows and waiting times.
+    style
+        What severities are called; None for our own names.
     """
+    style = style or Style(DEFAULT_RUNBOOK_BASE)
     return (
         Group(
             "modelwatch-traffic.rules",
@@ -34,22 +37,33 @@ def rule_groups(config: MonitoringConfig, timing: Timing) -> tuple[Group, ...]:
                 *recording.threshold_records(timing),
                 *recording.traffic_records(config, timing),
                 *limits.above_limit_records(config, timing),
-                *alerting.traffic_alerts(timing),
+                *alerting.traffic_alerts(timing, style),
             ),
         ),
         Group(
             "modelwatch-silence.rules",
             (*recording.silence_records(timing), *alerting.silence_alerts(config, timing)),
         ),
+        anomalies.traffic_group(config, timing),
+        slo.slo_group(timing, style),
         Group(
             "modelwatch-checks.rules",
-            (*recording.check_records(timing), *alerting.drift_alerts(timing), *alerting.check_alerts(timing)),
+            (
+                *recording.check_records(timing),
+                *alerting.drift_alerts(timing, style),
+                *alerting.check_alerts(config, timing),
+            ),
         ),
-        Group("modelwatch-performance.rules", tuple(alerting.performance_alerts(timing))),
+        Group("modelwatch-performance.rules", tuple(alerting.performance_alerts(timing, style))),
+        inputs.inputs_group(config, timing),
+        inputs.outputs_group(config, timing),
+        health.health_group(config, timing),
+        Group("modelwatch-fleet.rules", tuple(recording.fleet_records(timing))),
         Group("modelwatch-watchdog.rules", (alerting.watchdog_alert(),)),
     )
 
 
-def rule_file(config: MonitoringConfig, timing: Timing, *, runbook_base: str = DEFAULT_RUNBOOK_BASE) -> dict[str, Any]:
-    """Return the content of a rule file; each alert links to ``<runbook_base>/<alertname>.md``."""
-    return {"groups": [group.as_dict(runbook_base) for group in rule_groups(config, timing)]}
+def rule_file(config: MonitoringConfig, timing: Timing, style: Style | None = None) -> dict[str, Any]:
+    """Return the content of a rule file."""
+    style = style or Style(DEFAULT_RUNBOOK_BASE)
+    return {"groups": [group.as_dict(style) for group in rule_groups(config, timing, style)]}

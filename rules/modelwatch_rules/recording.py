@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from modelwatch import conventions as c
 from modelwatch.config import MonitoringConfig
-from modelwatch.conventions import MODEL_ID, MODEL_LABELS, SEGMENT, Metric
+from modelwatch.conventions import MODEL_ID, MODEL_LABELS, MODEL_VERSION, SEGMENT, Metric
 from modelwatch.policy import Severity
 from modelwatch_rules.naming import quantile_name, record_name
 from modelwatch_rules.promql import RecordingRule, bridged, indent, largest, select
@@ -22,6 +22,7 @@ __all__ = [
     "DEFAULT_QUANTILE",
     "DRIFTED",
     "FAILURES_BEFORE",
+    "FLEET_ALARMED",
     "LAST_SEEN",
     "LAST_SUCCESS",
     "OPERATIONAL",
@@ -30,9 +31,13 @@ __all__ = [
     "SILENCE",
     "THRESHOLD",
     "THRESHOLD_WORTH",
+    "WORST",
     "Window",
     "check_records",
     "failures",
+    "fleet_error_ratio",
+    "fleet_rate",
+    "fleet_records",
     "quantiles_in_use",
     "silence_records",
     "threshold_records",
@@ -56,6 +61,9 @@ FAILURES_BEFORE = record_name([MODEL_ID], c.DRIFT_CHECK_FAILURES, "at_success")
 CHECK_INTERVAL = record_name([MODEL_ID], c.DRIFT_CHECK_INTERVAL, "max")
 DRIFTED = record_name((*MODEL_LABELS, c.FEATURE), c.DRIFT_ATTRIBUTION, "drifted")
 SEVERITY = record_name((*MODEL_LABELS, c.DRIFT_TYPE, SEGMENT), c.DRIFT_SEVERITY, "max")
+WORST = f"{MODEL_ID}:modelwatch_severity:max"
+"""The worst of drift and performance."""
+FLEET_ALARMED = "fleet:modelwatch_models_at_warning:count"
 
 
 @dataclass(frozen=True)
@@ -100,6 +108,10 @@ def windows(timing: Timing) -> tuple[Window, Window]:
     return Window(timing.short_window), Window(timing.long_window)
 
 
+SHOWN_QUANTILES = (0.5, 0.95, 0.99)
+"""Latency quantiles of the short window that dashboards and people ask for, beside those that limits are for."""
+
+
 def quantiles_in_use(config: MonitoringConfig) -> tuple[float, ...]:
     """Return the latency quantiles that models of the configuration name, and the default one, ascending."""
     return tuple(sorted({DEFAULT_QUANTILE, *(model.latency_quantile for model in config.models)}))
@@ -115,11 +127,34 @@ def traffic_records(config: MonitoringConfig, timing: Timing) -> list[RecordingR
             RecordingRule(window.error_ratio, f"{window.errors}\n/\n({window.predictions} > 0)"),
             RecordingRule(window.latency_buckets, _increase(c.PREDICTION_LATENCY, f"{_PAIR}, le", window, "_bucket")),
         ]
+        shown = SHOWN_QUANTILES if window.seconds == timing.short_window else ()
         out += [
             RecordingRule(window.latency(q), f"histogram_quantile({q!r}, {window.latency_buckets})")
-            for q in quantiles_in_use(config)
+            for q in sorted({*quantiles_in_use(config), *shown})
         ]
     return out
+
+
+def fleet_records(timing: Timing) -> list[RecordingRule]:
+    """Return the fleet at a glance: how bad each model is, requests per second, and the share of them that fails."""
+    short, _ = windows(timing)
+    metrics = bridged(c.PERFORMANCE_SEVERITY.name, timing.bridge)
+    return [
+        RecordingRule(WORST, f"max by ({MODEL_ID}) ({SEVERITY} or {metrics})"),
+        RecordingRule(FLEET_ALARMED, f"count({WORST} >= {int(Severity.WARNING)})"),
+        RecordingRule(fleet_rate(timing), f"sum(rate({c.PREDICTIONS.name}[{short.text}]))"),
+        RecordingRule(fleet_error_ratio(timing), f"sum({short.errors}) / (sum({short.predictions}) > 0)"),
+    ]
+
+
+def fleet_rate(timing: Timing) -> str:
+    """Return the name of requests per second to all models."""
+    return record_name(["fleet"], c.PREDICTIONS, f"rate{windows(timing)[0].text}")
+
+
+def fleet_error_ratio(timing: Timing) -> str:
+    """Return the name of the share of requests to all models that failed."""
+    return windows(timing)[0].error_ratio.replace(f"{MODEL_ID}_{MODEL_VERSION}:", "fleet:")
 
 
 def threshold_records(timing: Timing) -> list[RecordingRule]:

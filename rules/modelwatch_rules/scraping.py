@@ -11,11 +11,16 @@ from modelwatch.conventions import DEFAULT_METRICS_PORT, DEFAULT_SIDECAR_PORT
 from modelwatch.exceptions import InputError, did_you_mean
 from modelwatch_rules.timing import Timing, prometheus_duration
 
-__all__ = ["DEFAULT_ALERTMANAGER", "DEFAULT_TARGETS", "JOBS", "RULE_FILE", "parse_target", "prometheus_config"]
+__all__ = [
+    "ALERTMANAGER_JOB", "DEFAULT_ALERTMANAGER", "DEFAULT_TARGETS", "JOBS", "RULE_FILE", "parse_target",
+    "prometheus_config",
+]  # fmt: skip
 
 RULE_FILE = "modelwatch.rules.yml"
 JOBS = MappingProxyType({"app": "modelwatch-app", "sidecar": "modelwatch-sidecar"})
 """Names of the scrape jobs: who records, and who checks."""
+ALERTMANAGER_JOB = "modelwatch-alertmanager"
+"""Who notifies: an Alertmanager that says itself when its messages fail."""
 
 DEFAULT_TARGETS: Mapping[str, Sequence[str]] = MappingProxyType(
     {"app": (f"localhost:{DEFAULT_METRICS_PORT}",), "sidecar": (f"localhost:{DEFAULT_SIDECAR_PORT}",)}
@@ -87,5 +92,6 @@ def prometheus_config(
             {"job_name": JOBS[kind], "static_configs": [{"targets": list(addresses)}]}
             for kind, addresses in targets.items()
             if addresses
-        ],
+        ]
+        + [{"job_name": ALERTMANAGER_JOB, "static_configs": [{"targets": list(alertmanagers)}]}],
     }

@@ -40,6 +40,12 @@ class Timing:
         ``keep_firing_for``: how long a condition must be gone before an alert resolves.
     silence_hold : float
         ``for`` of the alert on a model that exposes nothing at all.
+    slow_interval : float
+        How often rules over hours and days are evaluated.
+    day : float
+        Length of the day after which traffic is expected to repeat itself.
+    budget_hour : float
+        Length of the hour in the windows of burn rates (5 minutes to 3 days).
     resend_delay : float
         Least time after which Prometheus tells Alertmanager again (``--rules.alert.resend-delay``). It also bounds how
         long an alert outlives Prometheus: four times the greater of this and the evaluation interval.
@@ -61,6 +67,9 @@ class Timing:
     result_hold: float
     keep_firing: float
     silence_hold: float
+    slow_interval: float
+    day: float
+    budget_hour: float
     resend_delay: float
     group_wait: float
     group_interval: float
@@ -81,6 +90,9 @@ PRODUCTION = Timing(
     result_hold=60,
     keep_firing=600,
     silence_hold=900,
+    slow_interval=60,
+    day=86400,
+    budget_hour=3600,
     resend_delay=60,
     group_wait=30,
     group_interval=300,
@@ -100,6 +112,9 @@ DEMO = Timing(
     result_hold=2,
     keep_firing=6,
     silence_hold=60,
+    slow_interval=5,
+    day=600,
+    budget_hour=120,
     resend_delay=2,
     group_wait=2,
     group_interval=5,
@@ -119,6 +134,9 @@ TEST = Timing(
     result_hold=1,
     keep_firing=2,
     silence_hold=15,
+    slow_interval=1,
+    day=24,
+    budget_hour=60,
     resend_delay=1,
     group_wait=1,
     group_interval=1,

@@ -32,6 +32,7 @@ MATCHERS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
         "model": (("model_id", "$labels.model_id"), ("model_version", "$labels.model_version")),
         "metric": (("metric", "$labels.metric"),),
         "storage": (("storage", "$labels.storage"),),
+        "input": (("feature", "$labels.feature"),),
         "feature": (("feature", "$feature"),),
         "window": (("window", "$window"),),
         "measure": (("metric", "$measure"),),

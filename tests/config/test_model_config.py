@@ -190,7 +190,7 @@ def test_mistakes_in_keyword_arguments_read_the_same_as_in_a_mapping() -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["predecessor", "segments", "ground_truth", "objective", "severity", "extra_labels", "dry_run_until"],
+    ["predecessor", "segments", "ground_truth", "extra_labels", "dry_run_until"],
 )
 def test_keys_of_later_releases_are_not_available_yet(key: str) -> None:
     with pytest.raises(NotAvailableError, match=f"the key '{key}' is not available yet"):

@@ -84,7 +84,7 @@ def test_a_configuration_without_models_still_covers_those_registered_in_code(ma
 
 def test_rules_hold_no_key_that_is_newer_than_prometheus_2_42(make_config: MakeConfig) -> None:
     rules = yaml.safe_load(contents(make_config("a"))[RULES_PATH])
-    assert {key for group in rules["groups"] for key in group} == {"name", "rules"}
+    assert {key for group in rules["groups"] for key in group} == {"name", "interval", "rules"}
     known = {"record", "alert", "expr", "for", "keep_firing_for", "labels", "annotations"}
     assert {key for group in rules["groups"] for rule in group["rules"] for key in rule} <= known
 
@@ -148,7 +148,11 @@ class TestCommand:
         assert main(["rules", "generate", *options]) == 0
         config = yaml.safe_load((tmp_path / PROMETHEUS_FILE).read_text())
         jobs = {job["job_name"]: job["static_configs"][0]["targets"] for job in config["scrape_configs"]}
-        assert jobs == {"modelwatch-app": ["a:1", "b:2"], "modelwatch-sidecar": ["[::1]:3"]}
+        assert jobs == {
+            "modelwatch-app": ["a:1", "b:2"],
+            "modelwatch-sidecar": ["[::1]:3"],
+            "modelwatch-alertmanager": ["am:9093"],
+        }
         assert config["global"]["scrape_interval"] == "1s"
         assert config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] == ["am:9093"]
         assert (tmp_path / MERGE_FILE).is_file()
@@ -158,7 +162,8 @@ class TestCommand:
         assert main(["rules", "generate", *options]) == 0
         config = yaml.safe_load((tmp_path / PROMETHEUS_FILE).read_text())
         jobs = {job["job_name"]: job["static_configs"][0]["targets"] for job in config["scrape_configs"]}
-        assert jobs == {"modelwatch-app": ["model-server:9100"], "modelwatch-sidecar": ["localhost:9877"]}
+        assert jobs["modelwatch-app"] == ["model-server:9100"]
+        assert jobs["modelwatch-sidecar"] == ["localhost:9877"]
 
     def test_mode_direct_warns_that_people_would_be_told_twice(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -183,6 +188,7 @@ class TestCommand:
             (["--scrape", "app=localhost:99999"], "HOST:PORT"),
             (["--alertmanager", "http://am:9093"], "HOST:PORT"),
             (["--runbook-base", "wiki/{{ $value }}"], "https://"),
+            (["--grafana-url", "grafana.example.com"], "https://"),
         ],
     )
     def test_what_can_not_be_an_address_is_refused(

@@ -23,8 +23,19 @@ if TYPE_CHECKING:
     from modelwatch.config import MonitoringConfig
 
 TARGET = frozenset({"job", "instance"})
-LEVEL_LABELS = ("drift_type", "model_version", "model_id", "segment", "feature", "metric", "bound", "le")
-ALERT_LABELS = {"model_id", "model_version", "segment", "metric", "storage"}
+LEVEL_LABELS = (
+    "drift_type", "model_version", "model_id", "segment", "feature", "metric", "bound", "le", "upper", "profile",
+    "category", "reason", "job", "instance", "days_ago",
+)  # fmt: skip
+ALERT_LABELS = {
+    "model_id", "model_version", "segment", "metric", "storage", "feature", "reason", "channel", "job", "instance",
+}  # fmt: skip
+OTHERS = {
+    "up": TARGET,
+    "alertmanager_notification_requests_total": TARGET | {"integration"},
+    "alertmanager_notification_requests_failed_total": TARGET | {"integration"},
+}
+"""What Prometheus says itself, and Alertmanager."""
 
 Labels = frozenset[str]
 
@@ -48,7 +59,7 @@ def exposed_by_conventions() -> dict[str, Labels]:
 def level_labels(record: str) -> Labels:
     """Return the labels that the level of a recorded series names."""
     level, rest = record.split(":")[0], []
-    while level:
+    while level and level != "fleet":
         label = next(name for name in LEVEL_LABELS if level == name or level.endswith(f"_{name}"))
         rest.append(label)
         level = level[: -len(label)].rstrip("_")
@@ -69,7 +80,7 @@ class Walker:
         return found
 
     def _vectorselector(self, node: Any) -> Labels:
-        known = level_labels(node.name) if ":" in node.name else self.metrics.get(node.name)
+        known = level_labels(node.name) if ":" in node.name else {**self.metrics, **OTHERS}.get(node.name)
         assert known is not None, f"no metric {node.name}"
         matched = {matcher.name for matcher in node.matchers.matchers}
         assert matched <= known, f"{node.name} has no label {matched - known}"
@@ -92,6 +103,11 @@ class Walker:
         name = node.func.name
         if name in ("time", "vector"):
             return None if name == "time" else frozenset()
+        if name == "label_replace":
+            inner, (target, _, source, _) = self.labels(node.args[0]), (arg.val for arg in node.args[1:])
+            assert inner is not None
+            assert source == "" or source in inner, f"{source} is not there: {node}"
+            return inner | {target}
         found = self.labels(node.args[-1])
         assert found is not None, name
         if name == "absent":
@@ -111,6 +127,8 @@ class Walker:
             return right if left is None else left
         modifier = node.modifier
         matching = modifier.matching if modifier is not None else None
+        if str(node.op) == "or" and matching is None:
+            return left & right
         on = frozenset(matching.labels) if matching is not None else left | right
         assert on <= left, f"{on - left} is not on the left of {node.op}: {node}"
         assert on <= right, f"{on - right} is not on the right of {node.op}: {node}"
@@ -183,6 +201,7 @@ class Served:
                 "latency_ms": 100,
                 "error_rate": 0.01,
             },
+            "objective": {"error_rate": 0.001, "latency_ms": 150},
         }
         self.service.register_model(ModelMonitoringConfig.model_validate(written))
         assert self.service._parts.jobs is not None

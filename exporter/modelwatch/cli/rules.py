@@ -70,6 +70,9 @@ def _add_generate(actions: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--runbook-base", metavar="URL", help="alerts link to URL/<alertname>.md (default: the runbooks of modelwatch)"
     )
     parser.add_argument(
+        "--grafana-url", metavar="URL", help="alerts link to our dashboards on this Grafana (default: no links)"
+    )
+    parser.add_argument(
         "--scrape",
         action="append",
         default=[],
@@ -125,18 +128,26 @@ def _options(args: argparse.Namespace) -> Options:
     for kind, address in map(parse_target, args.scrape):
         targets[kind].append(address)
     base = args.runbook_base or DEFAULT_RUNBOOK_BASE
-    if not base.startswith(("https://", "http://")) or "{{" in base or not base.isprintable():
-        raise InputError(f"--runbook-base must be an address that begins with https:// or http://, got {base!r:.200}")
+    _check_address("--runbook-base", base)
+    if args.grafana_url is not None:
+        _check_address("--grafana-url", args.grafana_url)
     return Options(
         timing=TIMINGS[args.timing],
         merge=args.merge,
         runbook_base=base,
+        grafana_url=args.grafana_url,
         # Who names the applications only still needs the sidecar scraped, or nothing would ever alert.
         targets={kind: targets[kind] or DEFAULT_TARGETS[kind] for kind in DEFAULT_TARGETS},
         alertmanagers=[parse_address(text) for text in args.alertmanager] or [DEFAULT_ALERTMANAGER],
         log_url=args.log_url,
         deadman_url=args.deadman_url,
     )
+
+
+def _check_address(option: str, url: str) -> None:
+    """Refuse what can't be the beginning of an address, or would be a template in an alert."""
+    if not url.startswith(("https://", "http://")) or "{{" in url or not url.isprintable():
+        raise InputError(f"{option} must be an address that begins with https:// or http://, got {url!r:.200}")
 
 
 def run_check(folder: Path, out: TextIO) -> int:

@@ -205,6 +205,7 @@ class ResultsCollector:
                 for bound, limit in bounds_of(threshold):
                     out.add(c.PERFORMANCE_THRESHOLD, (*labels, metric, bound), limit)
                     out.add(c.THRESHOLD_SEVERITY, (*labels, metric, bound), threshold_severity(threshold))
+            _add_objective(out, labels, config)
             for verdict in verdicts(config, latest.get(labels, {})):
                 out.add(c.PERFORMANCE_SEVERITY, (*labels, verdict.metric, SEGMENT_ALL), verdict.severity)
 
@@ -275,6 +276,19 @@ def _add_reference_member(
         return
     for name, count in zip((*member.categories, c.OTHER), shape.tolist(), strict=True):
         out.add(c.FEATURE_REFERENCE_CATEGORY, (*labels, member.name, name), count / rows if rows else 0.0)
+
+
+def _add_objective(out: Families, labels: tuple[str, str], config: ModelMonitoringConfig) -> None:
+    objective = config.objective
+    if objective is None:
+        return
+    out.add(c.OBJECTIVE_WINDOW, labels, objective.window_seconds)
+    if objective.error_rate is not None:
+        out.add(c.OBJECTIVE, (*labels, "error_rate", ""), objective.error_rate)
+    if objective.latency_ms is not None:
+        # What is slower than the quantile may be slow; rounded, so that 0.05 does not become 0.050000000000000044.
+        allowed = round(1.0 - config.latency_quantile, 12)
+        out.add(c.OBJECTIVE, (*labels, "latency_ms", bound_text(objective.latency_ms / 1000.0)), allowed)
 
 
 def _add_checks(out: Families, labels: tuple[str, str], checked: CheckedModel) -> None:

@@ -1,8 +1,8 @@
 """Configuration: what people write, validated, with errors that name the file, the key and what is allowed.
 
 One module per step: `values` (durations, names), `document` (a file as plain values with line numbers), `problems`
-(mistakes as sentences), `cron`, `base`, `thresholds`, `drift`, `model`, `receivers`, `alerting`, `monitoring` (the
-objects), `loading`.
+(mistakes as sentences), `cron`, `base`, `thresholds`, `drift`, `objective`, `model`, `receivers`, `alerting`,
+`monitoring` (the objects), `loading`.
 """
 
 from modelwatch.config.alerting import (
@@ -23,11 +23,14 @@ from modelwatch.config.drift import DriftMonitoringConfig, DriftThresholds, Feat
 from modelwatch.config.loading import config_error, default_storage_path, find_config, load_config, named_config
 from modelwatch.config.model import ModelMonitoringConfig
 from modelwatch.config.monitoring import MonitoringConfig, StorageConfig
+from modelwatch.config.objective import DEFAULT_ALERT_SEVERITIES, AlertSeverity, Objective
 from modelwatch.config.thresholds import KNOWN_METRICS, Task, Threshold, ThresholdRange
 from modelwatch.config.values import parse_duration, validate_name
 
 __all__ = [
+    "DEFAULT_ALERT_SEVERITIES",
     "KNOWN_METRICS",
+    "AlertSeverity",
     "AlertingConfig",
     "AlertmanagerReceiver",
     "Cron",
@@ -38,6 +41,7 @@ __all__ = [
     "LogReceiver",
     "ModelMonitoringConfig",
     "MonitoringConfig",
+    "Objective",
     "PagerDutyReceiver",
     "Receiver",
     "SeverityName",

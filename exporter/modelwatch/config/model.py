@@ -23,6 +23,7 @@ from modelwatch.config.base import (
 )
 from modelwatch.config.cron import Cron, parse_cron
 from modelwatch.config.drift import DriftMonitoringConfig, FeaturesConfig
+from modelwatch.config.objective import ALERT_SEVERITIES, AlertName, AlertSeverity, Objective
 from modelwatch.config.problems import EACH, Path, mistake, mistakes
 from modelwatch.config.thresholds import (
     ALWAYS_WATCHED,
@@ -121,6 +122,11 @@ class ModelMonitoringConfig(ConfigModel):
         Shown in alerts: who to ask, what to do, where to look.
     latency_quantile : float, default 0.95
         The quantile, above 0 and below 1, that a threshold on latency_ms is about.
+    objective : Objective or dict, optional
+        What is promised over a month, as ``{error_rate:, latency_ms:, window:}``: generated rules alert when the budget
+        of bad requests burns too fast.
+    severity : dict, optional
+        How bad alerts are that have no threshold, by name: ``{"MLModelNoPredictions": "error"}``; "none" is no alert.
     defaulted
         Written by modelwatch itself: which values nobody wrote.
 
@@ -138,8 +144,7 @@ class ModelMonitoringConfig(ConfigModel):
 
     later: ClassVar[frozenset[str]] = frozenset(
         {
-            "predecessor", "segments", "ground_truth", "objective", "severity", "extra_labels",
-            "dry_run_until",
+            "predecessor", "segments", "ground_truth", "extra_labels", "dry_run_until",
         }
     )  # fmt: skip
 
@@ -185,6 +190,12 @@ class ModelMonitoringConfig(ConfigModel):
     runbook_url: Text | None = Field(None, description="an address that begins with https:// or http://")
     dashboard_url: Text | None = Field(None, description="an address that begins with https:// or http://")
     latency_quantile: Number = Field(0.95, gt=0, lt=1, description="a number above 0 and below 1")
+    objective: Objective | None = Field(None, description="a mapping with the keys error_rate, latency_ms, window")
+    severity: dict[AlertName, AlertSeverity] = Field(
+        default_factory=dict,
+        description="a mapping of alert name to severity",
+        json_schema_extra={EACH: ALERT_SEVERITIES},
+    )
     defaulted: tuple[str, ...] = Field((), description="written by modelwatch itself: which values nobody wrote")
 
     if TYPE_CHECKING:
@@ -213,6 +224,8 @@ class ModelMonitoringConfig(ConfigModel):
             runbook_url: str | None = None,
             dashboard_url: str | None = None,
             latency_quantile: float = 0.95,
+            objective: Objective | Mapping[str, Any] | None = None,
+            severity: Mapping[str, AlertSeverity] = ...,
         ) -> None: ...
 
     _drop_defaulted = model_validator(mode="before")(drop_defaulted)

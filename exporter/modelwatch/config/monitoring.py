@@ -27,7 +27,7 @@ from modelwatch.exceptions import ConfigError, did_you_mean
 
 __all__ = ["ModelDefaults", "MonitoringConfig", "StorageConfig"]
 
-DEEP_DEFAULTS = ("drift", "features")
+DEEP_DEFAULTS = ("drift", "features", "severity")
 """Sections that defaults are merged into key by key; everything else a model writes replaces the default whole."""
 
 

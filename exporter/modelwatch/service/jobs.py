@@ -13,7 +13,7 @@ from modelwatch.conventions import ALERT_CHECK_FAILING, DRIFT_ALERTS
 from modelwatch.exceptions import MissingPackageError, ModelwatchError
 from modelwatch.notify import messages
 from modelwatch.notify.engine import AlertEngine, Condition
-from modelwatch.policy import Severity
+from modelwatch.policy import Severity, alert_severity
 from modelwatch.profile import ReferenceProfile
 from modelwatch.records import CheckResult, FamilyResult
 from modelwatch.service import metric_alerts, operational
@@ -244,10 +244,11 @@ class Jobs:
                 config.model_id, version, now, False, 0.0, None, state, config.longest_interval_seconds
             )
         failures = self._failures[config.model_id] = self._failures.get(config.model_id, 0) + 1
-        if failures < FAILURES_BEFORE_ALERT:
+        severity = alert_severity(config, ALERT_CHECK_FAILING)
+        if failures < FAILURES_BEFORE_ALERT or severity is Severity.NONE:
             return
         text = messages.check_failing_text(
-            messages.ModelFacts.of(config), severity=Severity.WARNING, failures=failures, error=str(error), now=now,
+            messages.ModelFacts.of(config), severity=severity, failures=failures, error=str(error), now=now,
             timezone=self.timezone,
         )  # fmt: skip
         condition = Condition(
@@ -255,7 +256,7 @@ class Jobs:
             model_id=config.model_id,
             model_version=config.model_version,
             type="monitoring",
-            severity=Severity.WARNING,
+            severity=severity,
             text=text,
             data={"model_id": config.model_id, "failures": failures},
             since=now,

@@ -16,7 +16,7 @@ from modelwatch.conventions import ALERT_ERROR_RATE_HIGH, ALERT_LATENCY_HIGH, AL
 from modelwatch.notify import messages
 from modelwatch.notify.engine import Condition
 from modelwatch.performance import threshold_severity
-from modelwatch.policy import Severity
+from modelwatch.policy import Severity, alert_severity
 
 if TYPE_CHECKING:
     from modelwatch.config import ModelMonitoringConfig
@@ -196,16 +196,17 @@ def _errors(it: Situation, totals: WindowTotals) -> Condition | None:
 
 def _silence(it: Situation, series: TotalSeries, limit: float | None) -> Condition | None:
     config, now = it.config, it.now
-    if limit is None:
+    severity = alert_severity(config, ALERT_NO_PREDICTIONS)
+    if limit is None or severity is Severity.NONE:
         return None
     last = float(np.asarray(series.last_at).max())
     if now - last <= limit:
         return None
     text = messages.no_predictions_text(
-        it.facts, severity=Severity.CRITICAL, last_at=last, limit_seconds=limit, now=now, timezone=it.timezone
+        it.facts, severity=severity, last_at=last, limit_seconds=limit, now=now, timezone=it.timezone
     )
     data = {"metric": "predictions", "last_prediction_at": last, "limit_seconds": limit}
-    return _condition(ALERT_NO_PREDICTIONS, "traffic", config, Severity.CRITICAL, text, data, last)
+    return _condition(ALERT_NO_PREDICTIONS, "traffic", config, severity, text, data, last)
 
 
 def _traffic(totals: WindowTotals) -> dict[str, float]:

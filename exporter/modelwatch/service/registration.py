@@ -162,7 +162,9 @@ def recorded(model: RegisteredModel) -> RecordedModel:
     """Return what the recorder needs to know of a model."""
     config = model.config
     latency = config.thresholds.get("latency_ms")
-    bounds = (latency.max / 1000.0,) if latency is not None and latency.max is not None else ()
+    objective = config.objective
+    limits = (None if latency is None else latency.max, None if objective is None else objective.latency_ms)
+    bounds = tuple(limit / 1000.0 for limit in limits if limit is not None)
     return RecordedModel(
         model_id=config.model_id,
         model_version=config.model_version,

@@ -1,0 +1,58 @@
+"""Severities that models of the configuration gave to alerts that have no threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from modelwatch.conventions import MODEL_ID
+from modelwatch.policy import Severity, alert_severity
+from modelwatch_rules.promql import AlertingRule, indent, of_model
+
+if TYPE_CHECKING:
+    from modelwatch.config import MonitoringConfig
+
+__all__ = ["by_model", "model_severity"]
+
+
+def by_model(rules: Iterable[AlertingRule], config: MonitoringConfig) -> list[AlertingRule]:
+    """Return each rule for all models but those that gave it another severity, and once more for each of these.
+
+    Parameters
+    ----------
+    rules
+        Alerts whose labels hold a model_id, with the default severity.
+    config
+        Its models may say otherwise; "none" is no alert.
+    """
+    return [one for rule in rules for one in _split(rule, config)]
+
+
+def model_severity(config: MonitoringConfig, model_id: str, alert: str) -> Severity:
+    """Return the severity of an alert about a model: of several versions that differ, the worst."""
+    return max(alert_severity(model, alert) for model in config.models if model.model_id == model_id)
+
+
+def _split(rule: AlertingRule, config: MonitoringConfig) -> list[AlertingRule]:
+    others: dict[Severity, list[str]] = {}
+    for model_id in dict.fromkeys(model.model_id for model in config.models):
+        severity = model_severity(config, model_id, rule.alert)
+        if severity is not rule.severity:
+            others.setdefault(severity, []).append(model_id)
+    if not others:
+        return [rule]
+    exempt = [model_id for ids in others.values() for model_id in ids]
+    return [
+        replace(rule, expr=_restricted(rule.expr, "unless", exempt)),
+        *(
+            replace(rule, expr=_restricted(rule.expr, "and", ids), severity=severity)
+            for severity, ids in sorted(others.items())
+            if severity is not Severity.NONE
+        ),
+    ]
+
+
+def _restricted(expr: str, operator: str, model_ids: list[str]) -> str:
+    models = "\nor\n".join(of_model(model_id) for model_id in model_ids)
+    return f"(\n{indent(expr)}\n)\n{operator} on ({MODEL_ID})\n(\n{indent(models)}\n)"
