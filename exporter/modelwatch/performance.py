@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from modelwatch.policy import Severity
+from modelwatch.policy import OPERATIONAL_METRICS, Severity, threshold_severity
 
 if TYPE_CHECKING:
     from modelwatch.config import ModelMonitoringConfig, Threshold
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["OPERATIONAL_METRICS", "Bound", "MetricVerdict", "bounds_of", "judge", "threshold_severity", "verdicts"]
 
 Bound = Literal["min", "max"]
-
-OPERATIONAL_METRICS = ("latency_ms", "error_rate")
-"""Measured from every request, and judged over windows with conditions and rules of their own."""
 
 
 @dataclass(frozen=True)
@@ -51,25 +48,6 @@ class MetricVerdict:
     bound: Bound | None = None
     limit: float | None = None
     written: bool = True
-
-
-def threshold_severity(threshold: Threshold) -> Severity:
-    """
-    Return what breaking a threshold is worth.
-
-    The configured severity, else error for latency and errors and critical for all others; a threshold that nobody
-    wrote never goes above warning.
-
-    Examples
-    --------
-    >>> from modelwatch.config import Threshold
-    >>> [threshold_severity(Threshold(metric="auc", min=0.8, written=w)).label for w in (True, False)]
-    ['critical', 'warning']
-    """
-    if threshold.severity is not None:
-        return Severity[threshold.severity.upper()]
-    default = Severity.ERROR if threshold.metric in OPERATIONAL_METRICS else Severity.CRITICAL
-    return default if threshold.written else min(default, Severity.WARNING)
 
 
 def bounds_of(threshold: Threshold) -> list[tuple[Bound, float]]:

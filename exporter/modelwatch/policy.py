@@ -6,10 +6,19 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import Enum, IntEnum
 from typing import Protocol
 
-from modelwatch.config import DEFAULT_ALERT_SEVERITIES, ModelMonitoringConfig, SeverityName
+from modelwatch.config import DEFAULT_ALERT_SEVERITIES, ModelMonitoringConfig, SeverityName, Threshold
 from modelwatch.exceptions import InputError, did_you_mean
 
-__all__ = ["AlertLevel", "ReceiverLike", "Severity", "alert_severity", "channels_for", "severity_of"]
+__all__ = [
+    "OPERATIONAL_METRICS",
+    "AlertLevel",
+    "ReceiverLike",
+    "Severity",
+    "alert_severity",
+    "channels_for",
+    "severity_of",
+    "threshold_severity",
+]
 
 
 class AlertLevel(str, Enum):
@@ -115,6 +124,28 @@ def alert_severity(config: ModelMonitoringConfig | None, alertname: str) -> Seve
     """
     written = {} if config is None else config.severity
     return severity_of(written.get(alertname, DEFAULT_ALERT_SEVERITIES[alertname]))
+
+
+OPERATIONAL_METRICS = ("latency_ms", "error_rate")
+"""Measured from every request, and judged over windows with conditions and rules of their own."""
+
+
+def threshold_severity(threshold: Threshold) -> Severity:
+    """Return what breaking a threshold is worth.
+
+    The configured severity, else error for latency and errors and critical for all others; a threshold that nobody
+    wrote never goes above warning.
+
+    Examples
+    --------
+    >>> from modelwatch.config import Threshold
+    >>> [threshold_severity(Threshold(metric="auc", min=0.8, written=w)).label for w in (True, False)]
+    ['critical', 'warning']
+    """
+    if threshold.severity is not None:
+        return Severity[threshold.severity.upper()]
+    default = Severity.ERROR if threshold.metric in OPERATIONAL_METRICS else Severity.CRITICAL
+    return default if threshold.written else min(default, Severity.WARNING)
 
 
 def channels_for(
