@@ -26,7 +26,7 @@ from modelwatch_rules.recording import (
     THRESHOLD_WORTH,
     failures,
 )
-from modelwatch_rules.timing import Timing
+from modelwatch_rules.timing import Timing, prometheus_duration
 
 __all__ = [
     "DRIFT_TIERS",
@@ -98,11 +98,11 @@ def performance_alerts(timing: Timing, style: Style) -> list[AlertingRule]:
     return out
 
 
-def silence_alerts(config: MonitoringConfig, timing: Timing) -> list[AlertingRule]:
+def silence_alerts(config: MonitoringConfig, timing: Timing, style: Style) -> list[AlertingRule]:
     """Return the alert on models that were seen and went silent, and one per configured model that is not seen."""
     silent = f"time() - {LAST_SEEN} > on ({MODEL_ID}) {SILENCE}"
     rule = AlertingRule(c.ALERT_NO_PREDICTIONS, silent, Severity.CRITICAL, *texts.silence(), hold=timing.result_hold)
-    out = by_model([rule], config)
+    out = by_model([rule], config, style)
     for model_id in dict.fromkeys(model.model_id for model in config.models):
         severity = model_severity(config, model_id, c.ALERT_NO_PREDICTIONS)
         if severity is Severity.NONE:
@@ -119,14 +119,17 @@ def silence_alerts(config: MonitoringConfig, timing: Timing) -> list[AlertingRul
     return out
 
 
-def check_alerts(config: MonitoringConfig, timing: Timing) -> list[AlertingRule]:
+def check_alerts(config: MonitoringConfig, timing: Timing, style: Style) -> list[AlertingRule]:
     """Return the alerts on checks that do not happen or fail."""
     newest = largest([MODEL_ID], LAST_SUCCESS)
     failed = f"{failures(timing)}\n- on ({MODEL_ID})\n{FAILURES_BEFORE}\n>= {FAILURES_IN_A_ROW}"
-    stale = (
-        f"time() - {newest} > on ({MODEL_ID}) {STALE_AFTER_INTERVALS} * {CHECK_INTERVAL}\n"
-        f"unless on ({MODEL_ID})\n(\n{indent(failed)}\n)"
+    # A model that is used since a day at least, and of whose checks none has ever succeeded.
+    never = (
+        f"(time() - {LAST_SEEN} offset {prometheus_duration(timing.day)}) and on ({MODEL_ID}) {LAST_SEEN}\n"
+        f"unless on ({MODEL_ID})\n  {newest}"
     )
+    overdue = f"time() - {newest} > on ({MODEL_ID}) {STALE_AFTER_INTERVALS} * {CHECK_INTERVAL}"
+    stale = f"(\n{indent(overdue)}\n  or\n{indent(never)}\n)\nunless on ({MODEL_ID})\n(\n{indent(failed)}\n)"
     failing = f"{failed}\nunless on ({MODEL_ID})\n  (time() - {newest} <= on ({MODEL_ID}) 1.5 * {CHECK_INTERVAL})"
     rules = [
         AlertingRule(alert, expr, Severity.WARNING, *text, hold=hold, keep_firing=timing.keep_firing)
@@ -135,7 +138,7 @@ def check_alerts(config: MonitoringConfig, timing: Timing) -> list[AlertingRule]
             (c.ALERT_CHECK_FAILING, failing, texts.failing(), timing.result_hold),
         )
     ]
-    return by_model(rules, config)
+    return by_model(rules, config, style)
 
 
 def watchdog_alert() -> AlertingRule:

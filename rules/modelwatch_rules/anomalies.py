@@ -13,7 +13,7 @@ from modelwatch.policy import Severity
 from modelwatch_rules.limits import MIN_REQUESTS
 from modelwatch_rules.naming import record_name
 from modelwatch_rules.overrides import by_model
-from modelwatch_rules.promql import AlertingRule, Group, RecordingRule
+from modelwatch_rules.promql import AlertingRule, Group, RecordingRule, Style
 from modelwatch_rules.recording import windows
 from modelwatch_rules.texts import Text
 from modelwatch_rules.timing import Timing, prometheus_duration
@@ -41,7 +41,7 @@ def requests(timing: Timing) -> str:
     return record_name([MODEL_ID], c.PREDICTIONS, f"increase{windows(timing)[1].text}")
 
 
-def traffic_group(config: MonitoringConfig, timing: Timing) -> Group:
+def traffic_group(config: MonitoringConfig, timing: Timing, style: Style) -> Group:
     """Return what is usual of each model, and the alert on what is not."""
     sides = (("min", LEAST_BY_DAY, LEAST_OF_DAYS), ("max", MOST_BY_DAY, MOST_OF_DAYS))
     total = f"sum by ({MODEL_ID}) ({windows(timing)[1].predictions})"
@@ -51,7 +51,7 @@ def traffic_group(config: MonitoringConfig, timing: Timing) -> Group:
             RecordingRule(requests(timing), total),
             *(RecordingRule(by_day, _around_now(side, timing)) for side, by_day, _ in sides),
             *(RecordingRule(usual, _of_days(side, by_day)) for side, by_day, usual in sides),
-            *by_model([_alert(timing)], config),
+            *by_model([_alert(timing)], config, style),
         ),
         interval=timing.slow_interval,
     )

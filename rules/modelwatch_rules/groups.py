@@ -42,22 +42,22 @@ def rule_groups(config: MonitoringConfig, timing: Timing, style: Style | None = 
         ),
         Group(
             "modelwatch-silence.rules",
-            (*recording.silence_records(timing), *alerting.silence_alerts(config, timing)),
+            (*recording.silence_records(timing), *alerting.silence_alerts(config, timing, style)),
         ),
-        anomalies.traffic_group(config, timing),
+        anomalies.traffic_group(config, timing, style),
         slo.slo_group(timing, style),
         Group(
             "modelwatch-checks.rules",
             (
                 *recording.check_records(timing),
                 *alerting.drift_alerts(timing, style),
-                *alerting.check_alerts(config, timing),
+                *alerting.check_alerts(config, timing, style),
             ),
         ),
         Group("modelwatch-performance.rules", tuple(alerting.performance_alerts(timing, style))),
-        inputs.inputs_group(config, timing),
-        inputs.outputs_group(config, timing),
-        health.health_group(config, timing),
+        inputs.inputs_group(config, timing, style),
+        inputs.outputs_group(config, timing, style),
+        health.health_group(config, timing, style),
         Group("modelwatch-fleet.rules", tuple(recording.fleet_records(timing))),
         Group("modelwatch-watchdog.rules", (alerting.watchdog_alert(),)),
     )

@@ -9,7 +9,7 @@ from modelwatch.policy import Severity
 from modelwatch_rules import texts
 from modelwatch_rules.naming import record_name
 from modelwatch_rules.overrides import by_model
-from modelwatch_rules.promql import AlertingRule, Group, RecordingRule, bridged, largest, select
+from modelwatch_rules.promql import AlertingRule, Group, RecordingRule, Style, bridged, largest, select
 from modelwatch_rules.recording import windows
 from modelwatch_rules.scraping import ALERTMANAGER_JOB, JOBS
 from modelwatch_rules.texts import Text
@@ -30,7 +30,7 @@ RECORDINGS_SEEN = record_name(_TARGET, c.BUILD_INFO, "seen")
 _ATTEMPTS = ("alertmanager_notification_requests_total", "alertmanager_notification_requests_failed_total")
 
 
-def health_group(config: MonitoringConfig, timing: Timing) -> Group:
+def health_group(config: MonitoringConfig, timing: Timing, style: Style) -> Group:
     """Return all rules about modelwatch itself but those about checks."""
     long = windows(timing)[1].text
     by_models = [_reference_missing(timing), _records_dropped(timing)]
@@ -40,7 +40,7 @@ def health_group(config: MonitoringConfig, timing: Timing) -> Group:
             RecordingRule(CHECKS_SEEN, _seen(CHECKS_SEEN, c.LAST_SCRAPE, "sidecar", timing)),
             RecordingRule(RECORDINGS_SEEN, _seen(RECORDINGS_SEEN, c.BUILD_INFO, "app", timing)),
             RecordingRule(dropped(timing), f"sum by ({_PAIR}, reason) (increase({c.DROPPED_RECORDS.name}[{long}]))"),
-            *by_model(by_models, config),
+            *by_model(by_models, config, style),
             *_down(timing),
             _exposed_twice(timing),
             _notifications_failing(timing),
@@ -59,8 +59,7 @@ def _reference_missing(timing: Timing) -> AlertingRule:
     text = (
         "The reference of the model can't be used, so its drift is not watched.",
         lines(
-            "Effect: drift of inputs and predictions is not watched; missing and novel values, latency, errors and"
-            " silence are",
+            "Effect: drift of inputs and predictions is not watched; missing values, latency, errors and silence are",
             "Look first: `modelwatch check-config` and the sidecar's log, which say what is wrong with the file that"
             " `reference` names",
         ),
@@ -86,8 +85,8 @@ def _records_dropped(timing: Timing) -> AlertingRule:
                 f"How bad: {{{{ $value | {COUNT} }}}} records, without predictions in the last {window.text}",
             ),
             "Effect: predictions are served and counted, but these are not looked at or not stored",
-            "Look first: the reason; queue_full: more traffic than the background thread can take; store or counts: a"
-            " full or slow disk",
+            "Look first: the reason; queue_full: more traffic than the background thread can take; store, counts,"
+            " actuals or metrics: a full, slow or locked disk",
         ),
     )  # fmt: skip
     return AlertingRule(
@@ -149,7 +148,8 @@ def _notifications_failing(timing: Timing) -> AlertingRule:
     tried, failed = (
         f'sum by (integration) (increase({name}{{job="{ALERTMANAGER_JOB}"}}[{window}]))' for name in _ATTEMPTS
     )
-    relayed = f'label_replace({failed} > 0.5 * {tried}, "channel", "Alertmanager: $1", "integration", "(.+)")'
+    channel = "all receivers of type $1 in Alertmanager"
+    relayed = f'label_replace({failed} > 0.5 * {tried}, "channel", "{channel}", "integration", "(.+)")'
     text = (
         "Messages to {{ $labels.channel }} fail.",
         lines(

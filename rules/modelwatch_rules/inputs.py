@@ -14,7 +14,7 @@ from modelwatch_rules.context import traffic
 from modelwatch_rules.limits import MIN_REQUESTS
 from modelwatch_rules.naming import record_name
 from modelwatch_rules.overrides import by_model
-from modelwatch_rules.promql import AlertingRule, Group, RecordingRule, bridged, indent, largest, select
+from modelwatch_rules.promql import AlertingRule, Group, RecordingRule, Style, bridged, indent, largest, select
 from modelwatch_rules.recording import windows
 from modelwatch_rules.texts import Text
 from modelwatch_rules.timing import Timing, prometheus_duration
@@ -67,7 +67,7 @@ def usual(metric: Metric, timing: Timing) -> str:
     return f"{share(metric, timing)}_median{HISTORY_DAYS}d"
 
 
-def inputs_group(config: MonitoringConfig, timing: Timing) -> Group:
+def inputs_group(config: MonitoringConfig, timing: Timing, style: Style) -> Group:
     """Return shares of missing and novel values where there is no reference, and the alerts on them."""
     window = windows(timing)[1].text
     sampled = f"sum by ({_PAIR}) (increase({c.SAMPLED_PREDICTIONS.name}[{window}]))"
@@ -83,7 +83,7 @@ def inputs_group(config: MonitoringConfig, timing: Timing) -> Group:
                 _share(c.FEATURE_OUT_OF_RANGE, c.FEATURE_CATEGORY, f',category="{c.UNSEEN}"', timing),
             ),
             *(RecordingRule(usual(metric, timing), _usual(metric, timing)) for _, metric, _ in INPUTS),
-            *by_model((_alert(*one, timing) for one in INPUTS), config),
+            *by_model((_alert(*one, timing) for one in INPUTS), config, style),
         ),
         interval=timing.slow_interval,
     )
@@ -100,8 +100,13 @@ def _share(first: Metric, second: Metric, only: str, timing: Timing) -> str:
 
 
 def _usual(metric: Metric, timing: Timing) -> str:
+    """Return the median of the days before; while the share is far above it, what was usual before that began."""
     days, hour = prometheus_duration(HISTORY_DAYS * timing.day), windows(timing)[1].text
-    return f"quantile_over_time(0.5, {share(metric, timing)}[{days}] offset {hour})"
+    before = bridged(usual(metric, timing), timing.recall)
+    return (
+        f"  {before}\n  and on ({_OF_INPUT})\n    {share(metric, timing)} - on ({_OF_INPUT}) {before} >= {JUMP:g}\n"
+        f"or\n  quantile_over_time(0.5, {share(metric, timing)}[{days}] offset {hour})"
+    )
 
 
 def _alert(alert: str, metric: Metric, words: str, timing: Timing) -> AlertingRule:
@@ -115,7 +120,12 @@ def _told(metric: Metric, words: str, timing: Timing) -> Text:
     where = "{<model>,<input>}"
     window = windows(timing)[1].text
     now = say(f"{share(metric, timing)}{where}", PERCENT, " is ", f" {words}", f" is {words} more often than usual")
-    before = say(f"{usual(metric, timing)}{where}", PERCENT, "Usual: ", f", the median of the last {HISTORY_DAYS} days")
+    before = say(
+        f"{usual(metric, timing)}{where}",
+        PERCENT,
+        "Usual: ",
+        f", the median of up to {HISTORY_DAYS} days before it changed",
+    )
     rows = say(f"{looked_at(timing)}{{<model>}}", COUNT, "Measured over: ", f" requests in the last {window}")
     return (
         f"Input {{{{ $labels.{FEATURE} }}}}{now}.",
@@ -133,7 +143,7 @@ def _told(metric: Metric, words: str, timing: Timing) -> Text:
 # ── outputs ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def outputs_group(config: MonitoringConfig, timing: Timing) -> Group:
+def outputs_group(config: MonitoringConfig, timing: Timing, style: Style) -> Group:
     """Return the alert on predictions that are nearly all the same although those of the reference are not."""
     rule = AlertingRule(
         c.ALERT_STUCK_OUTPUT, STUCK, Severity.WARNING, *_stuck_text(timing),
@@ -153,7 +163,7 @@ def outputs_group(config: MonitoringConfig, timing: Timing) -> Group:
             RecordingRule(
                 STUCK, f"max by ({_PAIR}) (\n{indent(_same_bin(timing))}\n  or\n{indent(_same_label(timing))}\n)"
             ),
-            *by_model([rule], config),
+            *by_model([rule], config, style),
         ),
         interval=timing.slow_interval,
     )

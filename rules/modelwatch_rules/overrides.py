@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from modelwatch.conventions import MODEL_ID
 from modelwatch.policy import Severity, alert_severity
-from modelwatch_rules.promql import AlertingRule, indent, of_model
+from modelwatch_rules.promql import AlertingRule, Style, indent, of_model
 
 if TYPE_CHECKING:
     from modelwatch.config import MonitoringConfig
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["by_model", "model_severity"]
 
 
-def by_model(rules: Iterable[AlertingRule], config: MonitoringConfig) -> list[AlertingRule]:
+def by_model(rules: Iterable[AlertingRule], config: MonitoringConfig, style: Style) -> list[AlertingRule]:
     """Return each rule for all models but those that gave it another severity, and once more for each of these.
 
     Parameters
@@ -25,8 +25,10 @@ def by_model(rules: Iterable[AlertingRule], config: MonitoringConfig) -> list[Al
         Alerts whose labels hold a model_id, with the default severity.
     config
         Its models may say otherwise; "none" is no alert.
+    style
+        What severities are called: what has the same name is one rule.
     """
-    return [one for rule in rules for one in _split(rule, config)]
+    return [one for rule in rules for one in _split(rule, config, style)]
 
 
 def model_severity(config: MonitoringConfig, model_id: str, alert: str) -> Severity:
@@ -34,20 +36,21 @@ def model_severity(config: MonitoringConfig, model_id: str, alert: str) -> Sever
     return max(alert_severity(model, alert) for model in config.models if model.model_id == model_id)
 
 
-def _split(rule: AlertingRule, config: MonitoringConfig) -> list[AlertingRule]:
-    others: dict[Severity, list[str]] = {}
+def _split(rule: AlertingRule, config: MonitoringConfig, style: Style) -> list[AlertingRule]:
+    others: dict[str, tuple[Severity, list[str]]] = {}
     for model_id in dict.fromkeys(model.model_id for model in config.models):
         severity = model_severity(config, model_id, rule.alert)
-        if severity is not rule.severity:
-            others.setdefault(severity, []).append(model_id)
+        name = style.severities[severity]
+        if name != style.severities[rule.severity]:
+            others.setdefault(name, (severity, []))[1].append(model_id)
     if not others:
         return [rule]
-    exempt = [model_id for ids in others.values() for model_id in ids]
+    exempt = [model_id for _, ids in others.values() for model_id in ids]
     return [
         replace(rule, expr=_restricted(rule.expr, "unless", exempt)),
         *(
             replace(rule, expr=_restricted(rule.expr, "and", ids), severity=severity)
-            for severity, ids in sorted(others.items())
+            for severity, ids in sorted(others.values())
             if severity is not Severity.NONE
         ),
     ]

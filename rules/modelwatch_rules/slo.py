@@ -20,7 +20,7 @@ from modelwatch_rules.naming import record_name
 from modelwatch_rules.promql import AlertingRule, Group, RecordingRule, Style, bridged, indent, largest, select
 from modelwatch_rules.texts import Text
 from modelwatch_rules.timing import Timing, prometheus_duration
-from modelwatch_rules.words import NUMBER, PERCENT, lines, say
+from modelwatch_rules.words import NUMBER, PERCENT, given, lines, say
 
 __all__ = ["ALL", "ALLOWED", "BAD", "BASE_HOURS", "BUDGET", "BURNS", "LEFT", "Burn", "burn_rate", "slo_group"]
 
@@ -144,38 +144,36 @@ def _alert(tier: Severity, timing: Timing) -> AlertingRule:
     # A fast burn is a slow one too, so that what gets worse does not say "resolved" in between.
     burns = [burn for burn in BURNS if burn.severity >= tier]
     expr = "\nor\n".join(_burning(burn, timing) for burn in burns)
-    return AlertingRule(c.ALERT_BUDGET_BURN, expr, tier, *_told(burns, timing), keep_firing=timing.keep_firing)
+    return AlertingRule(c.ALERT_BUDGET_BURN, expr, tier, *_told(timing), keep_firing=timing.keep_firing)
 
 
 def _burning(burn: Burn, timing: Timing) -> str:
     long, short = (f"{burn_rate(hours, timing)} > {burn.factor:g}" for hours in (burn.long, burn.short))
     base, window = _text(BASE_HOURS, timing), _text(burn.long, timing)
-    times = round(burn.long / BASE_HOURS)
-    seen, bad = (f"{times} * avg_over_time({name}:increase{base}[{window}])" for name in (ALL, BAD))
-    enough = f"({seen} >= {MIN_REQUESTS} or {bad} >= {MIN_ERRORS})"
+    # A sum holds each request as often as the short increase is recorded while it is in it.
+    times = BASE_HOURS * timing.budget_hour / timing.slow_interval
+    seen, bad = (f"sum_over_time({name}:increase{base}[{window}])" for name in (ALL, BAD))
+    enough = f"({seen} >= {MIN_REQUESTS * times:g} or {bad} >= {MIN_ERRORS * times:g})"
     return f"(\n  {long}\n  and on ({_ON}) {short}\n  and on ({_ON}) {enough}\n)"
 
 
-def _told(burns: list[Burn], timing: Timing) -> Text:
-    first, second = burns[:2]
+def _told(timing: Timing) -> Text:
     where = "{<id>,<metric>}"
-    rates = [f"{burn_rate(burn.long, timing)}{where}" for burn in (first, second)]
-    span, other = (_text(burn.long, timing) for burn in (first, second))
-    allowed = say(f"max({ALLOWED}{where})", PERCENT, " (allowed are ", ")")
-    then = f" times as fast as allowed over {span}{say(rates[1], NUMBER, ', ', f' times over {other}')}"
-    left = say(
-        f"{LEFT}{where} >= 0", PERCENT, "Budget: ", " of what may be bad in 30 days is left",
-        "Budget: all of what may be bad in 30 days is spent",
-    )  # fmt: skip
+    rates = "".join(
+        say(f"{burn_rate(burn.long, timing)}{where}", NUMBER, "; ", f" times over {_text(burn.long, timing)}")
+        for burn in BURNS
+    )
+    allowed = say(f"max({ALLOWED}{where})", PERCENT, " of ", " bad requests", " of bad requests")
     kind = '{{ if eq $labels.metric "latency_ms" }}'
     return (
-        f"{kind}Too many requests are slow{{{{ else }}}}Too many requests fail{{{{ end }}}}"
-        f"{say(f'{rates[0]} * on ({_ON}) {BUDGET}{where}', PERCENT, ': ', f' in the last {span}')}{allowed}.",
+        f"Too many requests {kind}are slow{{{{ else }}}}fail{{{{ end }}}}: the budget of the objective burns"
+        f" {{{{ $value | {NUMBER} }}}} times as fast as it may.",
         lines(
-            say(rates[0], NUMBER, "Burn rate: ", then, "Burn rate: not known at the moment"),
-            left,
-            f"{kind}Look first: load and saturation of the serving process, then slow inputs or a slow feature source"
-            "{{ else }}Look first: the exceptions in the log of the serving process, then what changed last, model or"
-            " input{{ end }}",
+            f"How bad: {{{{ $value | {NUMBER} }}}} times as fast as the objective{allowed} allows{rates}",
+            say(f"{LEFT}{where} >= 0", PERCENT, "Budget: ", " of what may be bad in 30 days is left"),
+            given(f"{LEFT}{where} < 0", "Budget: all of what may be bad in 30 days is spent"),
+            f"Look first: {kind}load and saturation of the serving process, then slow inputs or a slow feature source"
+            "{{ else }}the exceptions in the log of the serving process, then what changed last, model or input"
+            "{{ end }}",
         ),
     )

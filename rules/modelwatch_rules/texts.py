@@ -93,7 +93,9 @@ def performance(bound: str, timing: Timing) -> Text:
 def silence() -> Text:
     """Return the text of a model that was seen and went silent."""
     since = given(f"{LAST_SEEN}{{<id>}}", f"Last prediction: {_MOMENT}", "Last prediction: not known")
-    usual = say(f"{SILENCE}{{<id>}}", TIME, "Usual: never silent for more than ", ", from the gaps of the last 7 days")
+    usual = say(
+        f"{SILENCE}{{<id>}}", TIME, "Limit: ", " of silence, three times the longest gap of the last 7 days or 15m"
+    )
     return (
         f"No predictions for {_SECONDS}.",
         lines(since, usual, *_LOOK_FOR_PROCESS),
@@ -111,13 +113,14 @@ def absent() -> Text:
 def stale() -> Text:
     """Return the text of checks that no longer happen."""
     every = say(f"{CHECK_INTERVAL}{{<id>}}", TIME, " (due every ", ")")
-    then = given(f"max({LAST_SUCCESS}{{<id>}})", f"Last success: {_MOMENT}", "Last success: not known")
+    then = given(f"max({LAST_SUCCESS}{{<id>}})", f"Last success: {_MOMENT}", "Last success: none that is known of")
     return (
         f"No drift check has succeeded for {_SECONDS}{every}.",
         lines(
             then,
             "Effect: drift is not being watched; the last known results stand",
-            "Look first: whether the sidecar, or the application that runs the checks, is up and scraped",
+            "Look first: whether the sidecar, or the application that runs the checks, is up and scraped, and works on"
+            " the storage that the model is recorded to",
         ),
     )
 

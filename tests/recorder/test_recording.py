@@ -84,7 +84,7 @@ def test_features_that_cannot_be_copied_are_recorded_by_reference_and_counted(ma
     assert recorder.record("m", 1.0, Stubborn())["status"] == "success"
     recorder.flush()
     assert see.totals(recorder) == (1, 0, 1)
-    assert see.names(recorder, "faults", "m", "1") == {"snapshot": 1}
+    assert see.names(recorder, "faults", "m", "1") == {"snapshot": 1, "features": 1}
 
 
 def test_failed_and_counted_only_attempts_are_not_looked_at(make_recorder: Any, sink: Any, see: Any) -> None:

@@ -144,7 +144,9 @@ def no_predictions_text(
     draft = _draft(facts, severity, f"no predictions for {silent}", last_at, now, timezone)
     draft.details = [
         Fact("Last prediction", clock_time(last_at, now, timezone)),
-        Fact("Usual", f"never silent for more than {duration(limit_seconds)}, from the gaps of the last 7 days"),
+        Fact(
+            "Limit", f"{duration(limit_seconds)} of silence, three times the longest gap of the last 7 days or 15 min"
+        ),
         Fact("Look first", "whether the serving process runs and is called; nothing else can be watched meanwhile"),
     ]
     return render(draft)

@@ -204,9 +204,6 @@ class Aggregator:
             self._add_actuals(entry.labels, times.tolist(), ids, attempts.actuals)
         binning, config = entry.binning, entry.config
         keep_rows = config.log_predictions and self._for_store
-        learning = binning is None and config.learning
-        if binning is None and not keep_rows and not learning:
-            return
         columns, unreadable = attempts.columns(binning.names_hint if binning is not None else ())
         self.fault(entry.labels, "features", now, unreadable)
         for name in config.exclude:
@@ -215,8 +212,10 @@ class Aggregator:
             batch = binning.assigner.bin(columns, len(ids), predictions)
             self._count_cells(entry, binning, batch, start, now)
         columns = storable(columns)
-        if learning:
-            self._learn(entry, times, predictions, columns, start, now)
+        if binning is None:
+            self._count_missing(entry, columns, now)
+            if config.learning:
+                self._learn(entry, times, predictions, columns, start)
         if keep_rows:
             outcome, unreadable = _outcome_columns(predictions, attempts, config.metadata_keys)
             self.fault(entry.labels, "metadata", now, unreadable)
@@ -224,14 +223,17 @@ class Aggregator:
             buffer = self._rows.setdefault(entry.labels, RowBuffer(entry.labels))
             buffer.add(times, ids, columns)
 
-    def _learn(
-        self, entry: VersionEntry, times: FloatArray, predictions: Values, columns: Columns, start: float, now: float
-    ) -> None:
-        """Count what can be told without a reference, and keep rows to learn one from if nobody else keeps them."""
+    def _count_missing(self, entry: VersionEntry, columns: Columns, now: float) -> None:
+        """Count what can be told without a reference."""
         keys = [(family, *entry.labels, SEGMENT_ALL) for family in ("learning_missing", "learning_invalid")]
         for name, found in names_and_counts(columns).items():
             for key, amount in zip(keys, found, strict=True):
                 self.totals.count(key, name, amount, now, MAX_LEARNING_FEATURES, OTHER)
+
+    def _learn(
+        self, entry: VersionEntry, times: FloatArray, predictions: Values, columns: Columns, start: float
+    ) -> None:
+        """Keep rows to learn a reference from if nobody else keeps them."""
         if entry.config.log_predictions or not self._for_store:
             return
         kept = self._budget.take(entry.labels, start, len(times))

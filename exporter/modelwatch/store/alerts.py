@@ -94,8 +94,12 @@ class AlertStore:
             dump_json(dict(channels)),
         )
 
+        # A counter that begins at zero before it rises: the first failure of a channel is a rise, too.
+        told = [(_text(channel), 0, 0) for channel in channels]
+
         def write(connection: sqlite3.Connection) -> None:
             connection.execute(_INSERT_ALERT, row)
+            connection.executemany(_COUNT, told)
 
         self._database.run(write)
 
