@@ -1,14 +1,15 @@
 """Configuration: what people write, validated, with errors that name the file, the key and what is allowed.
 
 One module per step: `values` (durations, names), `document` (a file as plain values with line numbers), `problems`
-(mistakes as sentences), `cron`, `base`, `thresholds`, `drift`, `model`, `receivers`, `alerting`, `monitoring` (the
-objects), `loading`.
+(mistakes as sentences), `cron`, `base`, `thresholds`, `drift`, `model`, `receivers`, `quiet_hours`, `alerting`,
+`monitoring` (the objects), `loading`.
 """
 
 from modelwatch.config.alerting import (
     AlertingConfig,
     AlertmanagerReceiver,
     EmailReceiver,
+    GroupingConfig,
     LogReceiver,
     PagerDutyReceiver,
     Receiver,
@@ -23,11 +24,13 @@ from modelwatch.config.drift import DriftMonitoringConfig, DriftThresholds, Feat
 from modelwatch.config.loading import config_error, default_storage_path, find_config, load_config, named_config
 from modelwatch.config.model import ModelMonitoringConfig
 from modelwatch.config.monitoring import MonitoringConfig, StorageConfig
+from modelwatch.config.quiet_hours import WEEKDAYS, QuietHours
 from modelwatch.config.thresholds import KNOWN_METRICS, Task, Threshold, ThresholdRange
 from modelwatch.config.values import parse_duration, validate_name
 
 __all__ = [
     "KNOWN_METRICS",
+    "WEEKDAYS",
     "AlertingConfig",
     "AlertmanagerReceiver",
     "Cron",
@@ -35,10 +38,12 @@ __all__ = [
     "DriftThresholds",
     "EmailReceiver",
     "FeaturesConfig",
+    "GroupingConfig",
     "LogReceiver",
     "ModelMonitoringConfig",
     "MonitoringConfig",
     "PagerDutyReceiver",
+    "QuietHours",
     "Receiver",
     "SeverityName",
     "SlackReceiver",
