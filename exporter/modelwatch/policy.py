@@ -129,7 +129,7 @@ def severity_labels(severity_map: Mapping[SeverityName, str]) -> dict[Severity, 
     >>> labels[Severity.ERROR], labels[Severity.CRITICAL], labels[Severity.WARNING]
     ('critical', 'critical', 'warning')
     """
-    by_name: Mapping[str, str] = {**severity_map}
+    by_name = {str(name): label for name, label in severity_map.items()}
     return {severity: by_name.get(severity.label, severity.label) for severity in Severity}
 
 

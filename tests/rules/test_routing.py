@@ -12,10 +12,10 @@ import pytest
 
 from modelwatch.config import MonitoringConfig, load_config
 from modelwatch.policy import channels_for
+from modelwatch_rules.matchers import SITE_LABELS
 from modelwatch_rules.receivers import receiver_entry, why_not
 from modelwatch_rules.render import to_yaml
 from modelwatch_rules.routing import (
-    SITE_LABELS,
     alertmanager_config,
     expected_receivers,
     routing_comment,
@@ -395,7 +395,7 @@ def test_receivers_that_are_called_like_ours_stay_apart(merge: bool) -> None:
 
 
 def test_only_alerts_about_the_same_finding_of_the_same_model_inhibit_each_other() -> None:
-    rules = alertmanager_config(many(), PRODUCTION)["inhibit_rules"]
+    *rules, _ = alertmanager_config(many(), PRODUCTION)["inhibit_rules"]
     tiers = [(rule["source_matchers"][0], rule["target_matchers"][0]) for rule in rules]
     assert tiers == [
         ('severity="critical"', 'severity=~"info|warning|error"'),
@@ -406,6 +406,15 @@ def test_only_alerts_about_the_same_finding_of_the_same_model_inhibit_each_other
         assert rule["equal"] == ["alertname", "model_id", "model_version", "segment", "metric", *SITE_LABELS]
         assert 'model_id=~".+"' in rule["source_matchers"]
         assert 'model_id=~".+"' in rule["target_matchers"]
+
+
+def test_a_checker_that_is_down_mutes_the_staleness_of_all_its_checks_and_nothing_else() -> None:
+    down = alertmanager_config(many(), PRODUCTION)["inhibit_rules"][-1]
+    assert down == {
+        "source_matchers": ['alertname="ModelwatchDown"', 'component="checks"'],
+        "target_matchers": ['alertname="ModelwatchCheckStale"'],
+        "equal": list(SITE_LABELS),
+    }
 
 
 # ── receivers and times ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,6 +6,7 @@ One module per step: `values` (durations, names), `document` (a file as plain va
 """
 
 from modelwatch.config.alerting import (
+    ALL_LABELS,
     AlertingConfig,
     AlertmanagerReceiver,
     EmailReceiver,
@@ -29,6 +30,7 @@ from modelwatch.config.thresholds import KNOWN_METRICS, Task, Threshold, Thresho
 from modelwatch.config.values import parse_duration, validate_name
 
 __all__ = [
+    "ALL_LABELS",
     "KNOWN_METRICS",
     "WEEKDAYS",
     "AlertingConfig",

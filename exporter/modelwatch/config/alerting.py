@@ -26,6 +26,7 @@ from modelwatch.config.receivers import (
 from modelwatch.config.values import parse_duration, show
 
 __all__ = [
+    "ALL_LABELS",
     "LOG",
     "RECEIVER_TYPES",
     "AlertingConfig",
@@ -83,6 +84,16 @@ class GroupingConfig(ConfigModel):
         if names and ALL_LABELS in names and len(names) > 1:
             raise mistake(f"'{ALL_LABELS}' stands for every label: it must be alone in the list")
         return tuple(dict.fromkeys(names)) if names is not None else None
+
+    @property
+    def wait_seconds(self) -> float | None:
+        """`wait` in seconds."""
+        return None if self.wait is None else parse_duration(self.wait, default_unit=None)
+
+    @property
+    def interval_seconds(self) -> float | None:
+        """`interval` in seconds."""
+        return None if self.interval is None else parse_duration(self.interval, default_unit=None)
 
 
 class AlertingConfig(ConfigModel):
