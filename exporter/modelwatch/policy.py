@@ -17,6 +17,7 @@ __all__ = [
     "channels_for",
     "has_quiet_hours",
     "is_quiet",
+    "severities_by_label",
     "severity_labels",
     "severity_of",
 ]
@@ -131,6 +132,18 @@ def severity_labels(severity_map: Mapping[SeverityName, str]) -> dict[Severity, 
     """
     by_name = {str(name): label for name, label in severity_map.items()}
     return {severity: by_name.get(severity.label, severity.label) for severity in Severity}
+
+
+def severities_by_label(severity_map: Mapping[SeverityName, str]) -> dict[str, Severity]:
+    """Return what the label `severity` of alerts stands for at this site: the worst that has it, from INFO up.
+
+    Examples
+    --------
+    >>> severities_by_label({"error": "critical"})
+    {'info': <Severity.INFO: 1>, 'warning': <Severity.WARNING: 2>, 'critical': <Severity.CRITICAL: 4>}
+    """
+    labels = severity_labels(severity_map)
+    return {label: severity for severity, label in labels.items() if severity is not Severity.NONE}
 
 
 def has_quiet_hours(hours: QuietHours, channel: str, receiver: ReceiverLike | None) -> bool:

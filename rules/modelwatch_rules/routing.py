@@ -353,7 +353,7 @@ def _quiet_warnings(people: People) -> list[str]:
         shared = [level.label for level in Severity if level < loud and people.labels[level] == people.labels[loud]]
         if shared:
             out.append(
-                f"alerting.quiet_hours[{index}]: {' and '.join(shared)} have the label {people.labels[loud]!r} of"
-                f" {loud.label}, which gets through; in Alertmanager they get through with it"
+                f"alerting.quiet_hours[{index}]: what is below {loud.label} is to be quiet, but {' and '.join(shared)}"
+                f" will get through Alertmanager by the label {people.labels[loud]!r}, which {loud.label} has too"
             )
     return out

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from modelwatch.config import MonitoringConfig
-from modelwatch.policy import Severity, severity_labels
+from modelwatch.policy import Severity, severities_by_label
 from modelwatch_rules.about import ABOUT, about_template, go_string
 from modelwatch_rules.versions import ALERTMANAGER, Version
 
@@ -253,7 +253,7 @@ def notification_templates(
         Of Alertmanager.
     """
     given = config or MonitoringConfig()
-    words = _words(severity_labels(given.alerting.severity_map), apart)
+    words = _words(severities_by_label(given.alerting.severity_map), apart)
     comment = f"Notifications of modelwatch, for Alertmanager {version} and later. Generated: changes are lost."
     parts = [f"{{{{/* {comment} */}}}}", about_template(given, _ESCAPE)]
     for name, body, dialect in _TEMPLATES:
@@ -262,9 +262,8 @@ def notification_templates(
     return "\n\n".join(parts) + "\n"
 
 
-def _words(labels: Mapping[Severity, str], apart: Mapping[str, Sequence[str]]) -> dict[str, str]:
+def _words(worst_of: Mapping[str, Severity], apart: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Return what depends on the site: what tiers are called there, and who hears of them in several conversations."""
-    worst_of = {label: severity for severity, label in labels.items() if severity is not Severity.NONE}
     tiers = sorted(worst_of, key=lambda label: -worst_of[label])
 
     def named(*severities: Severity) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -192,29 +191,6 @@ def write(folder: Path, content: Mapping[str, Any]) -> Path:
     (folder / "templates").mkdir(exist_ok=True)
     (folder / "templates" / TEMPLATE_FILE).write_text(notification_templates(), "utf-8")
     return path
-
-
-@pytest.fixture
-def amtool(require_server: Callable[[str], str]) -> Callable[..., subprocess.CompletedProcess[str]]:
-    path = require_server("amtool")
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([path, *arguments], capture_output=True, text=True, check=False, timeout=30)
-
-    return run
-
-
-@pytest.fixture
-def receivers_of(amtool: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., tuple[str, ...]]:
-    """Ask amtool where an alert goes."""
-
-    def ask(path: Path, **labels: str) -> tuple[str, ...]:
-        quoted = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in labels.items()]
-        answer = amtool("config", "routes", "test", f"--config.file={path}", *quoted)
-        assert answer.returncode == 0, answer.stderr
-        return tuple(answer.stdout.strip().split(","))
-
-    return ask
 
 
 # ── Alertmanager takes it ────────────────────────────────────────────────────────────────────────────────────────────
