@@ -3,7 +3,8 @@
 The tree has one level of decisions. Below the top route stand the dead man's switch, one route per model of the
 configuration, and the routes for everything else; below a model's route stands one route per channel, with the
 severities that it is told of. So a channel gets one message per alert and model, which goes on from tier to tier and
-is resolved once.
+is resolved once. Quiet hours cut a channel's route in two, as Alertmanager mutes whole routes: what gets through at
+night is told, and ends, apart from the rest.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelwatch.config import ALL_LABELS, WEEKDAYS
 from modelwatch.conventions import ALERT_WATCHDOG, DEFAULT_SIDECAR_PORT, MODEL_ID, MODEL_VERSION
-from modelwatch.policy import LOG, Severity, severity_of
+from modelwatch.policy import LOG, Severity, has_quiet_hours, severity_of
 from modelwatch_rules.inhibition import inhibit_rules
 from modelwatch_rules.matchers import OWN_ALERTS, SITE_LABELS, matcher, severities
 from modelwatch_rules.model_groups import model_groups
@@ -155,6 +156,11 @@ def routing_comment(*, merge: bool = False, quiet_hours: bool = False, version: 
         f"The receiver {PREFIX}{WATCHDOG} is called as long as Prometheus and Alertmanager work: give it the webhook of"
         " a service that raises the alarm when the calls stop.",
     ]
+    if quiet_hours:
+        lines.append(
+            "Quiet hours (time_intervals): what still fires when they end is told then; of what ends in them Alertmanager"
+            " says nothing to those who have them, even if they were told before that it fires."
+        )
     if merge:
         lines += [
             "This is a part, to be added to an existing alertmanager.yml:",
@@ -346,7 +352,11 @@ def _grouping_warnings(config: MonitoringConfig) -> list[str]:
 
 
 def _quiet_warnings(people: People) -> list[str]:
-    """Say where a label is too coarse for quiet hours: of severities that share it, none is muted if one is not."""
+    """Say where Alertmanager can't do with quiet hours what modelwatch does by itself.
+
+    Of severities that share a label none is muted if one is not. What ends in them is forgotten; elsewhere that is one
+    message less, but an incident stays open.
+    """
     out = []
     for index, hours in enumerate(people.quiet_hours):
         loud = severity_of(hours.below)
@@ -356,4 +366,10 @@ def _quiet_warnings(people: People) -> list[str]:
                 f"alerting.quiet_hours[{index}]: what is below {loud.label} is to be quiet, but {' and '.join(shared)}"
                 f" will get through Alertmanager by the label {people.labels[loud]!r}, which {loud.label} has too"
             )
+        out += [
+            f"alerting.quiet_hours[{index}]: {name}: Alertmanager forgets what ends in quiet hours, so the incident stays"
+            " open in PagerDuty; a 'min_severity' or PagerDuty's own schedule is safer"
+            for name, receiver in people.receivers.items()
+            if receiver.type == "pagerduty" and has_quiet_hours(hours, name, receiver)
+        ]
     return out

@@ -13,7 +13,7 @@ import yaml
 from modelwatch.config import MonitoringConfig
 from modelwatch_rules.generate import ALERTMANAGER_FILE, MERGE_FILE, Options, generate
 from modelwatch_rules.matchers import SITE_LABELS
-from modelwatch_rules.routing import alertmanager_config, expected_receivers, routing_warnings
+from modelwatch_rules.routing import alertmanager_config, expected_receivers, routing_comment, routing_warnings
 from modelwatch_rules.timing import PRODUCTION
 from modelwatch_rules.validate import check
 
@@ -140,6 +140,14 @@ def test_quiet_hours_join_those_of_the_site(tmp_path: Path, amtool: Amtool, rece
     assert receivers_of(path, alertname="MLModelDataDrift", model_id="m", severity="error") == (
         "modelwatch-log", "modelwatch-chat", "modelwatch-mail",
     )  # fmt: skip
+
+
+def test_what_alertmanager_forgets_is_said_in_the_file_and_where_it_hurts_in_a_warning() -> None:
+    assert "of what ends in them Alertmanager says nothing" in routing_comment(quiet_hours=True)
+    assert "uiet hours" not in routing_comment()
+    pager = of(quiet_hours=[NIGHT, {**NIGHT, "receivers": ["pagerduty"]}])
+    [said] = [sentence for sentence in routing_warnings(pager, environ={}) if "quiet_hours" in sentence]
+    assert said.startswith("alerting.quiet_hours[1]: pagerduty: Alertmanager forgets what ends in quiet hours")
 
 
 # ── severities of the site ───────────────────────────────────────────────────────────────────────────────────────────
