@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from enum import Enum, IntEnum
 from typing import Protocol
 
-from modelwatch.config import DEFAULT_ALERT_SEVERITIES, ModelMonitoringConfig, SeverityName, Threshold
+from modelwatch.config import (
+    DEFAULT_ALERT_SEVERITIES,
+    ModelMonitoringConfig,
+    QuietHours,
+    SeverityName,
+    Threshold,
+)
 from modelwatch.exceptions import InputError, did_you_mean
 
 __all__ = [
@@ -16,6 +23,10 @@ __all__ = [
     "Severity",
     "alert_severity",
     "channels_for",
+    "has_quiet_hours",
+    "is_quiet",
+    "severities_by_label",
+    "severity_labels",
     "severity_of",
     "threshold_severity",
 ]
@@ -82,6 +93,9 @@ LEAST_BY_TYPE: Mapping[str, Severity] = {
 LEAST_OF_OTHERS = Severity.WARNING
 """For a handler under a name of its own, and for every receiver of a model that names no channels."""
 
+NEVER_QUIET_UNASKED = frozenset({LOG, "pagerduty", "webhook", "alertmanager"})
+"""Types of channels that quiet hours without `receivers` leave alone: records, machines, and who is on call."""
+
 
 def severity_of(value: Severity | AlertLevel | str) -> Severity:
     """Return a severity from a level or its name.
@@ -146,6 +160,83 @@ def threshold_severity(threshold: Threshold) -> Severity:
         return Severity[threshold.severity.upper()]
     default = Severity.ERROR if threshold.metric in OPERATIONAL_METRICS else Severity.CRITICAL
     return default if threshold.written else min(default, Severity.WARNING)
+
+
+def severity_labels(severity_map: Mapping[SeverityName, str]) -> dict[Severity, str]:
+    """Return what each severity is called in the label `severity` of alerts at this site.
+
+    Parameters
+    ----------
+    severity_map
+        ``alerting.severity_map`` of the configuration; what it does not name keeps its own name.
+
+    Returns
+    -------
+    dict
+        From NONE to CRITICAL, in this order. Only neighbours have the same label (the configuration sees to that).
+
+    Examples
+    --------
+    >>> labels = severity_labels({"error": "critical"})
+    >>> labels[Severity.ERROR], labels[Severity.CRITICAL], labels[Severity.WARNING]
+    ('critical', 'critical', 'warning')
+    """
+    by_name = {str(name): label for name, label in severity_map.items()}
+    return {severity: by_name.get(severity.label, severity.label) for severity in Severity}
+
+
+def severities_by_label(severity_map: Mapping[SeverityName, str]) -> dict[str, Severity]:
+    """Return what the label `severity` of alerts stands for at this site: the worst that has it, from INFO up.
+
+    Examples
+    --------
+    >>> severities_by_label({"error": "critical"})
+    {'info': <Severity.INFO: 1>, 'warning': <Severity.WARNING: 2>, 'critical': <Severity.CRITICAL: 4>}
+    """
+    labels = severity_labels(severity_map)
+    return {label: severity for severity, label in labels.items() if severity is not Severity.NONE}
+
+
+def has_quiet_hours(hours: QuietHours, channel: str, receiver: ReceiverLike | None) -> bool:
+    """Return whether quiet hours are for a channel: one that they name, or of a type that they name.
+
+    Quiet hours that name nobody are for all channels that people read, which leaves out the log, PagerDuty (who is on
+    call when is settled there), webhooks and Alertmanager.
+
+    Examples
+    --------
+    >>> night = QuietHours(times=["22:00-07:00"])
+    >>> [has_quiet_hours(night, channel, None) for channel in ("slack", "pagerduty")]
+    [True, False]
+    """
+    kind = receiver.type if receiver is not None else channel
+    if hours.receivers is None:
+        return kind not in NEVER_QUIET_UNASKED
+    return channel in hours.receivers or kind in hours.receivers
+
+
+def is_quiet(
+    severity: Severity,
+    channel: str,
+    receiver: ReceiverLike | None,
+    quiet_hours: Iterable[QuietHours],
+    moment: datetime,
+) -> bool:
+    """Return whether a channel is not to be told of a severity now.
+
+    Parameters
+    ----------
+    severity, channel, receiver
+        As for :func:`channels_for`.
+    quiet_hours
+        ``alerting.quiet_hours`` of the configuration.
+    moment
+        Now, in the time zone of the configuration.
+    """
+    return any(
+        severity < severity_of(hours.below) and has_quiet_hours(hours, channel, receiver) and hours.hold_at(moment)
+        for hours in quiet_hours
+    )
 
 
 def channels_for(

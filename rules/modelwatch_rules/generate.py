@@ -7,23 +7,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelwatch.policy import severity_labels
 from modelwatch_rules.groups import DEFAULT_RUNBOOK_BASE, rule_file
 from modelwatch_rules.promql import Style
 from modelwatch_rules.render import header, replace_files, to_yaml
-from modelwatch_rules.routing import alertmanager_config, routing_comment
+from modelwatch_rules.routing import alertmanager_config, conversations_apart, routing_comment
 from modelwatch_rules.scraping import DEFAULT_ALERTMANAGER, DEFAULT_TARGETS, RULE_FILE, prometheus_config
 from modelwatch_rules.templates import TEMPLATE_FILE, notification_templates
 from modelwatch_rules.timing import PRODUCTION, Timing
+from modelwatch_rules.unit_tests import test_files
+from modelwatch_rules.versions import ALERTMANAGER, PROMETHEUS, Version
 
 if TYPE_CHECKING:
     from modelwatch.config import MonitoringConfig
 
-__all__ = ["ALERTMANAGER_FILE", "MERGE_FILE", "PROMETHEUS_FILE", "RULES_PATH", "Options", "contents", "generate"]
+__all__ = [
+    "ALERTMANAGER_FILE", "MERGE_FILE", "PROMETHEUS_FILE", "RULES_PATH", "TESTS_FOLDER", "Options", "contents", "generate",
+]  # fmt: skip
 
 RULES_PATH = f"prometheus/{RULE_FILE}"
 PROMETHEUS_FILE = "prometheus/prometheus.yml"
 ALERTMANAGER_FILE = "alertmanager/alertmanager.yml"
 MERGE_FILE = "alertmanager/modelwatch.merge.yml"
+TESTS_FOLDER = "prometheus/tests"
 TEMPLATES_PATH = f"alertmanager/templates/{TEMPLATE_FILE}"
 
 
@@ -49,6 +55,9 @@ class Options:
         Webhooks for the channel ``log`` and for the watchdog.
     environ : mapping or None
         Where receivers may be defined too; None is the environment of this process.
+    alertmanager_version, prometheus_version : Version
+        The oldest that will read the files. The defaults are the oldest that can; later ones lift limits
+        (:mod:`modelwatch_rules.versions`).
     """
 
     timing: Timing = PRODUCTION
@@ -60,26 +69,41 @@ class Options:
     log_url: str | None = None
     deadman_url: str | None = None
     environ: Mapping[str, str] | None = None
+    alertmanager_version: Version = ALERTMANAGER
+    prometheus_version: Version = PROMETHEUS
 
 
 def contents(config: MonitoringConfig, options: Options | None = None) -> dict[str, str]:
     """Return the text of every file by its path below the output folder."""
     o = options or Options()
-    rules = rule_file(config, o.timing, Style(o.runbook_base, o.grafana_url))
+    style = Style(o.runbook_base, o.grafana_url, severity_labels(config.alerting.severity_map))
+    rules = rule_file(config, o.timing, style)
+    version = o.alertmanager_version
     alertmanager = alertmanager_config(
-        config, o.timing, merge=o.merge, log_url=o.log_url, deadman_url=o.deadman_url, environ=o.environ
+        config,
+        o.timing,
+        merge=o.merge,
+        log_url=o.log_url,
+        deadman_url=o.deadman_url,
+        environ=o.environ,
+        version=version,
     )
-    timing = f"timing: {o.timing.name}"
-    routing = to_yaml(alertmanager).removeprefix(header())
+    apart = conversations_apart(config, merge=o.merge, environ=o.environ, version=version)
+    comment = routing_comment(merge=o.merge, quiet_hours="time_intervals" in alertmanager, version=version)
+    made_for = (f"timing: {o.timing.name}", f"for Prometheus {o.prometheus_version} and later")
     return {
-        RULES_PATH: to_yaml(rules, timing),
+        RULES_PATH: to_yaml(rules, *made_for),
         PROMETHEUS_FILE: to_yaml(
             prometheus_config(o.timing, o.targets, o.alertmanagers),
-            timing,
+            *made_for,
             "an example to start from",
         ),
-        MERGE_FILE if o.merge else ALERTMANAGER_FILE: header() + routing_comment(merge=o.merge) + routing,
-        TEMPLATES_PATH: notification_templates(),
+        MERGE_FILE if o.merge else ALERTMANAGER_FILE: header() + comment + to_yaml(alertmanager).removeprefix(header()),
+        TEMPLATES_PATH: notification_templates(config, apart=apart, version=version),
+        **{
+            f"{TESTS_FOLDER}/{name}": to_yaml(test, *made_for, "run with: modelwatch rules test")
+            for name, test in test_files(config, o.timing, style, f"../{RULE_FILE}").items()
+        },
     }
 
 

@@ -22,11 +22,14 @@ from modelwatch_rules.templates import (
     EMAIL_HTML,
     EMAIL_SUBJECT,
     EMAIL_TEXT,
+    PAGERDUTY_SEVERITY,
+    PAGERDUTY_URL,
     SLACK_COLOR,
     SLACK_TEXT,
     SLACK_TITLE,
     call,
 )
+from modelwatch_rules.versions import ALERTMANAGER, SLACK_ANSWERS, WEBHOOK_URL_FILE, Version
 
 if TYPE_CHECKING:
     from modelwatch.config import Receiver
@@ -44,14 +47,6 @@ __all__ = [
 PAGERDUTY_ENQUEUE = "https://events.pagerduty.com/v2/enqueue"
 SLACK_POST_MESSAGE = "https://slack.com/api/chat.postMessage"
 _TLS_PORT = 465
-
-# The worst tier that fires, or else that is over; PagerDuty refuses all but these four words.
-_SEVERITY = (
-    '{{ $all := "" }}{{ range or .Alerts.Firing .Alerts.Resolved }}'
-    '{{ $all = print $all "," .Labels.severity }}{{ end }}'
-    '{{ if match ",critical(,|$)" $all }}critical{{ else if match ",error(,|$)" $all }}error'
-    '{{ else if match "^(,info)+$" $all }}info{{ else }}warning{{ end }}'
-)
 
 # One conversation per alert of a model in mail programs, whatever its tier; "%.64x" is the first 64 bytes in hex.
 _REFERENCES = '<modelwatch-{{ .GroupLabels.alertname }}-{{ printf "%.64x" .GroupLabels.model_id }}@DOMAIN>'
@@ -75,6 +70,8 @@ def receiver_entry(name: str, receiver: Receiver | None, log_url: str) -> dict[s
         return {"name": name, "slack_configs": [_slack(receiver)]}
     if isinstance(receiver, PagerDutyReceiver):
         return {"name": name, "pagerduty_configs": [_pagerduty(receiver)]}
+    if isinstance(receiver, WebhookReceiver) and receiver.url_file is not None:
+        return {"name": name, "webhook_configs": [{"url_file": receiver.url_file, "send_resolved": True}]}
     if isinstance(receiver, WebhookReceiver):
         return webhook_entry(name, receiver.url, send_resolved=True)
     return webhook_entry(name, log_url, send_resolved=True)
@@ -87,21 +84,21 @@ def webhook_entry(name: str, url: str | None, *, send_resolved: bool) -> dict[st
     return {"name": name, "webhook_configs": [{"url": url, "send_resolved": send_resolved}]}
 
 
-def why_not(receiver: Receiver) -> str | None:
+def why_not(receiver: Receiver, version: Version = ALERTMANAGER) -> str | None:
     """Return why a receiver can't be one of Alertmanager's, which leaves it out; None if it can."""
     if isinstance(receiver, AlertmanagerReceiver):
         return "left out: Alertmanager does not send to an Alertmanager; name it in Prometheus (--alertmanager)"
-    if isinstance(receiver, WebhookReceiver) and receiver.url is None:
+    if isinstance(receiver, WebhookReceiver) and receiver.url is None and version < WEBHOOK_URL_FILE:
         return (
-            "left out: Alertmanager 0.25 reads no webhook's address from a file ('url_file'); write 'url' if it holds"
-            " no secret, or, from 0.26 on, add the receiver to alertmanager.yml by hand"
+            f"left out: Alertmanager {version} reads no webhook's address from a file ('url_file'); write 'url' if it"
+            f" holds no secret, or, if yours is a later one, give --alertmanager-version {WEBHOOK_URL_FILE}"
         )
     return None
 
 
-def receiver_warnings(receiver: Receiver) -> list[str]:
+def receiver_warnings(receiver: Receiver, version: Version = ALERTMANAGER) -> list[str]:
     """Return what Alertmanager can't do as it is configured for modelwatch's own messages: a sentence each."""
-    if (reason := why_not(receiver)) is not None:
+    if (reason := why_not(receiver, version)) is not None:
         return [reason]
     out = []
     if isinstance(receiver, EmailReceiver):
@@ -114,10 +111,10 @@ def receiver_warnings(receiver: Receiver) -> list[str]:
             )
         if receiver.tls == "tls" and receiver.port != _TLS_PORT:
             out.append("tls: Alertmanager speaks TLS from the start on port 465 only; here it will insist on STARTTLS")
-    if isinstance(receiver, SlackReceiver) and receiver.token_file is not None:
+    if isinstance(receiver, SlackReceiver) and receiver.token_file is not None and version < SLACK_ANSWERS:
         out.append(
-            "token_file: Alertmanager 0.25 does not see when Slack refuses a message of a bot; prefer 'url_file', or a"
-            " later version"
+            f"token_file: Alertmanager {version} does not see when Slack refuses a message of a bot; prefer 'url_file',"
+            f" or, if yours is a later one, give --alertmanager-version {SLACK_ANSWERS}"
         )
     if isinstance(receiver, WebhookReceiver):
         out.append(
@@ -186,8 +183,9 @@ def _pagerduty(receiver: PagerDutyReceiver) -> dict[str, Any]:
         "url": PAGERDUTY_ENQUEUE,
         "send_resolved": True,
         "client": "modelwatch",
+        "client_url": call(PAGERDUTY_URL),
         "description": call(EMAIL_SUBJECT),
-        "severity": _SEVERITY,
+        "severity": call(PAGERDUTY_SEVERITY),
         "component": "{{ .GroupLabels.model_version }}",
         "group": "{{ .GroupLabels.model_id }}",
         "class": "{{ .GroupLabels.alertname }}",

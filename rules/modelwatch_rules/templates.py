@@ -1,8 +1,9 @@
 """The texts that Alertmanager sends, as a template file: e-mail, Slack and PagerDuty say what the direct messages say.
 
-Facts come from the annotations `summary`, `description` (one fact a line, ``Label: text``) and `runbook_url`. One
-message is about one alert name of one model: its first sentence is the worst finding, further findings follow, and
-of several tiers of the same finding only the highest is told.
+Facts come from the annotations `summary`, `description` (one fact a line, ``Label: text``), `runbook_url` and
+`dashboard_url`, and from the configuration of the model. One message is about one alert name of one model, unless a
+site groups otherwise: its first sentence is the worst finding, further findings follow, and of several tiers of the
+same finding only the highest is told.
 
 Written for Alertmanager 0.25, whose templates know no time zones by name (times are in the zone of the process,
 ``TZ``), no clock (so the date is always written), no arithmetic, no splitting of lines and no trimming.
@@ -11,13 +12,20 @@ Written for Alertmanager 0.25, whose templates know no time zones by name (times
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+
+from modelwatch.config import MonitoringConfig
+from modelwatch.policy import Severity, severities_by_label
+from modelwatch_rules.about import ABOUT, about_template, go_string
+from modelwatch_rules.versions import ALERTMANAGER, Version
 
 __all__ = [
     "EMAIL_HTML",
     "EMAIL_SUBJECT",
     "EMAIL_TEXT",
+    "PAGERDUTY_SEVERITY",
+    "PAGERDUTY_URL",
     "SLACK_COLOR",
     "SLACK_TEXT",
     "SLACK_TITLE",
@@ -33,6 +41,8 @@ EMAIL_HTML = "modelwatch.email.html"
 SLACK_TITLE = "modelwatch.slack.title"
 SLACK_TEXT = "modelwatch.slack.text"
 SLACK_COLOR = "modelwatch.slack.color"
+PAGERDUTY_SEVERITY = "modelwatch.pagerduty.severity"
+PAGERDUTY_URL = "modelwatch.pagerduty.url"
 
 _MAX_SUMMARY = 180
 """Characters of a summary in a subject line; names are at most 200, and a header line must stay below 998."""
@@ -46,11 +56,21 @@ _LABEL = r"(?m)^([A-Z][A-Za-z ]{0,30}):"
 
 _Dialect = Mapping[str, str]
 _PLAIN: _Dialect = MappingProxyType(
-    {"escape": "", "lines": "", "gap": r"""{{ "\n" }}""", "par": "", "rap": r"""{{ "\n" }}""", "b": "", "/b": ""},
+    {
+        "escape": "",
+        "lines": "",
+        "gap": r"""{{ "\n" }}""",
+        "par": "",
+        "rap": r"""{{ "\n" }}""",
+        "b": "",
+        "/b": "",
+        "kind": "text",
+    },
 )
 _SLACK: _Dialect = MappingProxyType(
     {
         **_PLAIN,
+        "kind": "slack",
         "escape": _ESCAPE,
         "lines": rf"""{_ESCAPE} | reReplaceAll `{_LABEL}` "*${{1}}:*" """,
         "gap": "",
@@ -67,6 +87,7 @@ _HTML: _Dialect = MappingProxyType(
         "gap": "",
         "par": "<p>",
         "rap": "</p>",
+        "kind": "html",
         "b": "<strong>",
         "/b": "</strong>",
     }
@@ -84,7 +105,7 @@ _FRAGMENTS: Mapping[str, str] = MappingProxyType(
 """,
         # Each finding of $news once, worst tier first, severities of other people's making last.
         "each": r"""
-{{ range $severity := stringSlice "critical" "error" "warning" "info" "" }}{{ range $news }}
+{{ range $severity := stringSlice <<tiers>> "" }}{{ range $news }}
 {{ if or (not $severity) (eq .Labels.severity $severity) }}{{ $key := <<key>> }}
 {{ if not (match $key $seen) }}{{ $seen = print $seen $key }}{{ $count = print $count "." }}
 """,
@@ -95,7 +116,7 @@ _FRAGMENTS: Mapping[str, str] = MappingProxyType(
         "summary": r"""or .Annotations.summary .Labels.alertname"""
         r""" | reReplaceAll `\s+` " " | reReplaceAll `\.? ?$` "" """,
         "level": r"""
-{{ if not $firing }}RESOLVED{{ else }}{{ or $lead.Labels.severity "alert" | toUpper <<escape>> }}{{ end }}
+{{ if not $firing }}<<over_word>>{{ else }}{{ or $lead.Labels.severity "alert" | toUpper <<escape>> }}{{ end }}
 """,
         "headline": r"""
 {{ with $lead }}{{ with .Labels.model_id }}{{ . <<escape>> }}{{ ": " }}
@@ -112,6 +133,7 @@ _FRAGMENTS: Mapping[str, str] = MappingProxyType(
 """,
         "further": r"""
 {{ if gt (len $count) 1 }}<<par>><<b>>{{ or .Labels.severity "also" | toUpper <<escape>> }}<</b>>{{ ": " }}
+{{ if ne .Labels.model_id $lead.Labels.model_id }}{{ .Labels.model_id <<escape>> }}{{ ": " }}{{ end }}
 {{ <<summary>> <<escape>> }}{{ " since " }}{{ template "modelwatch.time" .StartsAt }}<<rap>>{{ end }}
 """,
         # One finding of the message; what it measured is old news once it is over.
@@ -135,12 +157,18 @@ _FRAGMENTS: Mapping[str, str] = MappingProxyType(
 """,
         # A silence, filled in: "%q" quotes as matchers do. Behind the "#" a blank must not become a plus sign.
         "links": r"""
-{{ $runbook := "" }}{{ with $lead.Annotations.runbook_url }}{{ if match `^https?://[^\s|<>"]+$` . }}
-{{ $runbook = . }}{{ end }}{{ end }}
+{{ $runbook := "" }}{{ with $lead.Annotations.runbook_url }}{{ if match <<url>> . }}{{ $runbook = . }}{{ end }}{{ end }}
+{{ $dashboard := "" }}
+{{ with $lead.Annotations.dashboard_url }}{{ if match <<url>> . }}{{ $dashboard = . }}{{ end }}{{ end }}
 {{ $filter := printf "{alertname=%q}" $lead.Labels.alertname }}
 {{ with $lead.Labels.model_id }}{{ $filter = printf "{alertname=%q,model_id=%q}" $lead.Labels.alertname . }}{{ end }}
 {{ $filter = urlquery $filter }}
 {{ $silence := reReplaceAll `\+` "%20" $filter | printf "%s/#/silences/new?filter=%s" .ExternalURL }}
+""",
+        "url": r"""`^https?://[^\s|<>"]+$`""",
+        "foot": r"""
+<<links>>{{ if $firing }}{{ $of := $lead.Labels }}
+{{ template "<<about>>" stringSlice "<<kind>>" $of.model_id $of.model_version $dashboard $runbook $silence }}{{ end }}
 """,
     }
 )
@@ -158,29 +186,36 @@ _SUBJECT = r"""<<news>>[<<level>>]{{ " " }}<<headline>>"""
 
 _TEXT_BODY = r"""
 <<news>><<headline>>{{ "\n" }}
-<<findings>><<over>><<links>>
-{{ if $firing }}{{ with $runbook }}{{ print "Runbook: " . "\n" }}{{ end }}
-{{ print "Silence: " $silence "\n" }}{{ end }}
+<<findings>><<over>><<foot>>
 """
 
 _SLACK_BODY = r"""
-<<news>><<findings>><<over>><<links>>
-{{ if $firing }}{{ with $runbook }}<{{ . <<escape>> }}|Runbook>{{ " · " }}{{ end }}
-<{{ $silence <<escape>> }}|Silence>{{ end }}
+<<news>><<findings>><<over>><<foot>>
 """
 
 _COLOR = r"""
-<<news>>{{ if not $firing }}good{{ else if match "^(error|critical)$" $lead.Labels.severity }}danger
-{{- else if eq $lead.Labels.severity "info" }}#439FE0{{ else }}warning{{ end }}
+<<news>>{{ if not $firing }}good{{ else if eq $lead.Labels.severity <<danger>> }}danger
+{{- else if eq $lead.Labels.severity <<calm>> }}#439FE0{{ else }}warning{{ end }}
 """
 
 _HTML_BODY = r"""
 <html><body style="font-family:sans-serif">
 <<news>><p style="font-size:1.1em"><strong><<level>></strong> <<headline>></p>
-<<findings>><<over>><<links>>
-{{ if $firing }}<p>{{ with $runbook }}<a href="{{ . }}">Runbook</a>{{ " · " }}{{ end }}
-<a href="{{ $silence }}">Silence</a></p>{{ end }}
+<<findings>><<over>><<foot>>
 </body></html>
+"""
+
+_PAGERDUTY_URL = r"""
+<<news>>{{ $silence := print .ExternalURL "/#/alerts" }}{{ $runbook := "" }}{{ $dashboard := "" }}
+{{ with $lead.Annotations.dashboard_url }}{{ if match <<url>> . }}{{ $dashboard = . }}{{ end }}{{ end }}
+{{ $of := $lead.Labels }}
+{{ template "<<about>>" stringSlice "url" $of.model_id $of.model_version $dashboard $runbook $silence }}
+"""
+
+# The worst tier that fires, or else that is over; PagerDuty refuses all but these four words.
+_PAGERDUTY_SEVERITY = r"""
+<<news>>{{ if eq $lead.Labels.severity <<worst>> }}critical{{ else if eq $lead.Labels.severity <<danger>> }}error
+{{- else if eq $lead.Labels.severity <<calm>> }}info{{ else }}warning{{ end }}
 """
 
 _TEMPLATES: tuple[tuple[str, str, _Dialect], ...] = (
@@ -192,18 +227,66 @@ _TEMPLATES: tuple[tuple[str, str, _Dialect], ...] = (
     (SLACK_TITLE, _SUBJECT, _SLACK),
     (SLACK_TEXT, _SLACK_BODY, _SLACK),
     (SLACK_COLOR, _COLOR, _SLACK),
+    (PAGERDUTY_SEVERITY, _PAGERDUTY_SEVERITY, _PLAIN),
+    (PAGERDUTY_URL, _PAGERDUTY_URL, _PLAIN),
 )
 
 
-def notification_templates() -> str:
+def notification_templates(
+    config: MonitoringConfig | None = None,
+    *,
+    apart: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    version: Version = ALERTMANAGER,
+) -> str:
     """Return the content of the template file (:data:`TEMPLATE_FILE`) that the generated receivers refer to.
 
     Everything that names, numbers or labels can hold is escaped for its medium.
+
+    Parameters
+    ----------
+    config : MonitoringConfig or None
+        Its models, with their owners and links, and what the site calls severities.
+    apart : mapping of str to sequence of str
+        By receiver, the tiers that it is told of in a conversation apart from that about lower ones: the end of such a
+        conversation is not the end of the alert.
+    version : Version
+        Of Alertmanager.
     """
-    parts = ["{{/* Notifications of modelwatch, for Alertmanager 0.25 and later. Generated: changes are lost. */}}"]
+    given = config or MonitoringConfig()
+    words = _words(severities_by_label(given.alerting.severity_map), apart)
+    comment = f"Notifications of modelwatch, for Alertmanager {version} and later. Generated: changes are lost."
+    parts = [f"{{{{/* {comment} */}}}}", about_template(given, _ESCAPE)]
     for name, body, dialect in _TEMPLATES:
-        parts.append(f'{{{{ define "{name}" -}}}}\n{_layout(_expand(body.strip(), dialect))}\n{{{{- end }}}}')
+        text = _expand(body.strip(), {**_FRAGMENTS, **dialect, **words})
+        parts.append(f'{{{{ define "{name}" -}}}}\n{_layout(text)}\n{{{{- end }}}}')
     return "\n\n".join(parts) + "\n"
+
+
+def _words(worst_of: Mapping[str, Severity], apart: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return what depends on the site: what tiers are called there, and who hears of them in several conversations."""
+    tiers = sorted(worst_of, key=lambda label: -worst_of[label])
+
+    def named(*severities: Severity) -> str:
+        # No label is a blank: that stands for none where there is none.
+        return " ".join(go_string(tier) for tier in tiers if worst_of[tier] in severities) or '" "'
+
+    cases = [
+        f"{{{{ if and (eq $.Receiver {go_string(receiver)})"
+        f" (eq $lead.Labels.severity {' '.join(map(go_string, above))}) }}}}"
+        '{{ print "no longer " $lead.Labels.severity | toUpper }}{{ else }}'
+        for receiver, above in apart.items()
+        if above
+    ]
+    return {
+        "about": ABOUT,
+        "tiers": " ".join(map(go_string, tiers)),
+        "worst": named(Severity.CRITICAL),
+        "danger": named(Severity.ERROR, Severity.CRITICAL),
+        "calm": named(Severity.INFO),
+        "over_word": f"{''.join(cases)}RESOLVED{'{{ end }}' * len(cases)}",
+        "max": str(_MAX_SUMMARY),
+        "most": str(_MOST),
+    }
 
 
 def call(name: str) -> str:
@@ -215,8 +298,7 @@ def call(name: str) -> str:
     return f'{{{{ template "{name}" . }}}}'
 
 
-def _expand(text: str, dialect: _Dialect) -> str:
-    known = {**_FRAGMENTS, **dialect, "max": str(_MAX_SUMMARY), "most": str(_MOST)}
+def _expand(text: str, known: Mapping[str, str]) -> str:
     while (expanded := re.sub(r"<<(/?\w+)>>", lambda found: known[found[1]].strip("\n"), text)) != text:
         text = expanded
     return text

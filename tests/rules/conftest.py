@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from modelwatch.conventions import Metric
 from modelwatch_rules.groups import rule_file
 from modelwatch_rules.promql import select
 from modelwatch_rules.render import to_yaml
+from modelwatch_rules.templates import EMAIL_HTML, TEMPLATE_FILE, call
 from modelwatch_rules.timing import PRODUCTION, Timing
 
 
@@ -122,3 +124,54 @@ def scenario(
 ) -> Scenario:
     """A server whose rules are of a configuration without models: what is tested is model-agnostic."""
     return Scenario(require_server("promtool"), tmp_path, make_config())
+
+
+# ── Alertmanager ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def amtool(require_server: Callable[[str], str]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    path = require_server("amtool")
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([path, *arguments], capture_output=True, text=True, check=False, timeout=30)
+
+    return run
+
+
+@pytest.fixture
+def receivers_of(amtool: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., tuple[str, ...]]:
+    """Ask amtool where an alert goes."""
+
+    def ask(path: Path, **labels: str) -> tuple[str, ...]:
+        quoted = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in labels.items()]
+        answer = amtool("config", "routes", "test", f"--config.file={path}", *quoted)
+        assert answer.returncode == 0, answer.stderr
+        return tuple(answer.stdout.strip().split(","))
+
+    return ask
+
+
+@pytest.fixture
+def render_with(
+    require_server: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., str]:
+    """Render one of the templates of a file for a group of alerts."""
+    amtool = require_server("amtool")
+    monkeypatch.setenv("TZ", "UTC")
+    path = tmp_path / TEMPLATE_FILE
+
+    def render(templates: str, name: str, *alerts: dict[str, Any], receiver: str = "r") -> str:
+        path.write_text(templates, "utf-8")
+        status = "firing" if any(alert["status"] == "firing" for alert in alerts) else "resolved"
+        data = {"receiver": receiver, "status": status, "alerts": alerts, "externalURL": "http://am.example.com:9093"}
+        (tmp_path / "data.json").write_text(json.dumps(data), "utf-8")
+        command = [
+            amtool, "template", "render", f"--template.glob={path}", f"--template.data={tmp_path / 'data.json'}",
+            f"--template.type={'html' if name == EMAIL_HTML else 'text'}", f"--template.text={call(name)}",
+        ]  # fmt: skip
+        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+        assert answer.returncode == 0, answer.stderr
+        return answer.stdout.removesuffix("\n")
+
+    return render

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +16,6 @@ from modelwatch_rules.templates import (
     SLACK_COLOR,
     SLACK_TEXT,
     SLACK_TITLE,
-    TEMPLATE_FILE,
-    call,
     notification_templates,
 )
 
@@ -31,26 +27,9 @@ Render = Callable[..., str]
 
 
 @pytest.fixture
-def rendered(require_server: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Render:
+def rendered(render_with: Render) -> Render:
     """Render a template for a group of alerts."""
-    amtool = require_server("amtool")
-    monkeypatch.setenv("TZ", "UTC")
-    path = tmp_path / TEMPLATE_FILE
-    path.write_text(notification_templates(), "utf-8")
-
-    def render(name: str, *alerts: dict[str, Any]) -> str:
-        status = "firing" if any(alert["status"] == "firing" for alert in alerts) else "resolved"
-        data = {"receiver": "r", "status": status, "alerts": alerts, "externalURL": "http://am.example.com:9093"}
-        (tmp_path / "data.json").write_text(json.dumps(data), "utf-8")
-        command = [
-            amtool, "template", "render", f"--template.glob={path}", f"--template.data={tmp_path / 'data.json'}",
-            f"--template.type={'html' if name == EMAIL_HTML else 'text'}", f"--template.text={call(name)}",
-        ]  # fmt: skip
-        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
-        assert answer.returncode == 0, answer.stderr
-        return answer.stdout.removesuffix("\n")
-
-    return render
+    return lambda name, *alerts: render_with(notification_templates(), name, *alerts)
 
 
 def alert(severity: str = "error", *, end: str = NEVER, **changed: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,10 +11,10 @@ import pytest
 
 from modelwatch.config import MonitoringConfig, load_config
 from modelwatch.policy import channels_for
+from modelwatch_rules.matchers import SITE_LABELS
 from modelwatch_rules.receivers import receiver_entry, why_not
 from modelwatch_rules.render import to_yaml
 from modelwatch_rules.routing import (
-    SITE_LABELS,
     alertmanager_config,
     expected_receivers,
     routing_comment,
@@ -192,29 +191,6 @@ def write(folder: Path, content: Mapping[str, Any]) -> Path:
     (folder / "templates").mkdir(exist_ok=True)
     (folder / "templates" / TEMPLATE_FILE).write_text(notification_templates(), "utf-8")
     return path
-
-
-@pytest.fixture
-def amtool(require_server: Callable[[str], str]) -> Callable[..., subprocess.CompletedProcess[str]]:
-    path = require_server("amtool")
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([path, *arguments], capture_output=True, text=True, check=False, timeout=30)
-
-    return run
-
-
-@pytest.fixture
-def receivers_of(amtool: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., tuple[str, ...]]:
-    """Ask amtool where an alert goes."""
-
-    def ask(path: Path, **labels: str) -> tuple[str, ...]:
-        quoted = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in labels.items()]
-        answer = amtool("config", "routes", "test", f"--config.file={path}", *quoted)
-        assert answer.returncode == 0, answer.stderr
-        return tuple(answer.stdout.strip().split(","))
-
-    return ask
 
 
 # ── Alertmanager takes it ────────────────────────────────────────────────────────────────────────────────────────────
@@ -395,7 +371,7 @@ def test_receivers_that_are_called_like_ours_stay_apart(merge: bool) -> None:
 
 
 def test_only_alerts_about_the_same_finding_of_the_same_model_inhibit_each_other() -> None:
-    rules = alertmanager_config(many(), PRODUCTION)["inhibit_rules"]
+    *rules, _ = alertmanager_config(many(), PRODUCTION)["inhibit_rules"]
     tiers = [(rule["source_matchers"][0], rule["target_matchers"][0]) for rule in rules]
     assert tiers == [
         ('severity="critical"', 'severity=~"info|warning|error"'),
@@ -406,6 +382,15 @@ def test_only_alerts_about_the_same_finding_of_the_same_model_inhibit_each_other
         assert rule["equal"] == ["alertname", "model_id", "model_version", "segment", "metric", *SITE_LABELS]
         assert 'model_id=~".+"' in rule["source_matchers"]
         assert 'model_id=~".+"' in rule["target_matchers"]
+
+
+def test_a_checker_that_is_down_mutes_the_staleness_of_all_its_checks_and_nothing_else() -> None:
+    down = alertmanager_config(many(), PRODUCTION)["inhibit_rules"][-1]
+    assert down == {
+        "source_matchers": ['alertname="ModelwatchDown"', 'component="checks"'],
+        "target_matchers": ['alertname="ModelwatchCheckStale"'],
+        "equal": list(SITE_LABELS),
+    }
 
 
 # ── receivers and times ──────────────────────────────────────────────────────────────────────────────────────────────

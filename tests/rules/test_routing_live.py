@@ -23,9 +23,9 @@ import aiosmtpd.smtp
 import pytest
 import yaml
 
-from modelwatch.config import MonitoringConfig
+from modelwatch.config import WEEKDAYS, MonitoringConfig
 from modelwatch.demo.sinks import PagerDutySink, SlackSink, SmtpSink
-from modelwatch_rules.routing import alertmanager_config
+from modelwatch_rules.routing import alertmanager_config, conversations_apart
 from modelwatch_rules.templates import TEMPLATE_FILE, notification_templates
 from modelwatch_rules.timing import TEST
 
@@ -159,6 +159,12 @@ def configuration(
                 {"model_id": MODEL, "alert_channels": ["log", "email", "slack"]},
                 {"model_id": "private", "alert_channels": ["private", "bot"]},
                 {"model_id": "paged", "alert_channels": ["pagerduty", "webhook"]},
+                {
+                    "model_id": "sleepy",
+                    "alert_channels": ["log", "sleepers"],
+                    "owner": "ml-nights",
+                    "dashboard_url": "https://grafana.example.com/d/sleepy?a=1&b=2",
+                },
             ],
             "alerting": {
                 "mode": "prometheus",
@@ -177,7 +183,17 @@ def configuration(
                     "bot": {"type": "slack", "token_file": str(folder / "token"), "channel": "#private"},
                     "pagerduty": {"routing_key_file": str(folder / "pd"), "min_severity": "warning"},
                     "webhook": {"url": hook_url},
+                    "sleepers": {
+                        "type": "slack",
+                        "url_file": str(folder / "slack"),
+                        "channel": "#sleepers",
+                        "min_severity": "warning",
+                    },
                 },
+                "quiet_hours": [
+                    {"days": ["monday:sunday"], "receivers": ["sleepers"]},
+                    {"days": [WEEKDAYS[(datetime.now(timezone.utc).weekday() + 3) % 7]], "receivers": ["slack"]},
+                ],
             },
         }
     )
@@ -227,7 +243,8 @@ def world(
         page["pagerduty_configs"][0]["url"] = pager.url
         (folder / "alertmanager.yml").write_text(yaml.safe_dump(made, allow_unicode=True), "utf-8")
         (folder / "templates").mkdir()
-        (folder / "templates" / TEMPLATE_FILE).write_text(notification_templates(), "utf-8")
+        templates = notification_templates(config, apart=conversations_apart(config))
+        (folder / "templates" / TEMPLATE_FILE).write_text(templates, "utf-8")
         with socket.create_server(("127.0.0.1", 0)) as free:
             address = f"127.0.0.1:{free.getsockname()[1]}"
         command = [
@@ -384,3 +401,50 @@ def test_the_watchdog_is_repeated_to_its_own_receiver_only(world: World, wait_un
     call = ("firing", "ModelwatchWatchdog", "none")
     wait_until(lambda: world.log.alerts("/deadman").count(call) >= 2, SECONDS)
     assert call not in world.log.alerts("/log")
+
+
+def test_in_quiet_hours_only_the_worst_is_heard_and_with_the_models_own_facts(world: World, wait_until: Wait) -> None:
+    def tier(severity: str) -> dict[str, Any]:
+        return alert(severity, "sleepy", alertname="MLModelErrorRateHigh", summary=f"Failures are {severity}.")
+
+    def titles() -> list[str]:
+        heard = [title_of(message) for message in world.chat.messages if message["channel"] == "#sleepers"]
+        return [title.partition("]")[0] for title in heard if "] sleepy: " in title]
+
+    world.fire(tier("error"))
+    wait_until(lambda: ("firing", "MLModelErrorRateHigh", "error") in world.log.alerts(), SECONDS)
+    world.fire(tier("error"), tier("critical"))
+    [heard] = world.chat.wait_for(told("sleepy", "CRITICAL"), SECONDS)["attachments"]
+    assert "<https://grafana.example.com/d/sleepy?a=1&amp;b=2|Dashboard> · <" in heard["text"]
+    assert heard["text"].endswith("|Silence> · owner ml-nights")
+    world.fire(tier("error"))
+    world.end(tier("critical"))
+    world.chat.wait_for(told("sleepy", "NO LONGER CRITICAL"), SECONDS)
+    world.end(tier("error"))
+    wait_until(lambda: ("resolved", "MLModelErrorRateHigh", "error") in world.log.alerts(), SECONDS)
+    assert titles() == ["[CRITICAL", "[NO LONGER CRITICAL"]
+
+
+def test_checks_that_are_down_are_told_once_and_not_again_for_each_model(world: World, wait_until: Wait) -> None:
+    def down(component: str, cluster: str) -> dict[str, Any]:
+        labels = {"model_version": "", "component": component, "cluster": cluster, "job": "x", "instance": "a:1"}
+        return alert("critical", "", alertname="ModelwatchDown", summary=f"The {component} are down.", **labels)
+
+    def stale(severity: str, cluster: str, model_id: str = "sleepy") -> dict[str, Any]:
+        return alert(severity, model_id, alertname="ModelwatchCheckStale", model_version="", cluster=cluster)
+
+    muted = [stale("warning", "prod"), stale("warning", "prod", "paged")]
+    heard = [
+        down("checks", "prod"),
+        down("recordings", "staging"),
+        stale("error", "staging"),
+        alert("warning", "", alertname="CheckStale", model_version="", cluster="prod", team="theirs"),
+        alert("warning", "", alertname="Theirs", model_version="", cluster="prod", summary="Their own check is stale."),
+    ]
+    world.fire(*muted, *heard)
+    wait_until(lambda: ("firing", "ModelwatchCheckStale", "error") in world.log.alerts(), SECONDS)
+    world.mail.wait_for(lambda message: "The checks are down" in text_of(message), SECONDS)
+    world.mail.wait_for(lambda message: "Their own check is stale" in text_of(message), SECONDS)
+    assert [world.state_of(one) for one in muted] == ["suppressed", "suppressed"]
+    assert {world.state_of(one) for one in heard} == {"active"}
+    assert ("firing", "ModelwatchCheckStale", "warning") not in world.log.alerts()

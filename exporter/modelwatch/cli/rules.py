@@ -84,6 +84,13 @@ def _add_generate(actions: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--log-url", metavar="URL", help="where the channel log goes (default: the sidecar here)")
     parser.add_argument("--deadman-url", metavar="URL", help="a webhook that raises the alarm when it is not called")
+    for program, least in (("Alertmanager", "0.25"), ("Prometheus", "2.42")):
+        parser.add_argument(
+            f"--{program.lower()}-version",
+            default=least,
+            metavar="X.Y",
+            help=f"the oldest {program} that will read the files; a later one lifts limits (default: %(default)s)",
+        )
     parser.set_defaults(func=lambda args: run_generate(args, sys.stdout, sys.stderr))
 
 
@@ -99,7 +106,7 @@ def run_generate(args: argparse.Namespace, out: TextIO, err: TextIO) -> int:
     ConfigError
         If there is no configuration, or it has mistakes.
     InputError
-        If an address can't be one.
+        If an address can't be one, or a version is none that the files work with.
     """
     from modelwatch_rules.generate import generate
     from modelwatch_rules.routing import routing_warnings
@@ -110,8 +117,9 @@ def run_generate(args: argparse.Namespace, out: TextIO, err: TextIO) -> int:
             "no configuration found: give --config FILE, set MODELWATCH_CONFIG, or write models.yaml here"
         )
     config: MonitoringConfig = load_config(path)
-    written = generate(config, args.out, _options(args))
-    for warning in routing_warnings(config):
+    options = _options(args)
+    written = generate(config, args.out, options)
+    for warning in routing_warnings(config, version=options.alertmanager_version):
         err.write(f"warning: {warning}\n")
     for file in written:
         out.write(f"{file}\n")
@@ -123,6 +131,7 @@ def _options(args: argparse.Namespace) -> Options:
     from modelwatch_rules.groups import DEFAULT_RUNBOOK_BASE
     from modelwatch_rules.scraping import DEFAULT_ALERTMANAGER, DEFAULT_TARGETS, parse_address, parse_target
     from modelwatch_rules.timing import TIMINGS
+    from modelwatch_rules.versions import parse_version
 
     targets: dict[str, list[str]] = {kind: [] for kind in DEFAULT_TARGETS}
     for kind, address in map(parse_target, args.scrape):
@@ -141,6 +150,8 @@ def _options(args: argparse.Namespace) -> Options:
         alertmanagers=[parse_address(text) for text in args.alertmanager] or [DEFAULT_ALERTMANAGER],
         log_url=args.log_url,
         deadman_url=args.deadman_url,
+        alertmanager_version=parse_version(args.alertmanager_version, "Alertmanager"),
+        prometheus_version=parse_version(args.prometheus_version, "Prometheus"),
     )
 
 

@@ -1,14 +1,16 @@
 """Configuration: what people write, validated, with errors that name the file, the key and what is allowed.
 
 One module per step: `values` (durations, names), `document` (a file as plain values with line numbers), `problems`
-(mistakes as sentences), `cron`, `base`, `thresholds`, `drift`, `objective`, `model`, `receivers`, `alerting`,
-`monitoring` (the objects), `loading`.
+(mistakes as sentences), `cron`, `base`, `thresholds`, `drift`, `objective`, `model`, `receivers`, `quiet_hours`,
+`alerting`, `monitoring` (the objects), `loading`.
 """
 
 from modelwatch.config.alerting import (
+    ALL_LABELS,
     AlertingConfig,
     AlertmanagerReceiver,
     EmailReceiver,
+    GroupingConfig,
     LogReceiver,
     PagerDutyReceiver,
     Receiver,
@@ -24,12 +26,15 @@ from modelwatch.config.loading import config_error, default_storage_path, find_c
 from modelwatch.config.model import ModelMonitoringConfig
 from modelwatch.config.monitoring import MonitoringConfig, StorageConfig
 from modelwatch.config.objective import DEFAULT_ALERT_SEVERITIES, AlertSeverity, Objective
+from modelwatch.config.quiet_hours import WEEKDAYS, QuietHours
 from modelwatch.config.thresholds import KNOWN_METRICS, Task, Threshold, ThresholdRange
 from modelwatch.config.values import parse_duration, validate_name
 
 __all__ = [
+    "ALL_LABELS",
     "DEFAULT_ALERT_SEVERITIES",
     "KNOWN_METRICS",
+    "WEEKDAYS",
     "AlertSeverity",
     "AlertingConfig",
     "AlertmanagerReceiver",
@@ -38,11 +43,13 @@ __all__ = [
     "DriftThresholds",
     "EmailReceiver",
     "FeaturesConfig",
+    "GroupingConfig",
     "LogReceiver",
     "ModelMonitoringConfig",
     "MonitoringConfig",
     "Objective",
     "PagerDutyReceiver",
+    "QuietHours",
     "Receiver",
     "SeverityName",
     "SlackReceiver",

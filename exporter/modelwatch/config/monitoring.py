@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import (
@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from modelwatch.config.alerting import RECEIVER_TYPES, AlertingConfig
+from modelwatch.config.alerting import LOG, RECEIVER_TYPES, AlertingConfig
 from modelwatch.config.base import ConfigModel, Text, absolute
 from modelwatch.config.model import ModelMonitoringConfig
 from modelwatch.config.problems import EACH, Path, mistake, mistakes, not_available
@@ -93,7 +93,8 @@ class MonitoringConfig(ConfigModel):
     storage: StorageConfig = Field(default_factory=StorageConfig, description="a mapping with the keys path, max_size")
     alerting: AlertingConfig = Field(
         default_factory=AlertingConfig,
-        description="a mapping with the keys mode, receivers, severity_routing, repeat_interval, hourly_cap",
+        description="a mapping with the keys mode, receivers, severity_routing, repeat_interval, hourly_cap,"
+        " severity_map, quiet_hours, grouping",
     )
     timezone: Text | None = Field(None, description="the name of a time zone, such as 'Europe/Berlin'")
     defaults: ModelDefaults | None = Field(None, exclude=True, repr=False, description="a mapping of model settings")
@@ -163,9 +164,28 @@ class MonitoringConfig(ConfigModel):
             for name in names
             if name not in known
         ]
+        for index, hours in enumerate(self.alerting.quiet_hours):
+            wrong += [
+                (("alerting", "quiet_hours", index, "receivers"), sentence)
+                for name in hours.receivers or ()
+                if (sentence := self._why_not_quiet(name, known)) is not None
+            ]
         if wrong:
             raise mistakes(wrong)
         return self
+
+    def _why_not_quiet(self, name: str, known: Sequence[str]) -> str | None:
+        """Say why a receiver can't have quiet hours; None if it can."""
+        receiver = self.alerting.receivers.get(name)
+        kind = receiver.type if receiver is not None else name
+        if kind == LOG:
+            return "the log is never quiet: it is where everything can be looked up"
+        if kind == "alertmanager":
+            return f"{show(name)} is an Alertmanager, which has quiet hours of its own (mute_time_intervals)"
+        if name not in known:
+            allowed = ", ".join(one for one in known if one not in (LOG, "alertmanager"))
+            return f"{show(name)} is neither a receiver nor a type{did_you_mean(name, known)}; allowed: {allowed}"
+        return None
 
 
 def _valid(defaults: Mapping[str, Any], info: ValidationInfo) -> bool:

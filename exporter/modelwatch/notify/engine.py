@@ -3,7 +3,8 @@
 For each active alert the store keeps what each channel was told last and when, so that a restart neither repeats nor
 forgets: a channel is told when it is one that the severity goes to and it was not told yet (or its delivery was never
 confirmed), when the severity rose above what it was told, or when the repeat interval has passed. While a silence of
-the store matches, nobody is told that something fires; what still holds when it ends is told then.
+the store matches, nobody is told that something fires; what still holds when it ends is told then. So it is with the
+quiet hours of a channel; who has them when an alert ends that was told there is told of its end when they end.
 
 A channel whose handler `mirrors` what fires, as Alertmanager's does, is a machine: it is told again at each update,
 and of every change of the level, beside the cap and the history, so that its picture is right after its own restart.
@@ -29,16 +30,18 @@ from modelwatch.notify.condition import (
     told_of,
     with_told,
 )
-from modelwatch.notify.messages import resolved_text
+from modelwatch.notify.endings import Ending, taken_up
 from modelwatch.notify.outbox import Outbox
 from modelwatch.policy import Severity
 from modelwatch.records import Alert
 from modelwatch.store import ActiveAlert, StoreWriter
+from modelwatch.store.alerts import OVER
 
 __all__ = ["AlertEngine", "Condition", "fingerprint_of"]
 
 logger = logging.getLogger("modelwatch")
 Router = Callable[[Severity, str], Sequence[str]]
+Rests = Callable[[str, Severity, float], bool]
 
 LOG = "log"
 MIRROR_SECONDS = 45.0
@@ -63,6 +66,8 @@ class AlertEngine:
         Delivers.
     router : callable(severity, model_id)
         Returns the channels that a severity of a model goes to.
+    rests : callable(channel, severity, now)
+        Returns whether quiet hours keep a severity from a channel; None: they never do.
     repeat_interval : float
         Seconds after which a channel is reminded of an alert at warning or above that goes on.
     hourly_cap : int
@@ -81,6 +86,7 @@ class AlertEngine:
         outbox: Outbox,
         router: Router,
         *,
+        rests: Rests | None = None,
         repeat_interval: float = 4 * _HOUR,
         hourly_cap: int = 20,
         quiet: bool = False,
@@ -89,6 +95,7 @@ class AlertEngine:
         self._store = store
         self._outbox = outbox
         self._router = router
+        self._rests = rests or (lambda channel, severity, now: False)
         self._repeat_interval = repeat_interval
         self._hourly_cap = hourly_cap
         self._quiet = quiet
@@ -153,21 +160,26 @@ class AlertEngine:
         sent: list[Alert] = []
         with self._lock:
             active = {alert.fingerprint: alert for alert in self._store.active_alerts(model_id)}
+            ended = {alert.fingerprint: alert for alert in self._store.ended_alerts(model_id)}
             silences = self._store.silences(now) if current else []
             for fingerprint, condition in current.items():
                 silenced = any(silence.matches(condition.model_id, condition.alertname) for silence in silences)
-                alert = self._fire(fingerprint, condition, active.get(fingerprint), now, silenced=silenced)
+                known = active.get(fingerprint) or ended.pop(fingerprint, None)
+                alert = self._fire(fingerprint, condition, known, now, silenced=silenced)
                 sent += [alert] if alert is not None else []
-            for fingerprint, known in active.items():
-                looked_for = alertnames is None or known.alertname in alertnames
-                same_version = model_version is None or known.model_version == model_version
+            for over in ended.values():
+                alert = self._tell_end(over, Ending.kept_in(over), now)
+                sent += [alert] if alert is not None else []
+            for fingerprint, before in active.items():
+                looked_for = alertnames is None or before.alertname in alertnames
+                same_version = model_version is None or before.model_version == model_version
                 if fingerprint not in current and looked_for and same_version:
-                    alert = self._resolve(known, now)
+                    alert = self._resolve(before, now)
                     sent += [alert] if alert is not None else []
         return sent
 
     def retire(self, model_id: str, now: float) -> list[Alert]:
-        """End all alerts of a model that is watched no more; who was told that they fire is told so.
+        """End all alerts of a model that is watched no more; who was told that they fire is told so, at any hour.
 
         Parameters
         ----------
@@ -182,7 +194,9 @@ class AlertEngine:
             What was sent, or tried to.
         """
         with self._lock:
-            ended = [self._resolve(known, now, why=RETIRED) for known in self._store.active_alerts(model_id)]
+            waiting = self._store.ended_alerts(model_id)
+            ended = [self._tell_end(known, Ending.kept_in(known), now, at_once=True) for known in waiting]
+            ended += [self._resolve(known, now, why=RETIRED) for known in self._store.active_alerts(model_id)]
         return [alert for alert in ended if alert is not None]
 
     # ── firing ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -191,7 +205,9 @@ class AlertEngine:
         self, fingerprint: str, condition: Condition, known: ActiveAlert | None, now: float, *, silenced: bool
     ) -> Alert | None:
         """Keep the state of one condition and notify the channels that are due; None if none is."""
-        state = state_of(fingerprint, condition, known, now)
+        over = known if known is not None and OVER in known.data else None
+        known = known if over is None else None
+        state = taken_up(state_of(fingerprint, condition, known, now), over)
         due = [] if silenced else self._due(state, now, new=known is None)
         if due:
             # What people were told stays as it was said to them, for "resolved".
@@ -213,7 +229,8 @@ class AlertEngine:
         targets = self._router(state.severity, state.model_id)
         # A channel that nobody serves is tried, and reported as failed, once; it comes into play with its handler.
         served = [c for c in dict.fromkeys(targets) if new or c in self._outbox.channels]
-        return [channel for channel in served if self._is_due(state, channel, told.get(channel), now)]
+        awake = [channel for channel in served if not self._rests(channel, state.severity, now)]
+        return [channel for channel in awake if self._is_due(state, channel, told.get(channel), now)]
 
     def _is_due(self, state: ActiveAlert, channel: str, told: Told | None, now: float) -> bool:
         key = state.alert_id, channel
@@ -323,21 +340,30 @@ class AlertEngine:
         told |= {channel for alert_id, channel in self._in_flight if alert_id == known.alert_id}
         levels = {channel: self._levels_told(known, channel) for channel in told}
         self._forget(known)
-        alert: Alert | None = None
-        if told:
-            headline = str(known.data.get("headline") or known.message.partition("\n")[0])
-            text = resolved_text(known.model_id, headline, max(now - known.starts_at, 0.0), why)
-            text = replace(text, links=tuple((str(label), str(url)) for label, url in known.data.get("links", ())))
-            data = {"model_id": known.model_id, "duration_seconds": max(now - known.starts_at, 0.0)}
-            data |= {"reason": why} if why else {}
-            alert = alert_of(known, text, data, "resolved", now)
-            results: dict[str, str] = {}
+        return self._tell_end(known, Ending(now, levels, why), now, at_once=why == RETIRED)
+
+    def _tell_end(self, known: ActiveAlert, ending: Ending, now: float, *, at_once: bool = False) -> Alert | None:
+        """Tell of an end whom quiet hours allow to be told now, and keep it for the others; None if nobody is told."""
+        waiting = {
+            channel
+            for channel, levels in ending.levels.items()
+            if not at_once and self._rests(channel, max(levels, default=known.severity), now)
+        }
+        due = sorted(set(ending.levels) - waiting)
+        if not due and OVER in known.data:
+            return None
+        if ending.levels:
+            alert = ending.alert(known)
+            results = dict.fromkeys(sorted(waiting), "suppressed")
             done = self._listener(alert, known.severity, results)
-            for channel in sorted(told):
-                results |= self._outbox.submit(alert_dict(alert, levels[channel]), [channel], done=done)
+            for channel in due:
+                results |= self._outbox.submit(alert_dict(alert, ending.levels[channel]), [channel], done=done)
             self._store.save_alert(alert, results)
-        self._store.clear_active(known.fingerprint)
-        return alert
+        if waiting:
+            self._store.set_active(ending.keep(known, waiting))
+        else:
+            self._store.clear_active(known.fingerprint)
+        return alert if due else None
 
     def _forget(self, known: ActiveAlert) -> None:
         self._in_flight = {key: sent for key, sent in self._in_flight.items() if key[0] != known.alert_id}

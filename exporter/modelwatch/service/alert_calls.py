@@ -30,7 +30,7 @@ class AlertCalls:
         alert_type: str = "monitoring",
     ) -> Result:
         """
-        Send an alert of your own to the channels that its severity goes to.
+        Send an alert of your own to the channels that its severity goes to, at any hour: quiet hours are for checks.
 
         Parameters
         ----------

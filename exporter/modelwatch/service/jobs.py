@@ -81,7 +81,8 @@ class Jobs:
         retired = self._store.retired_models()
         if not retired:
             return
-        for model_id in {alert.model_id for alert in self._store.active_alerts()} & set(retired):
+        open_alerts = (*self._store.active_alerts(), *self._store.ended_alerts())
+        for model_id in {alert.model_id for alert in open_alerts} & set(retired):
             if self.leases.take(model_id, now, CLOSE_SECONDS):
                 self._engine.retire(model_id, now)
 

@@ -117,6 +117,7 @@ class Parts:
             store,
             self.outbox,
             self.routes.route,
+            rests=self.routes.rests,
             repeat_interval=self.config.alerting.repeat_interval_seconds,
             hourly_cap=self.config.alerting.hourly_cap,
             quiet=self.config.alerting.mode == "prometheus",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from modelwatch.config import (
     ModelMonitoringConfig,
@@ -17,7 +19,7 @@ from modelwatch.exceptions import did_you_mean
 from modelwatch.notify.handlers import build_handler, build_handlers, check_handler
 from modelwatch.notify.outbox import Outbox
 from modelwatch.notify.secret_files import secret_problem
-from modelwatch.policy import Severity, channels_for
+from modelwatch.policy import Severity, channels_for, is_quiet
 from modelwatch.service.models import ModelBook
 
 logger = logging.getLogger("modelwatch")
@@ -64,6 +66,7 @@ class AlertRoutes:
             if name not in self._handlers:
                 self._outbox.add_handler(name, handler)
         self.alerting, self.receivers = config.alerting, receivers
+        self._zone = ZoneInfo(config.timezone or "UTC")
 
     @property
     def channels(self) -> frozenset[str]:
@@ -110,6 +113,12 @@ class AlertRoutes:
             self.alerting.severity_routing,
             reachable=self.channels,
         )
+
+    def rests(self, channel: str, severity: Severity, now: float) -> bool:
+        """Return whether quiet hours keep a severity from a channel now."""
+        hours = self.alerting.quiet_hours
+        moment = datetime.fromtimestamp(now, self._zone)
+        return bool(hours) and is_quiet(severity, channel, self.receivers.get(channel), hours, moment)
 
     def warnings(self, config: ModelMonitoringConfig, elsewhere: Collection[str] = ()) -> list[str]:
         """Return a sentence for each of a model's channels that reaches nobody, here or `elsewhere`."""

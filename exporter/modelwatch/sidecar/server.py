@@ -16,6 +16,7 @@ from modelwatch.sidecar.schedule import Schedule
 from modelwatch.sidecar.settings import Settings
 from modelwatch.sidecar.watch import Watch
 from modelwatch.sidecar.web import build_app
+from modelwatch.sidecar.webhook import log_alerts
 from modelwatch.sidecar.worker import Worker
 
 __all__ = ["Sidecar"]
@@ -197,6 +198,17 @@ class Sidecar:
         if self.watch.refreshed_at is None:
             return "the storage could not be read yet"
         return None if self._exposable else "the results could not be read yet"
+
+    def log_alerts(self, body: bytes) -> int:
+        """
+        Log what Alertmanager's webhook sends, under our names of severities; return how many alerts that is.
+
+        Raises
+        ------
+        InputError
+            If it is no such message.
+        """
+        return log_alerts(body, self.watch.config.alerting.severity_map)
 
     async def reload(self) -> None:
         """

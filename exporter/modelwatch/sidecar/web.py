@@ -12,7 +12,6 @@ from aiohttp import web
 
 from modelwatch.collector import accepts_gzip
 from modelwatch.exceptions import ConfigError, InputError
-from modelwatch.sidecar.webhook import log_alerts
 
 __all__ = ["HttpService", "build_app"]
 
@@ -30,7 +29,10 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class HttpService(Protocol):
-    """What the HTTP side asks of the sidecar; plain methods but :meth:`not_ready` are called off the event loop."""
+    """What the HTTP side asks of the sidecar.
+
+    Plain methods but :meth:`not_ready` and :meth:`log_alerts` are called off the event loop.
+    """
 
     def metrics(self, accept: str, names: list[str], compress: bool) -> tuple[bytes, str]:
         """Return the text of all metrics and its content type."""
@@ -40,6 +42,9 @@ class HttpService(Protocol):
 
     def not_ready(self) -> str | None:
         """Return why this can't serve yet, or None if it can."""
+
+    def log_alerts(self, body: bytes) -> int:
+        """Log what Alertmanager's webhook sends and return how many alerts that is; InputError if it is no such."""
 
     async def reload(self) -> None:
         """Read the configuration again; ConfigError if it is wrong."""
@@ -98,7 +103,7 @@ class _Routes:
     async def alerts(self, request: web.Request) -> web.Response:
         body = await request.read()
         try:
-            count = log_alerts(body)
+            count = self._service.log_alerts(body)
         except InputError as error:
             raise web.HTTPBadRequest(text=str(error)) from error
         return web.json_response({"status": "success", "alerts": count})

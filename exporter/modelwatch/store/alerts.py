@@ -15,13 +15,16 @@ from modelwatch.store.database import Database
 from modelwatch.store.serialize import dump_json
 from modelwatch.store.values import ActiveAlert
 
-__all__ = ["AlertStore", "epoch_seconds"]
+__all__ = ["OVER", "AlertStore", "epoch_seconds"]
+
+OVER = "over"
+"""Key of an alert's data under which stands what is still to be told of its end; absent while it is firing."""
 
 _INSERT_ALERT = """
     INSERT INTO alerts (alert_id, status, "timestamp", at, level, type, message, data, model_id, fingerprint, starts_at,
         channels)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (alert_id, status, "timestamp") DO UPDATE SET channels = excluded.channels"""
+    ON CONFLICT (alert_id, status, "timestamp") DO UPDATE SET channels = json_patch(channels, excluded.channels)"""
 _ACTIVE_COLUMNS = (
     "fingerprint, alertname, model_id, model_version, type, severity, starts_at, last_notified_at, last_seen_at, "
     "alert_id, message, data"
@@ -65,7 +68,7 @@ class AlertStore:
     _database: Database
 
     def save_alert(self, alert: Alert, channels: Mapping[str, str]) -> None:
-        """Add an alert to the history; given again, only what became of it on each channel is updated.
+        """Add an alert to the history; given again, only what became of it on the given channels is updated.
 
         Parameters
         ----------
@@ -105,14 +108,20 @@ class AlertStore:
 
     def active_alerts(self, model_id: str | None = None) -> list[ActiveAlert]:
         """Return the alerts that are firing, of one model or of all, oldest first."""
+        return [alert for alert in self._kept_alerts(model_id) if OVER not in alert.data]
 
+    def ended_alerts(self, model_id: str | None = None) -> list[ActiveAlert]:
+        """Return the alerts that are over, and whose end somebody is still to be told of, oldest first."""
+        return [alert for alert in self._kept_alerts(model_id) if OVER in alert.data]
+
+    def _kept_alerts(self, model_id: str | None) -> list[ActiveAlert]:
         def read(connection: sqlite3.Connection) -> list[ActiveAlert]:
             return [_active(row) for row in connection.execute(_SELECT_ACTIVE, {"model_id": model_id})]
 
         return self._database.run(read, write=False)
 
     def set_active(self, alert: ActiveAlert) -> None:
-        """Remember that an alert is firing; replaces what was known under its fingerprint."""
+        """Remember that an alert is firing, or over and not told; replaces what was known under its fingerprint."""
         row = (
             alert.fingerprint,
             alert.alertname,
@@ -134,7 +143,7 @@ class AlertStore:
         self._database.run(write)
 
     def clear_active(self, fingerprint: str) -> bool:
-        """Forget a firing alert; return whether it was known."""
+        """Forget an alert; return whether it was known."""
 
         def write(connection: sqlite3.Connection) -> bool:
             done = connection.execute("DELETE FROM active_alerts WHERE fingerprint = ?", (fingerprint,))

@@ -1,0 +1,49 @@
+"""Which alert mutes which, so that one fault makes one message."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from modelwatch.conventions import ALERT_CHECK_STALE, ALERT_DOWN, MODEL_ID, MODEL_VERSION, SEGMENT
+from modelwatch_rules.matchers import OWN_ALERTS, SITE_LABELS, matcher, severities
+
+__all__ = ["inhibit_rules"]
+
+SAME_FINDING = ("alertname", MODEL_ID, MODEL_VERSION, SEGMENT, "metric", *SITE_LABELS)
+
+
+def inhibit_rules(tiers: Sequence[str]) -> list[dict[str, Any]]:
+    """Return rules by which the cause speaks, and of one finding its highest tier alone.
+
+    Parameters
+    ----------
+    tiers
+        Values of the label `severity`, each once, from the mildest up.
+    """
+    return [*_tier_rules(tiers), _down_over_stale()]
+
+
+def _tier_rules(tiers: Sequence[str]) -> list[dict[str, Any]]:
+    """Return rules by which the highest tier of a finding speaks alone.
+
+    A label that is missing equals one that is missing: without the other matchers we would mute other teams' alerts.
+    """
+    ours = [matcher("alertname", OWN_ALERTS, "=~"), matcher(MODEL_ID, ".+", "=~")]
+    return [
+        {
+            "source_matchers": [severities([tiers[rank]]), *ours],
+            "target_matchers": [severities(tiers[:rank]), *ours],
+            "equal": list(SAME_FINDING),
+        }
+        for rank in range(len(tiers) - 1, 0, -1)
+    ]
+
+
+def _down_over_stale() -> dict[str, Any]:
+    """Return the rule by which a checker that is down is told once, and not again as one stale check per model."""
+    return {
+        "source_matchers": [matcher("alertname", ALERT_DOWN), matcher("component", "checks")],
+        "target_matchers": [matcher("alertname", ALERT_CHECK_STALE)],
+        "equal": list(SITE_LABELS),
+    }
