@@ -119,7 +119,8 @@ def panels() -> list[Json]:
 
 def chosen(world: Any) -> Iterator[dict[str, str]]:
     """Yield what a reader may have chosen in the dashboard."""
-    common = {"job": ".+", "instance": ".+", "model_version": ".*", "window": "5s", "drift_type": ".+"}
+    everything = {"job": ".+", "instance": ".+", "model_version": ".*", "segment": ".*", "drift_type": ".+"}
+    common = everything | {"window": "5s"}
     known = world.query('modelwatch_model_info{profile!=""}')
     profiles = {series["metric"]["model_id"]: series["metric"]["profile"] for series in known}
     for model_id in (FLIGHTS, SCORER):
