@@ -78,7 +78,7 @@ def monitoring_dashboard() -> Json:
         marks.of_monitoring(),
         [
             Row("Is everything there", monitoring_rows.verdict()),
-            Row("Targets", monitoring_rows.targets()),
+            Row("Targets over time", monitoring_rows.targets()),
             Row("Checks", monitoring_rows.checks(MODEL_UID)),
             Row("Silence", monitoring_rows.silence(MODEL_UID)),
             Row("Recording", upkeep_rows.recording()),
