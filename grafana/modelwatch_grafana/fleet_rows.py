@@ -252,7 +252,7 @@ def traffic() -> tuple[Panel, ...]:
     return tuple(
         timeseries(
             title, description, [Query(expr, "{{model_id}}")], unit=unit, no_value=NO_TRAFFIC, width=8,
-            legend_values=True,
+            height=10, legend_values=True,
         )
         for title, description, expr, unit in panels
     )  # fmt: skip

@@ -201,6 +201,8 @@ def checks(uid: str) -> tuple[Panel, ...]:
             unit="none",
             no_value="no check has succeeded yet",
             width=8,
+            height=10,
+            legend_values=True,
         ),
         timeseries(
             "Duration of checks",
@@ -209,6 +211,8 @@ def checks(uid: str) -> tuple[Panel, ...]:
             unit="s",
             no_value=NO_CHECK,
             width=8,
+            height=10,
+            legend_values=True,
         ),
         timeseries(
             "Failed checks",
@@ -217,6 +221,8 @@ def checks(uid: str) -> tuple[Panel, ...]:
             unit="short",
             no_value=NO_CHECK,
             width=8,
+            height=10,
+            legend_values=True,
         ),
     )
 

@@ -9,6 +9,7 @@ from modelwatch_grafana.elements import Json, Panel, Query, Step
 
 __all__ = ["bar_chart", "heatmap", "instant", "stat", "state_timeline", "timeseries"]
 
+WIDE = 12
 DASHED_RED = (
     {"id": "color", "value": {"mode": "fixed", "fixedColor": "red"}},
     {"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [8, 8]}},
@@ -44,9 +45,10 @@ def timeseries(
     maximum
         Least upper end of the axis.
     legend_values
-        Whether the legend is a table to the right, the highest last value first: for many lines.
+        Whether the legend is a table, the highest last value first: for many lines. To the right if there is room.
     """
-    placement = {"displayMode": "table", "placement": "right", "sortBy": "Last *", "sortDesc": True}
+    side = "right" if width >= WIDE else "bottom"
+    placement = {"displayMode": "table", "placement": side, "sortBy": "Last *", "sortDesc": True}
     legend = placement if legend_values else {"displayMode": "list", "placement": "bottom"}
     refs = [chr(ord("A") + i) for i, query in enumerate(queries) if query.limit]
     return Panel(
