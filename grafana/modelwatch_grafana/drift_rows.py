@@ -6,8 +6,8 @@ from modelwatch import conventions as c
 from modelwatch.policy import Severity
 from modelwatch_grafana.elements import Column, Json, Label, Panel, Query
 from modelwatch_grafana.panels import bar_chart, state_timeline, timeseries
-from modelwatch_grafana.promql import bridged, quoted, rate, select, share_by_bin, share_by_category
-from modelwatch_grafana.tables import table
+from modelwatch_grafana.promql import bridged_while_down, quoted, rate, select, share_by_bin, share_by_category
+from modelwatch_grafana.tables import cells, table
 from modelwatch_grafana.words import NO_REFERENCE, SEVERITIES, SEVERITY_STEPS, background
 
 __all__ = ["drift", "input_quality", "predictions_against_reference", "reference_against_current"]
@@ -53,7 +53,7 @@ def _drift_scores() -> Panel:
 def _top_features(uid: str) -> Panel:
     def worst(metric: c.Metric, **matchers: str) -> Query:
         selector = select(metric, **({"feature": A_FEATURE} | matchers))
-        return Query(f"max by ({c.FEATURE}) ({bridged(selector)})", "{{feature}}", instant=True, format="table")
+        return cells(f"max by ({c.FEATURE}) ({bridged_while_down(selector)})")
 
     of_kind = {"drift_type": CHOSEN_TYPE}
     scored = {**of_kind, "window": CHOSEN_WINDOW}

@@ -21,7 +21,7 @@ from modelwatch_grafana.fleet_promql import (
 )
 from modelwatch_grafana.lines import ROW, line, line_with_names, named, to_model
 from modelwatch_grafana.panels import instant, stat, state_timeline, timeseries
-from modelwatch_grafana.promql import bridged, quoted, rate_of, select_any
+from modelwatch_grafana.promql import bridged_while_down, quoted, rate_of, select_any
 from modelwatch_grafana.tables import cells, table
 from modelwatch_grafana.words import (
     NO_CHECK,
@@ -45,6 +45,7 @@ INPUT = (*c.MODEL_LABELS, c.FEATURE)
 ALERT = (c.MODEL_ID, c.MODEL_VERSION, "alertname", "metric")
 SEVERITY_CELL = background(SEVERITIES, SEVERITY_STEPS)
 STATE_CELL = background(STATES, STATE_STEPS)
+WHOLE = ({"id": "decimals", "value": 0},)
 PLAIN = (Step(None, "text"),)
 NONE_IS_GOOD = (Step(None, "green"), Step(1.0, "orange"))
 
@@ -133,8 +134,8 @@ def models(uid: str) -> tuple[Panel, ...]:
             [
                 Column("Severity", cells(line_with_names(spine)), properties=SEVERITY_CELL),
                 Column("Inputs", cells(line(state())), properties=STATE_CELL),
-                Column("Drifted", cells(line(worst(c.DRIFTED_FEATURES, BY_VERSION)))),
-                Column("Of scored", cells(line(worst(c.SCORED_FEATURES, BY_VERSION)))),
+                Column("Drifted", cells(line(worst(c.DRIFTED_FEATURES, BY_VERSION))), properties=WHOLE),
+                Column("Of scored", cells(line(worst(c.SCORED_FEATURES, BY_VERSION))), properties=WHOLE),
                 Column("Predictions", cells(line(rate_of(select_any(c.PREDICTIONS), BY_VERSION))), unit="reqps"),
                 Column("Errors", cells(line(_error_ratio(BY_VERSION))), unit="percentunit"),
                 Column("Latency", cells(line(_quantile(BY_VERSION))), unit="s"),
@@ -212,9 +213,11 @@ def _alerts(uid: str) -> Panel:
 def _features(uid: str) -> Panel:
     drifted = drifted_inputs()
     inputs = {"drift_type": quoted("data"), "feature": '!=""'}
-    score, tolerance = (bridged(select_any(metric, **inputs)) for metric in (c.DRIFT_SCORE, c.DRIFT_THRESHOLD))
+    score, tolerance = (
+        f"({bridged_while_down(select_any(metric, **inputs))})" for metric in (c.DRIFT_SCORE, c.DRIFT_THRESHOLD)
+    )
     times = f"max by ({BY_INPUT}) ({score} / ({tolerance} > 0))"
-    share = worst(c.DRIFT_ATTRIBUTION, BY_INPUT)
+    share = f"max by ({BY_INPUT}) ({bridged_while_down(select_any(c.DRIFT_ATTRIBUTION))})"
     return table(
         "Inputs at warning or worse, furthest beyond their tolerance first",
         "The distance from the reference as a multiple of the feature's own tolerance, in the window where that is "

@@ -27,6 +27,7 @@ BY_TARGET = "job, instance"
 TARGET = "{{job}} {{instance}}"
 MAX_LINES = 100
 PLAIN = (Step(None, "text"),)
+WHOLE = ({"id": "decimals", "value": 0},)
 NONE_IS_GOOD = (Step(None, "green"), Step(1.0, "red"))
 ONE_IS_GOOD = (Step(None, "red"), Step(1.0, "green"))
 
@@ -158,8 +159,14 @@ def checks(uid: str) -> tuple[Panel, ...]:
                 Column("Interval", cells(line_with_names(interval)), unit="s"),
                 Column("Last good check", cells(line(age)), unit="s"),
                 Column("In intervals", cells(line(f"({age}) / ({interval} > 0)"))),
-                Column("Started", cells(line(f"{_in_range(c.DRIFT_CHECKS, BY_VERSION)} and {interval}"))),
-                Column("Failed", cells(line(f"{_in_range(c.DRIFT_CHECK_FAILURES, BY_VERSION)} and {interval}"))),
+                Column(
+                    "Started", cells(line(f"{_in_range(c.DRIFT_CHECKS, BY_VERSION)} and {interval}")), properties=WHOLE
+                ),
+                Column(
+                    "Failed",
+                    cells(line(f"{_in_range(c.DRIFT_CHECK_FAILURES, BY_VERSION)} and {interval}")),
+                    properties=WHOLE,
+                ),
                 Column("Took", cells(line(worst(c.DRIFT_CHECK_DURATION, BY_VERSION))), unit="s"),
             ],
             key=ROW,

@@ -12,6 +12,7 @@ __all__ = [
     "RATE_RANGE",
     "TARGET_MATCHERS",
     "bridged",
+    "bridged_while_down",
     "latest_age",
     "quoted",
     "rate",
@@ -97,6 +98,16 @@ def bridged(selector: str) -> str:
     A failed scrape ends a series at once, so that a tile or a table would say "no check yet" until the next one.
     """
     return f"last_over_time({selector}[{BRIDGE}])"
+
+
+def bridged_while_down(selector: str) -> str:
+    """
+    Return the last samples of the last minutes of targets that are not up, and what the others expose now.
+
+    For what is exposed only while there is something to say (a score, what makes up a drift): its end is news, and only
+    a target that can't be read leaves open whether it has ended.
+    """
+    return f"{selector} or {bridged(selector)} unless on (job, instance) (up{{{TARGET_MATCHERS}}} == 1)"
 
 
 def latest_age(selector: str, by: str = "") -> str:

@@ -111,7 +111,8 @@ def test_the_chosen_model_is_compared_and_not_matched(parsed: Any, nodes: Any) -
     of_panels = [(where, tree) for where, tree in parsed if not where.startswith("variable ")]
     for where, selector in selectors(of_panels, nodes):
         matchers = {m.name: (m.op, m.value) for m in selector.matchers.matchers}
-        assert matchers["model_id"] == (promql_parser.MatchOp.Equal, "fraud"), where
+        if selector.name != "up":
+            assert matchers["model_id"] == (promql_parser.MatchOp.Equal, "fraud"), where
 
 
 @pytest.mark.parametrize("dashboard", ["modelwatch-fleet.json", "modelwatch-monitoring.json"], indirect=True)
@@ -144,7 +145,8 @@ def bare_counters(node: Any) -> set[str]:
     if isinstance(node, promql_parser.AggregateExpr):
         return set()
     if isinstance(node, promql_parser.VectorSelector):
-        return {node.name} if re.search("_total$|_bucket$", node.name or "") else set()
+        name = node.name or ""
+        return {name} if name.endswith(("_total", "_bucket")) else set()
     children = [getattr(node, name, None) for name in ("lhs", "rhs", "expr", "vector_selector")]
     children += node.args if isinstance(node, promql_parser.Call) else []
     return {name for child in children if child is not None for name in bare_counters(child)}
@@ -175,6 +177,15 @@ def test_what_is_asked_at_one_instant_does_not_vanish_with_a_failed_scrape(
                 if isinstance(node, promql_parser.VectorSelector) and node.name not in NOT_BRIDGED:
                     allowed = panel["title"] == "Storages exposed twice"
                     assert allowed or str(node) in over_time, f"{panel['title']}: {node}"
+
+
+@pytest.mark.parametrize("metric", [c.DRIFT_SCORE, c.FEATURE_SHIFT_SD, c.FEATURE_NOVEL_RATIO, c.DRIFT_ATTRIBUTION])
+def test_what_is_over_is_gone_from_tables_unless_its_target_is_down(panels: list[Json], metric: c.Metric) -> None:
+    """A shift that ended would otherwise stand for minutes beside a severity of none."""
+    for panel in panels:
+        for target in panel["targets"]:
+            stale = rf"last_over_time\({metric.name}\{{[^}}]*\}}\[5m\]\)(?! unless on \(job, instance\) \(up\{{)"
+            assert not re.search(stale, target["expr"]), panel["title"]
 
 
 def test_ratios_are_guarded_against_an_empty_denominator(expressions: list[tuple[str, str]]) -> None:

@@ -241,7 +241,9 @@ class World:
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory, require_server: Callable[[str], str]) -> Iterator[World]:
+def world(
+    tmp_path_factory: pytest.TempPathFactory, require_server: Callable[[str], str], wait_until: Wait
+) -> Iterator[World]:
     program, promtool = require_server("prometheus"), require_server("promtool")
     folder = tmp_path_factory.mktemp("live")
     past = float(int(time.time()) // 60 * 60 - 86400)
@@ -255,4 +257,5 @@ def world(tmp_path_factory: pytest.TempPathFactory, require_server: Callable[[st
         jobs = {"models": service.start_metrics_server(port=0), "sidecar": sidecar_port}
         prometheus = Prometheus(program, folder, jobs, generated_rules(folder))
         stack.callback(prometheus.process.stop)
+        wait_until(lambda: len(prometheus.query("up == 1")) == len(jobs) + 1, 30.0)
         yield World(prometheus, past)
