@@ -232,6 +232,9 @@ def input_quality() -> tuple[Panel, ...]:
         ),
     )
     return tuple(
-        timeseries(title, description, [Query(count + of_all, legend)], unit="percentunit", no_value=empty, width=8)
+        timeseries(
+            title, description, [Query(count + of_all, legend)], unit="percentunit", no_value=empty, width=8,
+            height=10, legend_values=True,
+        )
         for title, description, count, empty in panels
-    )
+    )  # fmt: skip
