@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from modelwatch import conventions as c
 from modelwatch.policy import Severity
-from modelwatch_grafana.elements import Column, Json, Panel, Query
-from modelwatch_grafana.panels import bar_chart, state_timeline, table, timeseries
-from modelwatch_grafana.promql import quoted, rate, select, share_by_bin, share_by_category
-from modelwatch_grafana.words import NO_REFERENCE, SEVERITIES, SEVERITY_STEPS
+from modelwatch_grafana.elements import Column, Json, Label, Panel, Query
+from modelwatch_grafana.panels import bar_chart, state_timeline, timeseries
+from modelwatch_grafana.promql import bridged_while_down, quoted, rate, select, share_by_bin, share_by_category
+from modelwatch_grafana.tables import cells, table
+from modelwatch_grafana.words import NO_REFERENCE, SEVERITIES, SEVERITY_STEPS, background
 
 __all__ = ["drift", "input_quality", "predictions_against_reference", "reference_against_current"]
 
@@ -18,6 +19,7 @@ CHOSEN_WINDOW = '="$window"'
 CHOSEN_PROFILE = '="$profile"'
 CHOSEN_FEATURE = '="$feature"'
 A_FEATURE = '!=""'
+ANY_SEGMENT = '=~".*"'
 THE_PREDICTION = '=""'
 
 
@@ -51,39 +53,37 @@ def _drift_scores() -> Panel:
 def _top_features(uid: str) -> Panel:
     def worst(metric: c.Metric, **matchers: str) -> Query:
         selector = select(metric, **({"feature": A_FEATURE} | matchers))
-        return Query(f"max by ({c.FEATURE}) ({selector})", "{{feature}}", instant=True, format="table")
+        return cells(f"max by ({c.FEATURE}) ({bridged_while_down(selector)})")
 
     of_kind = {"drift_type": CHOSEN_TYPE}
     scored = {**of_kind, "window": CHOSEN_WINDOW}
-    severity_cell: tuple[Json, ...] = (
-        {"id": "mappings", "value": [SEVERITIES]},
-        {"id": "thresholds", "value": {"mode": "absolute", "steps": [step.to_json() for step in SEVERITY_STEPS]}},
-        {"id": "custom.cellOptions", "value": {"type": "color-background", "mode": "basic"}},
-    )
     return table(
         "Features now, furthest from the reference first",
         "Score and tolerance in the chosen window. Shift of the mean, missing, novel (unseen or out of range) and part "
         "of the drift are of the window where the feature is worst, and only of features at info or above. "
         "Click a feature to see its distribution below.",
         [
+            # A held feature has a severity and no score; nothing has a score and no severity.
+            Column("Severity", worst(c.DRIFT_SEVERITY, **of_kind), properties=background(SEVERITIES, SEVERITY_STEPS)),
             Column("Score", worst(c.DRIFT_SCORE, **scored)),
             Column("Tolerance", worst(c.DRIFT_THRESHOLD, **scored)),
-            Column("Severity", worst(c.DRIFT_SEVERITY, **of_kind), properties=severity_cell),
             Column("Shift (sd)", worst(c.FEATURE_SHIFT_SD)),
             Column("Missing", worst(c.FEATURE_MISSING_RATIO), unit="percentunit"),
             Column("Novel", worst(c.FEATURE_NOVEL_RATIO), unit="percentunit"),
             Column("Of the drift", worst(c.DRIFT_ATTRIBUTION), unit="percentunit"),
         ],
-        by=c.FEATURE,
+        key=c.FEATURE,
+        labels=[Label(c.FEATURE, "Feature", ({"id": "links", "value": [_choose_feature(uid)]},))],
         sort="Score",
         limit=MAX_TABLE_ROWS,
         no_value=NOTHING_SCORED,
-        by_properties=[{"id": "links", "value": [_choose_feature(uid)]}],
     )
 
 
 def _choose_feature(uid: str) -> Json:
-    kept = ("datasource", "model_id", "model_version", "window", "drift_type", "profile", "job", "instance")
+    kept = (
+        "datasource", "model_id", "model_version", "segment", "window", "drift_type", "profile", "job", "instance",
+    )  # fmt: skip
     variables = "&".join(f"${{{name}:queryparam}}" for name in kept)
     return {
         "title": "Its distribution",
@@ -202,34 +202,39 @@ def predictions_against_reference() -> tuple[Panel, ...]:
 
 
 def input_quality() -> tuple[Panel, ...]:
-    """Return shares of rows over time that are missing, out of range or novel, by feature."""
+    """Return shares of rows over time that are missing, out of range or novel, by feature; of all segments together."""
     by = f"{c.MODEL_VERSION}, {c.FEATURE}"
     of_all = f" / on ({c.MODEL_VERSION}) group_left () ({rate(c.SAMPLED_PREDICTIONS, c.MODEL_VERSION)} > 0)"
     legend = "{{feature}} {{model_version}}"
-    missing = f"({rate(c.FEATURE_MISSING, by, feature=A_FEATURE)} + {rate(c.FEATURE_INVALID, by, feature=A_FEATURE)})"
-    outside = rate(c.FEATURE_OUT_OF_RANGE, by, feature=A_FEATURE)
-    unseen = rate(c.FEATURE_CATEGORY, by, feature=A_FEATURE, category=quoted(c.UNSEEN))
+    # Rows are not counted by segment, so a segment's share of all rows would look like a share of its own.
+    of = {"feature": A_FEATURE, "segment": ANY_SEGMENT}
+    missing = f"({rate(c.FEATURE_MISSING, by, **of)} + {rate(c.FEATURE_INVALID, by, **of)})"
+    outside = rate(c.FEATURE_OUT_OF_RANGE, by, **of)
+    unseen = rate(c.FEATURE_CATEGORY, by, category=quoted(c.UNSEEN), **of)
     panels = (
         (
             "Missing or unreadable",
-            "Share of rows where the feature is None or NaN, or can't be read as the feature's kind.",
+            "Share of rows where the feature is None or NaN, or can't be read as the feature's kind. All segments.",
             missing,
             NO_REFERENCE,
         ),
         (
             "Out of range",
-            "Share of rows with a number below or above everything in the reference.",
+            "Share of rows with a number below or above everything in the reference. All segments.",
             outside,
             "no numeric input, or no reference",
         ),
         (
             "Unseen categories",
-            "Share of rows with a category that the reference never saw.",
+            "Share of rows with a category that the reference never saw. All segments.",
             unseen,
             "no categorical input, or no reference",
         ),
     )
     return tuple(
-        timeseries(title, description, [Query(count + of_all, legend)], unit="percentunit", no_value=empty, width=8)
+        timeseries(
+            title, description, [Query(count + of_all, legend)], unit="percentunit", no_value=empty, width=8,
+            height=10, legend_values=True,
+        )
         for title, description, count, empty in panels
-    )
+    )  # fmt: skip

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["DATASOURCE", "Column", "Json", "Panel", "Query", "Row", "Step", "place", "value_mapping"]
+__all__ = ["DATASOURCE", "Column", "Json", "Label", "Panel", "Query", "Row", "Step", "place", "value_mapping"]
 
 Json = dict[str, Any]
 Format = Literal["time_series", "table", "heatmap"]
@@ -77,6 +77,15 @@ class Column:
     name: str
     query: Query
     unit: str = "none"
+    properties: tuple[Mapping[str, object], ...] = ()
+
+
+@dataclass(frozen=True)
+class Label:
+    """One column of a table that shows a label: the label, what the column is called, and properties of its cells."""
+
+    name: str
+    title: str
     properties: tuple[Mapping[str, object], ...] = ()
 
 

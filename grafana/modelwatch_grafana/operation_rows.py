@@ -5,8 +5,8 @@ from __future__ import annotations
 from modelwatch import conventions as c
 from modelwatch_grafana.elements import Panel, Query, Step
 from modelwatch_grafana.panels import heatmap, stat, state_timeline, timeseries
-from modelwatch_grafana.promql import rate, select, state_code, threshold
-from modelwatch_grafana.words import CALIBRATED, NO_CHECK, SEVERITIES, SEVERITY_STEPS, STATE_STEPS, STATES
+from modelwatch_grafana.promql import bridged, latest_age, rate, select, state_code, threshold
+from modelwatch_grafana.words import CALIBRATED, NO_CHECK, REFERENCES, SEVERITIES, SEVERITY_STEPS, STATE_STEPS, STATES
 
 __all__ = ["errors_and_performance", "latency", "monitoring", "now", "traffic"]
 
@@ -17,6 +17,7 @@ OWN_RULES = ("latency_ms", "error_rate")
 """Metrics with panels and alerts of their own."""
 CHOSEN_TYPE = '=~"$drift_type"'
 WHOLE_MODEL = '=""'
+A_PROFILE = '!=""'
 
 
 def now() -> tuple[Panel, ...]:
@@ -43,13 +44,14 @@ def errors_and_performance() -> tuple[Panel, ...]:
 
 
 def _verdict() -> tuple[Panel, ...]:
-    drift = select(c.DRIFT_SEVERITY, feature=WHOLE_MODEL)
-    age = f"time() - max({select(c.DRIFT_LAST_SUCCESS)})"
+    severity = bridged(select(c.DRIFT_SEVERITY, feature=WHOLE_MODEL))
+    performance = bridged(select(c.PERFORMANCE_SEVERITY))
+    state = state_code(select, f"{c.MODEL_VERSION}, {c.DRIFT_TYPE}")
     return (
         stat(
             "Severity",
             "The worst of drift and performance, as alerts see it. Latency and errors have rows of their own below.",
-            [Query(f"max({drift} or {select(c.PERFORMANCE_SEVERITY)})", "severity", instant=True)],
+            [Query(f"max({severity} or {performance})", "severity", instant=True)],
             no_value=NO_CHECK,
             mappings=[SEVERITIES],
             steps=SEVERITY_STEPS,
@@ -57,19 +59,19 @@ def _verdict() -> tuple[Panel, ...]:
         stat(
             "State of the checks",
             "What the last check of each kind of drift came to, or why it could not score anything.",
-            [Query(state_code(), f"{{{{{c.DRIFT_TYPE}}}}} {{{{{c.MODEL_VERSION}}}}}", instant=True)],
+            [Query(state, f"{{{{{c.DRIFT_TYPE}}}}} {{{{{c.MODEL_VERSION}}}}}", instant=True)],
             no_value=NO_CHECK,
             mappings=[STATES],
             steps=STATE_STEPS,
             text="value_and_name",
-            width=8,
+            width=6,
         ),
         stat(
             "Inputs drifted, of inputs scored",
             "Features at warning or above, and features that could be scored at all.",
             [
-                Query(f"max({select(c.DRIFTED_FEATURES)})", "drifted", instant=True),
-                Query(f"max({select(c.SCORED_FEATURES)})", "scored", instant=True),
+                Query(f"max({bridged(select(c.DRIFTED_FEATURES))})", "drifted", instant=True),
+                Query(f"max({bridged(select(c.SCORED_FEATURES))})", "scored", instant=True),
             ],
             no_value=NO_CHECK,
             text="value_and_name",
@@ -78,19 +80,37 @@ def _verdict() -> tuple[Panel, ...]:
         stat(
             "Last good check",
             "How long ago a check last succeeded. A check that found too few rows counts as a success.",
-            [Query(age, "age", instant=True)],
+            [Query(latest_age(select(c.DRIFT_LAST_SUCCESS)), "age", instant=True)],
             unit="s",
             no_value="no check has succeeded yet",
             steps=(Step(None, "text"),),
+            width=3,
         ),
         stat(
             "Tolerances",
             "Whether tolerances are learnt from a reference with timestamps. If not, only gross changes are errors.",
-            [Query(f"min by ({c.MODEL_VERSION}) ({select(c.DRIFT_CALIBRATED)})", "tolerances", instant=True)],
+            [Query(f"min({bridged(select(c.DRIFT_CALIBRATED))})", "tolerances", instant=True)],
             no_value=NO_CHECK,
             mappings=[CALIBRATED],
             steps=(Step(None, "blue"), Step(1.0, "green")),
         ),
+        _reference(),
+    )
+
+
+def _reference() -> Panel:
+    learned = f"max({bridged(select(c.REFERENCE_LEARNED))})"
+    # A model whose profile somebody gave has no progress: 2 stands for it, beyond all shares.
+    given = f"2 + 0 * max({bridged(select(c.MODEL_INFO, profile=A_PROFILE))})"
+    return stat(
+        "Reference",
+        "While a reference is learnt from production: how much of what is needed is there. Otherwise where it is from.",
+        [Query(f"{learned} or {given}", "reference", instant=True)],
+        unit="percentunit",
+        no_value="none: learning starts with the first prediction",
+        mappings=[REFERENCES],
+        steps=(Step(None, "blue"), Step(1.0, "green")),
+        width=3,
     )
 
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from modelwatch_grafana.elements import Column, Json, Panel, Query, Step
+from modelwatch_grafana.elements import Json, Panel, Query, Step
 
-__all__ = ["bar_chart", "heatmap", "stat", "state_timeline", "table", "timeseries"]
+__all__ = ["bar_chart", "heatmap", "instant", "stat", "state_timeline", "timeseries"]
 
-EMPTY_CELL = "–"
+WIDE = 12
 DASHED_RED = (
     {"id": "color", "value": {"mode": "fixed", "fixedColor": "red"}},
     {"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [8, 8]}},
     {"id": "custom.fillOpacity", "value": 0},
 )
+
+
+def instant(expr: str, legend: str) -> Query:
+    """Return a query of the newest values, for a tile."""
+    return Query(expr, legend, instant=True)
 
 
 def timeseries(
@@ -40,9 +45,10 @@ def timeseries(
     maximum
         Least upper end of the axis.
     legend_values
-        Whether the legend is a table to the right, the highest last value first: for many lines.
+        Whether the legend is a table, the highest last value first: for many lines. To the right if there is room.
     """
-    placement = {"displayMode": "table", "placement": "right", "sortBy": "Last *", "sortDesc": True}
+    side = "right" if width >= WIDE else "bottom"
+    placement = {"displayMode": "table", "placement": side, "sortBy": "Last *", "sortDesc": True}
     legend = placement if legend_values else {"displayMode": "list", "placement": "bottom"}
     refs = [chr(ord("A") + i) for i, query in enumerate(queries) if query.limit]
     return Panel(
@@ -210,75 +216,4 @@ def bar_chart(
         },
         custom={"axisPlacement": "auto", "axisSoftMin": 0, "fillOpacity": 80, "lineWidth": 1},
         transformations=tuple(transformations),
-    )
-
-
-def table(
-    title: str,
-    description: str,
-    columns: Sequence[Column],
-    *,
-    by: str,
-    sort: str,
-    limit: int,
-    no_value: str,
-    by_properties: Sequence[Json] = (),
-    width: int = 12,
-    height: int = 10,
-) -> Panel:
-    """
-    Return a table with one line for each value of a label and one column for each query.
-
-    Parameters
-    ----------
-    columns
-        Each with an instant query that is aggregated to the label `by`.
-    by
-        The label; its column comes first.
-    sort
-        Name of the column to sort by, descending.
-    limit
-        At most so many lines.
-    by_properties
-        Field properties of the first column, such as links.
-    """
-    names = {f"Value #{chr(ord('A') + i)}": column.name for i, column in enumerate(columns)}
-    overrides = [{"matcher": {"id": "byName", "options": by}, "properties": list(by_properties)}]
-    overrides += [
-        {
-            "matcher": {"id": "byName", "options": column.name},
-            "properties": [
-                {"id": "unit", "value": column.unit},
-                {"id": "noValue", "value": EMPTY_CELL},
-                *column.properties,
-            ],
-        }
-        for column in columns
-    ]
-    return Panel(
-        kind="table",
-        title=title,
-        description=description,
-        queries=tuple(column.query for column in columns),
-        no_value=no_value,
-        width=width,
-        height=height,
-        options={"cellHeight": "sm", "footer": {"show": False, "reducer": ["sum"]}, "showHeader": True},
-        custom={"align": "auto", "cellOptions": {"type": "auto"}, "filterable": False},
-        defaults={"color": {"mode": "thresholds"}, "decimals": 2},
-        overrides=tuple(overrides),
-        transformations=(
-            {"id": "joinByField", "options": {"byField": by, "mode": "outer"}},
-            {"id": "filterFieldsByName", "options": {"include": {"names": [by, *names]}}},
-            {
-                "id": "organize",
-                "options": {
-                    "excludeByName": {},
-                    "indexByName": {name: i for i, name in enumerate([by, *names])},
-                    "renameByName": names,
-                },
-            },
-            {"id": "sortBy", "options": {"fields": {}, "sort": [{"field": sort, "desc": True}]}},
-            {"id": "limit", "options": {"limitField": limit}},
-        ),
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from modelwatch import conventions as c
 from modelwatch_grafana.elements import DATASOURCE, Json
-from modelwatch_grafana.promql import quoted, select
+from modelwatch_grafana.promql import TARGET_MATCHERS, quoted, select
 
-__all__ = ["model_variables"]
+__all__ = ["fleet_variables", "model_variables"]
 
 ON_TIME_RANGE_CHANGE = 2
 ALPHABETICAL, NUMERICAL = 1, 3
@@ -15,16 +15,22 @@ DEFAULT_WINDOW = "1h"
 
 def model_variables() -> list[Json]:
     """Return the variables of the model dashboard; each comes after those that its query uses."""
-    job = 'job=~"$job"'
-    on_target = f'{job},instance=~"$instance"'
+    of_model = f'{c.MODEL_ID}="$model_id",{c.MODEL_VERSION}=~"$model_version"'
     return [
         _datasource(),
-        _query("model_id", "Model", f"label_values({c.MODEL_INFO.name}{{{on_target}}}, {c.MODEL_ID})"),
+        _query("model_id", "Model", f"label_values({c.MODEL_INFO.name}{{{TARGET_MATCHERS}}}, {c.MODEL_ID})"),
         _query(
             "model_version",
             "Version",
-            f'label_values({c.MODEL_INFO.name}{{{on_target},{c.MODEL_ID}="$model_id"}}, {c.MODEL_VERSION})',
+            f'label_values({c.MODEL_INFO.name}{{{TARGET_MATCHERS},{c.MODEL_ID}="$model_id"}}, {c.MODEL_VERSION})',
             # A model without a version has an empty label, which `.+` would not match.
+            all_value=".*",
+        ),
+        _query(
+            "segment",
+            "Segment",
+            f"label_values({c.FEATURE_MISSING.name}{{{TARGET_MATCHERS},{of_model}}}, {c.SEGMENT})",
+            # The whole model has an empty label.
             all_value=".*",
         ),
         _query("window", "Window", f"query_result({_windows()})", regex='/window="([^"]+)"/', sort=NUMERICAL),
@@ -40,8 +46,22 @@ def model_variables() -> list[Json]:
             "Feature",
             f"label_values({select(c.FEATURE_MISSING, profile=quoted('$profile'))}, {c.FEATURE})",
         ),
+        *_targets(),
+    ]
+
+
+def fleet_variables() -> list[Json]:
+    """Return the variables of dashboards about many models."""
+    models = f"label_values({c.MODEL_INFO.name}{{{TARGET_MATCHERS}}}, {c.MODEL_ID})"
+    # What is no model's (a fault of a process) has no model_id, and belongs to all of them.
+    return [_datasource(), _query("model_id", "Model", models, all_value=".*"), *_targets()]
+
+
+def _targets() -> list[Json]:
+    instances = f'label_values({c.BUILD_INFO.name}{{job=~"$job"}}, instance)'
+    return [
         _query("job", "Job", f"label_values({c.BUILD_INFO.name}, job)", all_value=".+"),
-        _query("instance", "Instance", f"label_values({c.BUILD_INFO.name}{{{job}}}, instance)", all_value=".+"),
+        _query("instance", "Instance", instances, all_value=".+"),
     ]
 
 

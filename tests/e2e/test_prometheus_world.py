@@ -119,7 +119,8 @@ def panels() -> list[Json]:
 
 def chosen(world: Any) -> Iterator[dict[str, str]]:
     """Yield what a reader may have chosen in the dashboard."""
-    common = {"job": ".+", "instance": ".+", "model_version": ".*", "window": "5s", "drift_type": ".+"}
+    everything = {"job": ".+", "instance": ".+", "model_version": ".*", "segment": ".*", "drift_type": ".+"}
+    common = everything | {"window": "5s"}
     known = world.query('modelwatch_model_info{profile!=""}')
     profiles = {series["metric"]["model_id"]: series["metric"]["profile"] for series in known}
     for model_id in (FLIGHTS, SCORER):
@@ -304,7 +305,8 @@ def test_every_metric_and_label_of_a_rule_is_in_the_real_scrape(world: Any, live
 
 
 def test_every_metric_and_label_of_a_panel_is_in_the_real_scrape(world: Any, live: Live) -> None:
-    known = exposed(live)
+    # Whether a target is up is what Prometheus says of it.
+    known = exposed(live) | {"up": TARGET}
     values = next(chosen(world))
     for panel in panels():
         for target in panel["targets"]:

@@ -1,4 +1,4 @@
-"""The keys and kinds of values of the dashboard are those of Grafana's own schema, as its Python SDK knows it."""
+"""The keys and kinds of values of the dashboards are those of Grafana's own schema, as its Python SDK knows it."""
 
 from __future__ import annotations
 

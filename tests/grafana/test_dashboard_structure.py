@@ -14,7 +14,9 @@ from modelwatch.policy import Severity
 from modelwatch_grafana.elements import Panel, Row, place
 
 Json = dict[str, Any]
-UNITS = {"none", "short", "s", "percentunit", "reqps", "cps"}
+UNITS = {"none", "short", "s", "percentunit", "reqps", "cps", "bytes"}
+MODEL, FLEET, MONITORING = "modelwatch-model.json", "modelwatch-fleet.json", "modelwatch-monitoring.json"
+of_model = pytest.mark.parametrize("dashboard", [MODEL], indirect=True)
 TEMPLATED = {"type": "prometheus", "uid": "${datasource}"}
 
 
@@ -79,13 +81,61 @@ def test_every_legend_names_labels_that_its_query_keeps(panels: list[Json]) -> N
             assert named <= kept, f"{panel['title']}: {named - kept} is not kept by {target['expr']}"
 
 
-def test_the_dashboard_is_found_by_a_stable_uid_and_cannot_be_edited_in_place(dashboard: Json) -> None:
-    assert dashboard["uid"] == "modelwatch-model"
-    assert dashboard["title"] == "modelwatch · model"
+@pytest.mark.parametrize(
+    ("dashboard", "uid", "title"),
+    [
+        (MODEL, "modelwatch-model", "modelwatch · model"),
+        (FLEET, "modelwatch-fleet", "modelwatch · fleet"),
+        (MONITORING, "modelwatch-monitoring", "modelwatch · monitoring of the monitoring"),
+    ],
+    indirect=["dashboard"],
+)
+def test_a_dashboard_is_found_by_a_stable_uid_and_cannot_be_edited_in_place(
+    dashboard: Json, uid: str, title: str
+) -> None:
+    assert (dashboard["uid"], dashboard["title"]) == (uid, title)
+    assert len(uid) <= 40, "Grafana takes no longer ones"
     assert dashboard["editable"] is False
-    assert "modelwatch" in dashboard["tags"]
     assert dashboard["schemaVersion"] == 39
     assert "id" not in dashboard
+
+
+def test_the_dashboards_lead_to_each_other_and_to_the_documentation(dashboard: Json) -> None:
+    others, documentation = dashboard["links"]
+    assert (others["type"], others["asDropdown"], others["keepTime"]) == ("dashboards", True, True)
+    assert set(others["tags"]) <= set(dashboard["tags"])
+    assert documentation["url"].startswith("https://")
+
+
+@pytest.mark.parametrize("dashboard", [FLEET, MONITORING], indirect=True)
+def test_the_name_of_a_model_leads_to_its_dashboard(panels: list[Json]) -> None:
+    for panel in (panel for panel in panels if panel["type"] == "table"):
+        overrides = {o["matcher"]["options"]: o["properties"] for o in panel["fieldConfig"]["overrides"]}
+        (links,) = [p["value"] for p in overrides["model_id"] if p["id"] == "links"]
+        url = links[0]["url"]
+        assert url.startswith("/d/modelwatch-model?"), panel["title"]
+        assert "&var-model_id=${__value.raw:percentencode}" in url
+        if "version" in overrides:
+            # A hidden column: the shown one has a dash where there is no version.
+            assert "&var-model_version=${__data.fields.version_choice:percentencode}" in url
+            assert {"id": "custom.hidden", "value": True} in overrides["version_choice"]
+
+
+def test_no_cell_of_a_table_says_why_a_whole_panel_may_be_empty(panels: list[Json]) -> None:
+    for panel in (panel for panel in panels if panel["type"] == "table"):
+        for override in panel["fieldConfig"]["overrides"]:
+            assert {"id": "noValue", "value": "–"} in override["properties"], panel["title"]
+
+
+def test_a_table_shows_every_column_that_it_sorts_by_or_asks_for(panels: list[Json]) -> None:
+    for panel in (panel for panel in panels if panel["type"] == "table"):
+        by_id = {step["id"]: step["options"] for step in panel["transformations"]}
+        renamed = by_id["organize"]["renameByName"]
+        letters = [f"Value #{target['refId']}" for target in panel["targets"]]
+        assert list(renamed) == [*letters, "Value"], panel["title"]
+        assert renamed["Value"] == renamed["Value #A"], "a lone answer is that of the first query"
+        assert by_id["sortBy"]["sort"][0]["field"] in renamed.values()
+        assert set(renamed) <= set(by_id["filterFieldsByName"]["include"]["names"])
 
 
 def test_job_and_instance_can_be_chosen_as_the_linter_wants(variables: dict[str, Json]) -> None:
@@ -98,16 +148,30 @@ def test_job_and_instance_can_be_chosen_as_the_linter_wants(variables: dict[str,
 
 def test_every_query_variable_follows_the_time_range(variables: dict[str, Json]) -> None:
     queried = [v for v in variables.values() if v["type"] == "query"]
-    assert {v["name"] for v in queried} == {
-        "model_id", "model_version", "window", "drift_type", "profile", "feature", "job", "instance",
-    }  # fmt: skip
+    assert len(queried) == len(variables) - 1
     for variable in queried:
         assert variable["refresh"] == 2
         assert variable["query"] == variable["definition"]
 
 
-def test_models_without_a_version_are_in_all_versions(variables: dict[str, Json]) -> None:
-    assert re.fullmatch(variables["model_version"]["allValue"], "")
+@of_model
+def test_what_a_reader_of_a_model_can_choose(variables: dict[str, Json]) -> None:
+    """Links in alerts name ``model_id`` and ``model_version``."""
+    assert list(variables) == [
+        "datasource", "model_id", "model_version", "segment", "window", "drift_type", "profile", "feature", "job",
+        "instance",
+    ]  # fmt: skip
+
+
+@of_model
+@pytest.mark.parametrize("name", ["model_version", "segment"])
+def test_a_model_without_versions_or_segments_is_in_all_of_them(variables: dict[str, Json], name: str) -> None:
+    assert re.fullmatch(variables[name]["allValue"], "")
+
+
+@pytest.mark.parametrize("dashboard", [FLEET, MONITORING], indirect=True)
+def test_what_belongs_to_no_model_belongs_to_all(variables: dict[str, Json]) -> None:
+    assert re.fullmatch(variables["model_id"]["allValue"], "")
 
 
 def test_every_variable_is_used_and_every_used_variable_exists(dashboard: Json, variables: dict[str, Json]) -> None:
@@ -130,6 +194,7 @@ def test_a_variable_is_never_asked_for_by_itself_through_others(variables: dict[
     assert settled == set(variables), f"in a circle: {set(variables) - settled}"
 
 
+@of_model
 def test_states_and_severities_have_words(panels: list[Json]) -> None:
     by_title = {panel["title"]: panel for panel in panels}
     state = by_title["State of the checks"]["fieldConfig"]["defaults"]["mappings"][0]["options"]
@@ -138,9 +203,11 @@ def test_states_and_severities_have_words(panels: list[Json]) -> None:
     assert words["insufficient_labels"] == "needs labels"
     assert words["no_reference"] == "no reference"
     severity = by_title["Severity"]["fieldConfig"]["defaults"]["mappings"][0]["options"]
-    assert {int(value): option["text"] for value, option in severity.items()} == {int(s): s.label for s in Severity}
+    words_of = {int(value): option["text"] for value, option in severity.items()}
+    assert words_of == {int(s): s.label for s in Severity} | {-1: "not checked yet"}
 
 
+@of_model
 @pytest.mark.parametrize(
     "title", ["Latency quantiles", "Error ratio", "Drift by feature, $window window", "Performance"]
 )
@@ -151,6 +218,7 @@ def test_thresholds_are_dashed_red_lines(panels: list[Json], title: str) -> None
     assert limits == threshold != []
 
 
+@of_model
 def test_alerts_of_the_model_are_marked_on_every_panel(dashboard: Json) -> None:
     alerts = dashboard["annotations"]["list"][1]
     assert alerts["expr"] == 'ALERTS{alertstate="firing",model_id="$model_id"}'

@@ -23,8 +23,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     generate = actions.add_parser(
         "generate",
         help="write the dashboards into a folder",
-        description="Write the dashboards into a folder, for a Grafana 10 or later that provisions from it or for "
-        "import by hand. They fit every model; nothing in them depends on a configuration.",
+        description="Write the dashboards (all models, one model, the monitoring itself) into a folder, for a Grafana "
+        "10 or later that provisions from it or for import by hand. They fit every model; nothing in them depends on a "
+        "configuration.",
         epilog="Exit codes: 0 ok, 2 the folder can't be written.",
     )
     generate.add_argument("--out", metavar="DIR", default=DEFAULT_OUT, help=f"default: {DEFAULT_OUT}")
