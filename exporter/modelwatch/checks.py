@@ -20,7 +20,7 @@ from modelwatch.windows.scored import candidates, window_lengths
 from modelwatch.windows.store import recording_began, window_counts
 
 if TYPE_CHECKING:
-    from modelwatch.config import DriftMonitoringConfig, ModelMonitoringConfig
+    from modelwatch.config import ModelMonitoringConfig
     from modelwatch.profile import ReferenceProfile
     from modelwatch.store.queries import StoreQueries
 

@@ -74,7 +74,7 @@ def test_the_rule_itself_agrees(present: int) -> None:
     member, first = profile.layout.features[place], profile.layout.offsets[place]
     alarmed = False
     for cell in range(member.shape_size):
-        cells = profile.counts * 1e6
+        cells = np.asarray(profile.counts * 1e6, np.float64)
         cells[first : first + member.shape_size] = 0.0
         cells[first + cell] = present * 1e6
         window = WindowCounts("24h", 0.0, 86400.0, ROWS * 1e6, cells)

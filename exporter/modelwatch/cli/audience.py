@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -52,7 +52,9 @@ def receivers_of(config: MonitoringConfig) -> dict[str, Receiver]:
 
 def audience_of(config: MonitoringConfig) -> list[Audience]:
     """Return who is told of each model of a configuration, then of any that it does not list."""
-    return [Audience(model, {level: told(config, model, level) for level in LEVELS}) for model in (*config.models, None)]
+    return [
+        Audience(model, {level: told(config, model, level) for level in LEVELS}) for model in (*config.models, None)
+    ]
 
 
 def told(config: MonitoringConfig, model: ModelMonitoringConfig | None, level: Severity) -> tuple[str, ...]:
@@ -89,15 +91,15 @@ def grouped(audiences: Sequence[Audience]) -> list[Group]:
 def gaps(config: MonitoringConfig, audiences: Sequence[Audience]) -> list[str]:
     """Return a sentence for each severity of a model that reaches nobody, or the log only, and for idle receivers."""
     in_file = [audience for audience in audiences if audience.model is not None]
+    logs = {LOG, *(name for name, receiver in receivers_of(config).items() if receiver.type == LOG)}
     out = []
     for group in grouped(in_file):
         of = listed(group.names, 3)
-        out += [f"{words} of {of} reaches nobody" for words in _words(group.told, _is_nobody, Severity.WARNING)]
-        logs = {LOG, *(name for name, receiver in receivers_of(config).items() if receiver.type == LOG)}
-        out += [
-            f"{words} of {of}: log only!"
-            for words in _words(group.told, lambda told: bool(told) and set(told) <= logs, Severity.ERROR)
-        ]
+        silent = [level for level in LEVELS if level >= Severity.WARNING and not group.told[level]]
+        logged = [level for level in LEVELS if level >= Severity.ERROR and group.told[level]]
+        logged = [level for level in logged if set(group.told[level]) <= logs]
+        out += [f"{_words(silent)} of {of} reaches nobody"] if silent else []
+        out += [f"{_words(logged)} of {of}: log only!"] if logged else []
     heard = {channel for audience in in_file for channels in audience.told.values() for channel in channels}
     if in_file:
         out += [
@@ -123,11 +125,11 @@ def _unserved(config: MonitoringConfig) -> list[str]:
     return out
 
 
-def _words(told: Told, wanted: Callable[[tuple[str, ...]], bool], least: Severity) -> list[str]:
-    """Return the severities from `least` up to whose channels something applies, as one phrase; [] for none."""
-    levels = [level.label for level in LEVELS if level >= least and wanted(told[level])]
-    return [", ".join(levels[:-1]) + " and " + levels[-1] if len(levels) > 1 else levels[0]] if levels else []
+def _words(levels: Sequence[Severity]) -> str:
+    """Return severities as a phrase.
 
-
-def _is_nobody(channels: tuple[str, ...]) -> bool:
-    return not channels
+    >>> _words([Severity.WARNING]), _words([Severity.WARNING, Severity.ERROR, Severity.CRITICAL])
+    ('warning', 'warning, error and critical')
+    """
+    names = [level.label for level in levels]
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]

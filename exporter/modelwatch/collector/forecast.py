@@ -144,5 +144,3 @@ def _reference_member(member: FeatureCells) -> int:
         return len(member.categories) + 1
     bins = 0 if member.name == PREDICTION else len(member.edges) + 1
     return _histogram(member.edges) + bins
-
-

@@ -86,7 +86,8 @@ class DiskForecast:
         return sum(self.in_all.values())
 
 
-def disk_forecast(config: ModelMonitoringConfig, layout: CellLayout, traffic: Traffic, counts: IntArray | None = None
+def disk_forecast(
+    config: ModelMonitoringConfig, layout: CellLayout, traffic: Traffic, counts: IntArray | None = None
 ) -> DiskForecast:
     """Return what one model version takes.
 
