@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from modelwatch.collector import forecast as series
 from modelwatch.exceptions import ModelwatchError
 from modelwatch.profile import ReferenceProfile
-from modelwatch.records import PREDICTION, CellLayout, FeatureCells
+from modelwatch.records import PREDICTION, BlindSpot, CellLayout, FeatureCells
 from modelwatch.service.disk_forecast import DiskForecast, Traffic, disk_forecast
 from modelwatch.service.models import RegisteredModel
 from modelwatch.service.registration import recorded
@@ -19,7 +18,6 @@ from modelwatch.windows.scored import candidates, window_lengths
 
 if TYPE_CHECKING:
     from modelwatch.config import ModelMonitoringConfig
-    from modelwatch.drift.blind_spots import BlindSpot
 
 __all__ = ["ADVISED_SERIES", "ASSUMED_INPUTS", "Amount", "Assumptions", "Forecast", "ModelForecast", "forecast_of"]
 
@@ -205,11 +203,8 @@ class _Read:
     def _blind(self) -> tuple[BlindSpot, ...]:
         if self.profile is None:
             return ()
-        from modelwatch.drift.blind_spots import blind_spots
-
+        try:
+            from modelwatch.drift.blind_spots import blind_spots
+        except ModuleNotFoundError as error:  # where only predictions are recorded, what checks need may be missing
+            return (BlindSpot("all", f"{error.name} is not installed here, without which drift is not scored"),)
         return tuple(blind_spots(self.config, self.profile))
-
-
-def days_until(size: float, per_day: float) -> float:
-    """Return how many days it takes to add so many bytes; infinity where nothing is added."""
-    return size / per_day if per_day > 0 else math.inf

@@ -7,7 +7,6 @@ all rows fall into one of them. If that does not reach a warning however many ro
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,24 +15,16 @@ from modelwatch.drift.decision import check_budget, window_budget
 from modelwatch.drift.family import tolerances
 from modelwatch.drift.statistics import js_to_d, two_gate
 from modelwatch.drift.table import TESTS
-from modelwatch.records import PREDICTION, FeatureCells, IntArray
+from modelwatch.records import PREDICTION, BlindSpot, FeatureCells, IntArray
 
 if TYPE_CHECKING:
     from modelwatch.config import ModelMonitoringConfig
     from modelwatch.profile import ReferenceProfile
 
-__all__ = ["BlindSpot", "blind_spots"]
+__all__ = ["blind_spots"]
 
 MANY_ROWS = 1e9
 """As good as any number of rows: what is left is the noise of the reference."""
-
-
-@dataclass(frozen=True)
-class BlindSpot:
-    """An input, or the prediction (name ``""``), whose shape can't alarm, and why, as a phrase."""
-
-    feature: str
-    reason: str
 
 
 def blind_spots(config: ModelMonitoringConfig, profile: ReferenceProfile) -> list[BlindSpot]:

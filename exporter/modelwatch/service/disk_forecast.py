@@ -229,8 +229,8 @@ def _width(highest: float) -> int:
 def _record(payload: float) -> float:
     """Return the bytes of the file that one record takes: on leaves with others, what is longer on pages of its own.
 
-    >>> _record(100), _record(5000), _record(4000.0)
-    (110.0, 5120.0, 4096.0)
+    >>> round(_record(100)), _record(5000), _record(4000)
+    (111, 5120.0, 4096.0)
     """
     whole = PAGE - 35
     if payload <= whole:
