@@ -60,7 +60,7 @@ def test_every_channel_of_the_severity_gets_a_message_that_says_it_is_a_test(
     )
     mail = mailbox.wait_for(lambda m: m["Subject"].startswith("[TEST] [CRITICAL] ads: "), SECONDS)
     assert mail["Subject"] == "[TEST] [CRITICAL] ads: test alert, nothing is wrong"
-    said = mail.get_body(("plain",)).get_content()
+    said = mail.as_bytes().decode()
     assert all(words in said for words in ("Asked for by ", "`modelwatch alerts test`", "Nothing has to be done"))
     [message] = chat.messages
     assert all(words in json.dumps(message) for words in ("[TEST] [CRITICAL]", "nothing is wrong"))

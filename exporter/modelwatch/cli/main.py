@@ -10,13 +10,14 @@ import sys
 from collections.abc import Sequence
 
 import modelwatch
-from modelwatch.cli import alerts, check_config, dashboards, demo, reference, rules, sidecar
+from modelwatch.cli import alerts, check_config, dashboards, demo, doctor, reference, rules, sidecar
 from modelwatch.exceptions import ModelwatchError
 
 EXIT_OK, EXIT_FINDING, EXIT_USAGE = 0, 1, 2
 
 OVERVIEW = """\
 START      demo              real flights, a fault, an alert
+           doctor            what is wrong, and the fix
            check-config      errors, series, disk, who gets which alert
 REFERENCE  reference build   a reference profile from your data
            reference show    what a profile knows, in the terminal
@@ -39,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"modelwatch {modelwatch.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (demo, check_config, reference, sidecar, alerts, dashboards, rules):
+    for module in (demo, doctor, check_config, reference, sidecar, alerts, dashboards, rules):
         module.add_parser(commands)
     return parser
 

@@ -6,15 +6,15 @@ import http.client
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from modelwatch.notify.errors import NotifyError, reason_of
+from modelwatch.notify.errors import NotifyError, reason_of, redact
 from modelwatch.notify.post import split_user
 from modelwatch.notify.secret_files import usable_address
 
-__all__ = ["get_json", "get_text"]
+__all__ = ["get_json", "get_text", "in_short"]
 
 MAX_ANSWER = 64 * 2**20
 
@@ -57,10 +57,20 @@ def get_text(
             raise NotifyError(f"{what} answered {error.code}") from None  # the error object knows the URL
     except urllib.error.URLError as error:
         reason = error.reason if isinstance(error.reason, BaseException) else NotifyError(str(error.reason))
-        raise NotifyError(f"{what} can't be reached: {reason_of(reason, hidden)}") from None
+        raise NotifyError(f"{what} can't be reached: {in_short(reason, hidden)}") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise NotifyError(f"{what} failed: {reason_of(error, hidden)}") from None
+        raise NotifyError(f"{what} failed: {in_short(error, hidden)}") from None
     return body.decode("utf-8", "replace")
+
+
+def in_short(error: BaseException, secrets: Iterable[str] = ()) -> str:
+    """Return what went wrong in the words of the operating system, where it has any.
+
+    >>> in_short(ConnectionRefusedError(111, "Connection refused")), in_short(TimeoutError("timed out"))
+    ('Connection refused', 'TimeoutError: timed out')
+    """
+    words = error.strerror if isinstance(error, OSError) else None
+    return redact(words, secrets) if words else reason_of(error, secrets)
 
 
 def get_json(url: str, *, what: str, timeout: float, query: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401
