@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlencode
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from modelwatch import conventions as c
-from modelwatch.cli.checkups.finding import TIMEOUT, Finding, Patient, ago, ok, problem, skipped
+from modelwatch.cli.checkups.finding import TIMEOUT, Finding, Patient, ago, ok, problem, skipped, together
 from modelwatch.collector.readers import DOCTOR
 from modelwatch.notify.errors import NotifyError
 from modelwatch.notify.fetch import get_text
@@ -44,20 +45,25 @@ def shown(url: str) -> str:
 
 def look_at_endpoints(patient: Patient) -> list[Finding]:
     """Return what application and sidecar serve."""
+    places = (("application", patient.app, "--app"), ("sidecar", patient.sidecar, "--sidecar"))
+    answers = together([partial(_try, what, url) for what, url, _ in places], 3 * TIMEOUT)
     found: list[Finding] = []
-    endpoints: list[Endpoint] = []
-    for what, url, option in (("application", patient.app, "--app"), ("sidecar", patient.sidecar, "--sidecar")):
-        try:
-            endpoint = _read(what, url)
-        except NotifyError as error:
-            found.append(skipped(what, f"no metrics at {shown(url)} ({error}); elsewhere: {option} URL"))
-            continue
-        if endpoint is None:
-            found.append(skipped(what, f"another program answers at {shown(url)}; elsewhere: {option} URL"))
-            continue
-        endpoints.append(endpoint)
-        found.append(_served(patient, endpoint))
+    for (what, url, option), answer in zip(places, answers, strict=True):
+        if isinstance(answer, Endpoint):
+            found.append(_served(patient, answer))
+        else:
+            why = answer or "it did not answer in time"
+            found.append(skipped(what, f"no metrics at {shown(url)}: {why}; elsewhere: {option} URL"))
+    endpoints = [answer for answer in answers if isinstance(answer, Endpoint)]
     return [*found, *_read_by(patient, endpoints), *_twice(endpoints)]
+
+
+def _try(what: str, url: str) -> Endpoint | str:
+    """Return what is served at an address, or why nothing of ours is."""
+    try:
+        return _read(what, url) or "another program answers"
+    except NotifyError as error:
+        return str(error)
 
 
 def _read(what: str, url: str) -> Endpoint | None:

@@ -224,18 +224,18 @@ def _bare(expression: str) -> str:
     """
     out: list[str] = []
     matchers: list[str] | None = None
-    for token in _TOKENS.findall(expression):
-        if token == "{":
+    for part in _TOKENS.findall(expression):
+        if part == "{":
             matchers = [""]
         elif matchers is None:
-            out.append(token)
-        elif token == ",":
+            out.append(part)
+        elif part == ",":
             matchers.append("")
-        elif token == "}":
+        elif part == "}":
             out.append("{" + ",".join(sorted(matchers)) + "}")
             matchers = None
         else:
-            matchers[-1] += token
+            matchers[-1] += part
     return "".join(out)
 
 
