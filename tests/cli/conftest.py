@@ -13,6 +13,7 @@ from urllib.request import Request, urlopen
 import pytest
 import yaml
 
+from modelwatch import ProductionMonitoringService
 from modelwatch.cli.main import main
 from modelwatch.config import load_config
 from modelwatch.demo.servers import HOST, Server, free_port
@@ -161,3 +162,43 @@ def post(url: str, payload: Any = None) -> Any:
     with urlopen(request, timeout=10) as answer:
         text = answer.read()
     return json.loads(text) if text.startswith(b"{") else text
+
+
+@dataclass
+class Report:
+    """The findings of one look."""
+
+    code: int
+    findings: list[dict[str, str]]
+
+    def of(self, what: str) -> list[tuple[str, str]]:
+        """Return status and words of what was found about one thing."""
+        return [(f["status"], f["said"]) for f in self.findings if f["what"] == what]
+
+    def fix(self, what: str) -> str:
+        return next(f["fix"] for f in self.findings if f["what"] == what and f["status"] == "PROBLEM")
+
+    @property
+    def problems(self) -> list[str]:
+        return [f["what"] for f in self.findings if f["status"] == "PROBLEM"]
+
+
+@pytest.fixture
+def doctor(command: Any) -> Callable[..., Report]:
+    def look(*argv: object) -> Report:
+        ran = command("doctor", *argv, "--format", "json")
+        assert ran.err == ""
+        report = json.loads(ran.out)
+        assert report["ok"] == (ran.code == 0)
+        assert all(bool(f["fix"]) == (f["status"] == "PROBLEM") for f in report["findings"])
+        return Report(ran.code, report["findings"])
+
+    return look
+
+
+def recorded(storage: Path, **config: Any) -> None:
+    """Record something, by an application that is gone."""
+    with ProductionMonitoringService(storage_path=storage, background=False) as service:
+        service.register_model({"model_id": "ads", **config})
+        service.record_prediction("ads", 0.5, {"bid": 1.0})
+        service.flush()

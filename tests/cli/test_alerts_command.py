@@ -150,6 +150,22 @@ def test_an_application_delivers_by_its_own_handler(
     assert (got[0]["level"], got[0]["data"]["alertname"]) == ("critical", "ModelwatchTest")
 
 
+def test_a_silence_that_would_mute_real_alerts_is_told(
+    write: Callable[..., Path], command: Any, tmp_path: Path
+) -> None:
+    write(models=[{"model_id": "ads", "alert_channels": ["log"]}])
+    with ProductionMonitoringService("models.yaml", tmp_path / "s", background=False) as service:
+        service.silence_alerts("ads", duration="2h")
+    lines = command(*TEST_CRITICAL, "--storage", tmp_path / "s").lines
+    assert lines[1].startswith("a real one would not be told until ")
+    assert lines[1:][0].endswith("model 'ads', all alerts silenced")
+    assert lines[2] == "log sent"
+    doctor = command(
+        "doctor", "--storage", tmp_path / "s", "--app", "http://127.0.0.1:9", "--sidecar", "http://127.0.0.1:9"
+    )
+    assert any(line.startswith("OK silence model 'ads', all alerts, until ") for line in doctor.lines)
+
+
 def test_a_channel_that_nobody_serves_has_failed(write: Callable[..., Path], command: Any) -> None:
     write(models=[{"model_id": "ads", "alert_channels": ["pager"]}])
     ran = command(*TEST_CRITICAL)
@@ -205,7 +221,7 @@ def test_an_alertmanager_with_other_routes_is_found_out(
     ran = ring(command, servers, "--config", changed, model="quiet")
     assert ran.code == 1
     assert ran.lines[1:3] == ["the generated routing tells email, pager", "this Alertmanager tells email"]
-    assert ran.lines[-1].startswith("failed: these are not the receivers of this configuration")
+    assert ran.lines[-1].startswith("failed: the receivers of this configuration are not among them")
 
 
 @pytest.mark.e2e

@@ -113,6 +113,7 @@ def _directly(
     if not chosen:
         out.write("  nobody would be told\n")
         return FINDING
+    out.write("".join(f"  {line}\n" for line in _silenced(sources, ring)))
     width = max(map(len, chosen))
     if args.dry_run:
         out.write("".join(f"  {channel:<{width}}  would be told\n" for channel in chosen))
@@ -123,6 +124,20 @@ def _directly(
     if failed:
         out.write(f"{failed} of {len(outcomes)} failed: modelwatch doctor says what is wrong with a channel\n")
     return FINDING if failed else OK
+
+
+def _silenced(sources: Sources, ring: Ring) -> list[str]:
+    """Return which silences keep real alerts of the model from being told, which a test is nevertheless."""
+    from modelwatch.notify.wording import clock_time
+    from modelwatch.service.silences import scope_words
+
+    in_force = sources.facts.silences if sources.facts is not None else ()
+    zone = sources.config.timezone
+    return [
+        f"a real one would not be told until {clock_time(made.ends_at, ring.at, zone)}: {scope_words(made)} silenced"
+        for made in in_force
+        if made.model_id in ("", ring.model.model_id)
+    ]
 
 
 def _by_alertmanager(args: argparse.Namespace, sources: Sources, ring: Ring, out: TextIO) -> int:
@@ -168,9 +183,10 @@ def _posted(url: str, sources: Sources, ring: Ring, expected: list[set[str]], ou
     if posted.muted_by:
         out.write(f"  failed: {posted.muted_by} keeps it from being told\n")
         return FINDING
-    if set(posted.receivers) not in expected:
+    # Somebody else's routes may tell others too.
+    if not any(wanted <= set(posted.receivers) for wanted in expected):
         out.write(
-            "  failed: these are not the receivers of this configuration: give Alertmanager what modelwatch rules"
+            "  failed: the receivers of this configuration are not among them: give Alertmanager what modelwatch rules"
             " generate writes\n"
         )
         return FINDING

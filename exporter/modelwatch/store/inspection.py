@@ -17,7 +17,7 @@ from modelwatch.exceptions import StorageError
 from modelwatch.store import files
 from modelwatch.store.database import is_damage
 from modelwatch.store.schema import SCHEMA_VERSION
-from modelwatch.store.values import StoredModel
+from modelwatch.store.values import Silence, StoredModel
 
 __all__ = ["Checked", "StorageFacts", "deliveries_waiting", "has_database", "inspect_storage"]
 
@@ -30,6 +30,9 @@ _MODELS = """
 _LEASES = """
     SELECT name, holder FROM leases
     WHERE acquired_at + ttl > :now AND acquired_at <= :now + ttl ORDER BY name"""
+_SILENCES = """
+    SELECT silence_id, model_id, alertname, starts_at, ends_at, created_by, comment FROM silences
+    WHERE starts_at <= :now AND ends_at > :now ORDER BY ends_at, silence_id"""
 _CHECKS = """
     SELECT model_id, max(checked_at), max(last_success_at), max(interval) FROM check_results
     WHERE model_id NOT IN (SELECT model_id FROM retired_models) GROUP BY model_id ORDER BY model_id"""
@@ -63,6 +66,8 @@ class StorageFacts:
         When an application last said that it serves a channel, by channel.
     notifications : dict of str to (int, int)
         Delivered and given up, by channel.
+    silences : tuple of Silence
+        Those in force.
     size_bytes : int
         Of all files in the folder.
     """
@@ -73,6 +78,7 @@ class StorageFacts:
     checks: tuple[Checked, ...]
     served: dict[str, float]
     notifications: dict[str, tuple[int, int]]
+    silences: tuple[Silence, ...]
     size_bytes: int
 
 
@@ -105,6 +111,7 @@ def inspect_storage(folder: Path, now: float) -> StorageFacts:
             leases=dict(connection.execute(_LEASES, {"now": now}).fetchall()),
             checks=tuple(Checked(*row) for row in connection.execute(_CHECKS)),
             served=dict(connection.execute("SELECT channel, seen_at FROM served_channels").fetchall()),
+            silences=tuple(Silence(*row) for row in connection.execute(_SILENCES, {"now": now})),
             notifications={channel: (int(sent), int(failed)) for channel, sent, failed in notifications},
             size_bytes=files.folder_size(folder),
         )

@@ -16,13 +16,15 @@ from modelwatch.notify.errors import NotifyError
 from modelwatch.notify.fetch import in_short
 from modelwatch.notify.pagerduty import ENQUEUE
 from modelwatch.notify.secret_files import read_secret, secret_problem
+from modelwatch.notify.wording import clock_time
 from modelwatch.policy import LOG
 from modelwatch.service.claims import served_since
+from modelwatch.service.silences import scope_words
 
 if TYPE_CHECKING:
     from modelwatch.config import Receiver
 
-__all__ = ["look_at_audience", "look_at_channels"]
+__all__ = ["look_at_audience", "look_at_channels", "look_at_silences"]
 
 SLACK_API = "https://slack.com"
 _PORTS = {"http": 80, "https": 443}
@@ -38,6 +40,18 @@ def look_at_audience(patient: Patient) -> list[Finding]:
     if not mine:
         return [ok("who is told", "everything from warning up reaches somebody")]
     return [problem("who is told", sentence, "modelwatch check-config shows who gets what") for sentence in mine]
+
+
+def look_at_silences(patient: Patient) -> list[Finding]:
+    """Return which silences of modelwatch's own are in force: meant by somebody, but easily forgotten."""
+    silences = patient.facts.silences if patient.facts is not None else ()
+    if not patient.direct or not silences:
+        return []
+    zone = patient.config.timezone
+    return [
+        ok("silence", f"{scope_words(one)}, until {clock_time(one.ends_at, patient.now, zone)}: nobody is told")
+        for one in silences
+    ]
 
 
 def look_at_channels(patient: Patient) -> list[Finding]:
