@@ -166,6 +166,17 @@ def test_a_silence_that_would_mute_real_alerts_is_told(
     assert any(line.startswith("OK silence model 'ads', all alerts, until ") for line in doctor.lines)
 
 
+def test_a_storage_that_cannot_be_read_keeps_nobody_from_testing(
+    write: Callable[..., Path], command: Any, tmp_path: Path
+) -> None:
+    write(models=[{"model_id": "ads", "alert_channels": ["log"]}])
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "modelwatch.db").write_bytes(b"no database" * 1000)
+    assert command(*TEST_CRITICAL, "--storage", tmp_path / "s").lines[1] == "log sent"
+    listed = command("alerts", "list", "--storage", tmp_path / "s")
+    assert (listed.code, "is damaged" in listed.err) == (2, True)
+
+
 def test_a_channel_that_nobody_serves_has_failed(write: Callable[..., Path], command: Any) -> None:
     write(models=[{"model_id": "ads", "alert_channels": ["pager"]}])
     ran = command(*TEST_CRITICAL)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +166,18 @@ def test_inputs_whose_shape_cannot_alarm_are_listed(tmp_path: Path) -> None:
     reason = "one value only in the reference (0): another one is told as novel, a gap as missing"
     assert section(check(path)[1], "shape can't alarm") == ["model input why", f"m zero {reason}"]
     assert as_json(path)["models"][0]["shape_cannot_alarm"] == [{"input": "zero", "reason": reason}]
+
+
+def test_where_only_predictions_are_recorded_it_works_too(tmp_path: Path) -> None:
+    """Without the packages that checks need, as on a model server that counts megabytes."""
+    profile_of(tmp_path)
+    path = write(models=[{"model_id": "m", "reference": "profile.json"}])
+    missing = "import sys; sys.modules.update(dict.fromkeys(['scipy', 'sqlalchemy', 'aiohttp', 'apscheduler']));"
+    code = f"{missing} from modelwatch.cli.main import main; sys.exit(main(['check-config', {str(path)!r}]))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    expected = "m all scipy is not installed here, without which drift is not scored"
+    assert section(ran.stdout, "shape can't alarm")[1] == expected
 
 
 def test_a_reference_that_cannot_be_read_is_a_warning() -> None:

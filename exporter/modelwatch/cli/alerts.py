@@ -11,7 +11,7 @@ from modelwatch.cli.arguments import add_sources
 from modelwatch.exceptions import InputError, StorageError, did_you_mean
 
 if TYPE_CHECKING:
-    from modelwatch.cli.ring import Ring
+    from modelwatch.cli.ring import Outcome, Ring
     from modelwatch.cli.sources import Sources
     from modelwatch.config import ModelMonitoringConfig
 
@@ -119,11 +119,19 @@ def _directly(
         out.write("".join(f"  {channel:<{width}}  would be told\n" for channel in chosen))
         return OK if set(chosen) <= known else FINDING
     outcomes = send_directly(sources, models, ring, chosen)
-    out.write("".join(f"  {outcome.channel:<{width}}  {outcome.said}\n" for outcome in outcomes))
+    out.write("".join(f"  {one.channel:<{width}}  {one.said}{_left_open(sources, one)}\n" for one in outcomes))
     failed = sum(not outcome.ok for outcome in outcomes)
     if failed:
         out.write(f"{failed} of {len(outcomes)} failed: modelwatch doctor says what is wrong with a channel\n")
     return FINDING if failed else OK
+
+
+def _left_open(sources: Sources, outcome: Outcome) -> str:
+    from modelwatch.cli.audience import receivers_of
+
+    receiver = receivers_of(sources.config).get(outcome.channel)
+    pages = receiver is not None and receiver.type == "pagerduty"
+    return "; the incident stays open until somebody resolves it" if pages and outcome.ok else ""
 
 
 def _silenced(sources: Sources, ring: Ring) -> list[str]:
@@ -216,7 +224,7 @@ def run_list(args: argparse.Namespace, out: TextIO) -> int:
         raise InputError(f"--limit must be 1 or more, got {args.limit}")
     sources = open_sources(args.config, args.storage)
     if sources.facts is None:
-        raise StorageError(f"there is no store in {str(sources.folder)!r}: nothing has been recorded there yet")
+        raise StorageError(sources.problem)
     with StoreQueries(sources.folder) as queries:
         found = queries.alerts(args.model, limit=args.limit)
     if args.model is not None and not found:

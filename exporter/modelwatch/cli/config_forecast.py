@@ -206,5 +206,10 @@ class _Read:
         try:
             from modelwatch.drift.blind_spots import blind_spots
         except ModuleNotFoundError as error:  # where only predictions are recorded, what checks need may be missing
-            return (BlindSpot("all", f"{error.name} is not installed here, without which drift is not scored"),)
+            return (
+                BlindSpot(
+                    "all",
+                    f"{str(error.name).partition('.')[0]} is not installed here, without which drift is not scored",
+                ),
+            )
         return tuple(blind_spots(self.config, self.profile))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelwatch.config import ModelMonitoringConfig, MonitoringConfig, default_storage_path, find_config, load_config
-from modelwatch.exceptions import ConfigError, InputError, UnknownModelError, did_you_mean
+from modelwatch.exceptions import ConfigError, InputError, StorageError, UnknownModelError, did_you_mean
 from modelwatch.policy import AlertLevel
 from modelwatch.store.inspection import StorageFacts, has_database, inspect_storage
 
@@ -19,12 +19,12 @@ _LISTED = 10
 
 @dataclass(frozen=True)
 class Sources:
-    """A configuration, or none, and what its storage holds, if there is one already."""
+    """A configuration, or an empty one, and what its storage holds; `problem` says why that is not known."""
 
     config: MonitoringConfig
-    path: Path | None
     folder: Path
     facts: StorageFacts | None
+    problem: str = ""
     now: float = field(default_factory=time.time)
 
 
@@ -35,15 +35,18 @@ def open_sources(config_path: str | None, storage: str | None) -> Sources:
     ------
     ConfigError
         If the configuration has mistakes.
-    StorageError
-        If there is a storage that can't be read.
     """
     path = config_path or find_config()
     config = load_config(path) if path is not None else MonitoringConfig()
     folder = default_storage_path(storage, config).absolute()
     now = time.time()
-    facts = inspect_storage(folder, now) if has_database(folder) else None
-    return Sources(config, None if path is None else Path(path), folder, facts, now)
+    facts, problem = None, f"there is no store in {str(folder)!r}: nothing has been recorded there yet"
+    if has_database(folder):
+        try:
+            facts, problem = inspect_storage(folder, now), ""
+        except StorageError as error:
+            problem = str(error)
+    return Sources(config, folder, facts, problem, now)
 
 
 def known_models(sources: Sources) -> list[ModelMonitoringConfig]:
