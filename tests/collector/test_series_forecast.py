@@ -22,6 +22,7 @@ from modelwatch.collector.forecast import (
     result_series,
 )
 from modelwatch.records import CellLayout, FeatureCells
+from modelwatch.service.loop import CheckLoop
 from modelwatch.service.models import RegisteredModel
 from modelwatch.service.registration import recorded
 from modelwatch.sidecar.exposition import Exposition
@@ -158,3 +159,26 @@ def _results_without_checks(lived: Lived) -> int:
     metrics = [m for m in lived.config.thresholds if m not in ("latency_ms", "error_rate")]
     bounds = sum((t.min is not None) + (t.max is not None) for t in lived.config.thresholds.values())
     return 2 * bounds + len([m for m in metrics if m in lived.config.performance_metrics]) + 1 + endpoint_series(0)
+
+
+def test_a_reference_that_is_learnt_leaves_what_was_counted_before(tmp_path: Path, clock: Any) -> None:
+    config = ModelMonitoringConfig(model_id=MODEL)
+    with ProductionMonitoringService(storage_path=tmp_path / "s", clock=clock, background=False) as service:
+        service.register_model(config)
+        assert service._parts.jobs is not None
+        loop = CheckLoop(service._parts.jobs, clock=clock)
+        for hour in range(60):
+            service.record_predictions(MODEL, make_predictions("scores", 300, hour), make_rows(300, hour))
+            clock.advance(3600)
+            assert service.flush()
+            loop.tick(clock())
+            service._parts.follower.now()
+        profile = service._parts.book.get(MODEL).profile
+        assert profile is not None
+        exposed = series(service.registry)
+    layout, inputs = profile.layout, len(profile.feature_names)
+    model = recorded(RegisteredModel(config, 0.0, profile))
+    foretold = PROCESS_SERIES + recorded_series(model, layout, learnt=inputs)
+    foretold += result_series(config, layout, windows=3, scored=1) + reference_series(layout) + endpoint_series(0)
+    # Nobody gave the metric accuracy a value, which would be judged.
+    assert exposed == foretold - 1

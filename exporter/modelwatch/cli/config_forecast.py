@@ -74,6 +74,8 @@ class ModelForecast:
     blind: tuple[BlindSpot, ...] = ()
     problem: str = ""
     """Why its reference can't be read."""
+    assumed: bool = False
+    """Whether its cells are assumed, as no profile says them."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,7 @@ class _Read:
             disk=disk_forecast(self.config, for_disk, traffic, counts),
             blind=self._blind(),
             problem=self.problem,
+            assumed=self.profile is None,
         )
 
     def _amount(self, count: Callable[[int], int]) -> Amount:
@@ -206,10 +209,6 @@ class _Read:
         try:
             from modelwatch.drift.blind_spots import blind_spots
         except ModuleNotFoundError as error:  # where only predictions are recorded, what checks need may be missing
-            return (
-                BlindSpot(
-                    "all",
-                    f"{str(error.name).partition('.')[0]} is not installed here, without which drift is not scored",
-                ),
-            )
+            missing = str(error.name).partition(".")[0]
+            return (BlindSpot("all", f"{missing} is not installed here, without which drift is not scored"),)
         return tuple(blind_spots(self.config, self.profile))

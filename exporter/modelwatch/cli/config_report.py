@@ -93,6 +93,8 @@ class ConfigReport:
             f"  while all inputs of a model drift: up to {_amount(Amount(more, per))} more",
             "  as much again for each version that is live at once, and for each host or replica with its own storage",
         ]
+        if any(model.assumed for model in forecast.models):
+            out.append("  an input that is not known is taken for a number with drift.bins cells")
         if not forecast.references:
             out.append("  references would be too many series: they are not exposed")
         return out
