@@ -42,6 +42,7 @@ __all__ = ["Outcome", "Posted", "Ring", "direct_channels", "post_to_alertmanager
 
 SEND_SECONDS = 30.0
 """For all channels together: longer than any of them waits for an answer."""
+LATE = f"within {SEND_SECONDS:g} s"
 HANDED_OVER = "handed over: the application delivers it by its own handler"
 NOBODY_HERE = "failed: it has no receiver; a handler of the application's is reached by its own send_alert only"
 LIFE = timedelta(minutes=5)
@@ -165,8 +166,8 @@ def send_directly(
     for channel in channels:
         said = NOBODY_HERE if channel not in known else outcomes[channel].removesuffix("; trying again")
         if channel in handed and said == "sent":
-            said = "failed: no application took it within 30 s" if channel in waiting else HANDED_OVER
-        found.append(Outcome(channel, "failed: no answer within 30 s" if said == "queued" else said))
+            said = f"failed: no application delivered it {LATE}; it stays queued" if channel in waiting else HANDED_OVER
+        found.append(Outcome(channel, f"failed: no answer {LATE}" if said == "queued" else said))
     return found
 
 

@@ -7,15 +7,16 @@ all rows fall into one of them. If that does not reach a warning however many ro
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from modelwatch.drift.decision import check_budget, window_budget
-from modelwatch.drift.family import tolerances
-from modelwatch.drift.statistics import js_to_d, two_gate
-from modelwatch.drift.table import TESTS
-from modelwatch.records import PREDICTION, BlindSpot, FeatureCells, IntArray
+from modelwatch.drift.family import GROSS_CONFIDENCE, GROSS_SHAPE_JS, tolerances
+from modelwatch.drift.statistics import GateResult, js_to_d, large_gate, two_gate
+from modelwatch.drift.table import tally
+from modelwatch.records import PREDICTION, BlindSpot, FeatureCells, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from modelwatch.config import ModelMonitoringConfig
@@ -45,25 +46,47 @@ def blind_spots(config: ModelMonitoringConfig, profile: ReferenceProfile) -> lis
     >>> [spot.feature for spot in blind_spots(ModelMonitoringConfig(model_id="ads"), profile)]
     ['country', 'zero']
     """
-    members = [m for m in profile.layout.members if m.name not in config.features.exclude]
-    inputs = sum(member.name != PREDICTION for member in members)
-    warning = tolerances(config.drift)[0]
+    members = [i for i, m in enumerate(profile.layout.members) if m.name not in config.features.exclude]
+    budget = check_budget(config.interval_seconds, config.drift.false_alarms_per_30d)
     found = []
-    for member in members:
-        kind, tests = ("prediction", 1) if member.name == PREDICTION else ("data", inputs)
+    for kind in ("data", "prediction"):
+        mine = [i for i in members if (profile.layout.members[i].name == PREDICTION) == (kind == "prediction")]
         # One window is the most favourable case; a change of this input alone is judged at the level of one test.
-        level = window_budget(kind, _budget(config), 1) / (tests * len(TESTS))
-        shape = profile.counts_of(member.name)[: member.shape_size]
-        if reason := _reason(member, shape, warning, level):
-            found.append(BlindSpot(member.name, reason))
+        level = window_budget(kind, budget, 1) / max(_tests(profile, mine), 1)
+        for member in (profile.layout.members[i] for i in mine):
+            shape = profile.counts_of(member.name)[: member.shape_size]
+            change = _Change(tolerances(config.drift)[0], level, gross=not profile.calibrated)
+            if reason := _reason(member, shape, change):
+                found.append(BlindSpot(member.name, reason))
     return found
 
 
-def _budget(config: ModelMonitoringConfig) -> float:
-    return check_budget(config.interval_seconds, config.drift.false_alarms_per_30d)
+@dataclass(frozen=True)
+class _Change:
+    """What a change of a shape must be to alarm.
+
+    Attributes
+    ----------
+    warning : float
+        Jensen-Shannon distance that it must exceed.
+    level : float
+        p-value that it must have.
+    gross : bool
+        Whether what is gross alarms too, whatever the budget: so while nothing is calibrated.
+    """
+
+    warning: float
+    level: float
+    gross: bool
 
 
-def _reason(member: FeatureCells, shape: IntArray, warning: float, level: float) -> str:
+def _tests(profile: ReferenceProfile, members: Sequence[int]) -> int:
+    """Return how many tests can be made: those that the reference holds any rows for."""
+    reference = tally(profile.layout, members, np.asarray(profile.counts, dtype=np.float64)[None])
+    return int((reference.sum(axis=-1) > 0).sum())
+
+
+def _reason(member: FeatureCells, shape: IntArray, change: _Change) -> str:
     rows = int(shape.sum())
     if not rows:
         return "the reference holds no regular value of it"
@@ -71,7 +94,10 @@ def _reason(member: FeatureCells, shape: IntArray, warning: float, level: float)
     if len(cells) < 2:
         name = "value" if member.kind == "numeric" else "category"
         return f"one {name} only in the reference ({_only(member)}): another one is told as novel, a gap as missing"
-    if _least_p_value(shape[cells], warning) > level:
+    found = two_gate(*_changes(shape[cells]), js_to_d(change.warning))
+    if not _alarms(found, change):
+        if found.d.max() <= js_to_d(change.warning):
+            return f"even the largest change of its shape is within the tolerance, {change.warning:g}"
         counted = f"{rows} row{'s' * (rows != 1)}"
         return f"only {counted} with a value in the reference: no change of its shape alone can be told from chance"
     return ""
@@ -88,11 +114,17 @@ def _only(member: FeatureCells) -> str:
     return f"{member.edges[-1]:.6g}" if member.kind == "numeric" else repr(member.categories[0])[:40]
 
 
-def _least_p_value(shape: IntArray, warning: float) -> float:
-    """Return the smallest p-value of a warning that any change of a shape can have.
+def _changes(shape: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return the largest changes, and the shape beside each: rows without end, all of them in one cell.
 
-    The distance is convex in the observed shares, so it is largest where all rows are in one cell.
+    The distance is convex in the observed shares, so no other change is as large as the largest of these.
     """
     observed = np.eye(len(shape)) * MANY_ROWS
-    found = two_gate(observed, np.broadcast_to(shape.astype(np.float64), observed.shape), js_to_d(warning))
-    return float(np.min(found.p))
+    return observed, np.broadcast_to(shape.astype(np.float64), observed.shape)
+
+
+def _alarms(found: GateResult, change: _Change) -> bool:
+    """Return whether any change that was measured alarms."""
+    within = large_gate(found.d, found.k, 1.0 / found.n + 1.0 / found.m, js_to_d(GROSS_SHAPE_JS))
+    gross = change.gross and bool((within <= 1.0 - GROSS_CONFIDENCE).any())
+    return gross or bool((found.p <= change.level).any())
