@@ -14,7 +14,7 @@ from modelwatch.policy import LOG, Severity, channels_for
 if TYPE_CHECKING:
     from modelwatch.config import ModelMonitoringConfig, MonitoringConfig, Receiver
 
-__all__ = ["LEVELS", "Audience", "Group", "audience_of", "gaps", "grouped", "receivers_of", "told"]
+__all__ = ["LEVELS", "Audience", "Group", "audience_of", "gaps", "grouped", "name_of", "receivers_of", "told"]
 
 LEVELS = (Severity.INFO, Severity.WARNING, Severity.ERROR, Severity.CRITICAL)
 Told = Mapping[Severity, tuple[str, ...]]
@@ -31,10 +31,7 @@ class Audience:
     @property
     def name(self) -> str:
         """The model, with its version where the configuration gives one."""
-        if self.model is None:
-            return "any other model"
-        version = f" version {self.model.model_version}" if self.model.model_version else ""
-        return f"{self.model.model_id}{version}"
+        return "any other model" if self.model is None else name_of(self.model)
 
 
 @dataclass(frozen=True)
@@ -43,6 +40,11 @@ class Group:
 
     names: tuple[str, ...]
     told: Told
+
+
+def name_of(model: ModelMonitoringConfig) -> str:
+    """Return what a configured model is called: its id, with its version where there is one."""
+    return f"{model.model_id} version {model.model_version}" if model.model_version else model.model_id
 
 
 def receivers_of(config: MonitoringConfig) -> dict[str, Receiver]:

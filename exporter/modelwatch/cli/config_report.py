@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelwatch.cli.audience import LEVELS, Audience, Group, audience_of, gaps, grouped, receivers_of
+from modelwatch.cli.audience import LEVELS, Audience, Group, audience_of, gaps, grouped, name_of, receivers_of
 from modelwatch.cli.config_forecast import (
     ADVISED_SERIES,
     ASSUMED_INPUTS,
@@ -77,7 +77,7 @@ class ConfigReport:
             out += ["", *self._series(), "", *self._disk()]
         blind = [(model, spot) for model in self.forecast.models for spot in model.blind]
         if blind:
-            rows = [[model.config.model_id, spot.feature or "(prediction)", spot.reason] for model, spot in blind]
+            rows = [[name_of(model.config), spot.feature or "(prediction)", spot.reason] for model, spot in blind]
             out += ["", "shape can't alarm", *table(["model", "input", "why"], rows)]
         return [*out, ""]
 
@@ -231,7 +231,7 @@ def _together(rows: list[list[str]], report: ConfigReport) -> list[list[str]]:
     """Return one row for all models of which the same is said, so that fifty alike take no fifty lines."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for model, row in zip(report.forecast.models, rows, strict=True):
-        groups.setdefault(tuple(row), []).append(model.config.model_id)
+        groups.setdefault(tuple(row), []).append(name_of(model.config))
     return [[listed(names, 2), *row] for row, names in ((list(row), names) for row, names in groups.items())]
 
 
