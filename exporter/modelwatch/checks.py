@@ -16,18 +16,17 @@ from modelwatch.drift.tracking import Verdict, cleared_times, track, verdict_of
 from modelwatch.policy import Severity
 from modelwatch.records import PREDICTION, CheckResult, FamilyResult, WindowCounts
 from modelwatch.windows.dataframe import Batch, count_batch
+from modelwatch.windows.scored import candidates, window_lengths
 from modelwatch.windows.store import recording_began, window_counts
 
 if TYPE_CHECKING:
-    from modelwatch.config import DriftMonitoringConfig, ModelMonitoringConfig
+    from modelwatch.config import ModelMonitoringConfig
     from modelwatch.profile import ReferenceProfile
     from modelwatch.store.queries import StoreQueries
 
 __all__ = ["NO_REFERENCE", "Absence", "asked_check", "drift_report", "family_report", "only", "scheduled_check"]
 
 FAMILIES = ("data", "prediction")
-UNSEASONAL_SECONDS = 86400.0
-"""The window in which the daily cycle cancels: the one that is scored where nothing is known about seasonality."""
 UNCALIBRATED_CAP = Severity.WARNING
 Absence = tuple[str, str]
 """State and reason of a model without a reference: it has none, or is learning one."""
@@ -101,7 +100,7 @@ def scheduled_check(
         families = {name: _nothing(name, absence[1], subject, state=absence[0]) for name in FAMILIES}
         return _result(subject, families, {}, None), {}
     remembered = _remembered(state, profile)
-    lengths = _window_lengths(config)
+    lengths = window_lengths(config)
     cleared: dict[str, float] = {}
     for name in FAMILIES:
         cleared |= cleared_times(remembered.get(name), now)
@@ -206,23 +205,6 @@ def _remembered(state: Mapping[str, Any], profile: ReferenceProfile) -> Mapping[
     return state.get("families", {}) if state.get("profile") == profile.id else {}
 
 
-def _window_lengths(config: ModelMonitoringConfig) -> dict[str, float]:
-    """Return the windows that are looked at; those shorter than the interval between checks drop out."""
-    lengths = config.drift.window_seconds
-    longest = max(lengths, key=lambda label: lengths[label])
-    return {n: s for n, s in lengths.items() if s >= config.interval_seconds or n == longest}
-
-
-def _candidates(drift: DriftMonitoringConfig, profile: ReferenceProfile, lengths: Mapping[str, float]) -> set[str]:
-    """Return the labels of the windows that are scored.
-
-    Where tolerances are not learnt and nobody wrote the windows, that is the shortest one of a whole day or more.
-    """
-    if profile.calibrated or drift.windows_written:
-        return set(lengths)
-    return {next((n for n, s in lengths.items() if s >= UNSEASONAL_SECONDS), list(lengths)[-1])}
-
-
 def _members(drift_type: str, profile: ReferenceProfile, config: ModelMonitoringConfig) -> list[int]:
     left_out = set(config.features.exclude)
     wanted = [m.name == PREDICTION if drift_type == "prediction" else m.name not in left_out | {PREDICTION}
@@ -248,7 +230,7 @@ def _scheduled_family(
         check_budget(config.interval_seconds, config.drift.false_alarms_per_30d),
         members=members,
         cap=Severity.CRITICAL if profile.calibrated else UNCALIBRATED_CAP,
-        candidates=_candidates(config.drift, profile, lengths),
+        candidates=candidates(config.drift, lengths, calibrated=profile.calibrated),
         only_full=not profile.calibrated,
     )
 

@@ -351,6 +351,8 @@ ALERT_CHECK_FAILING = "ModelwatchCheckFailing"
 ALERT_DOWN = "ModelwatchDown"
 ALERT_EXPOSED_TWICE = "ModelwatchExposedTwice"
 ALERT_WATCHDOG = "ModelwatchWatchdog"
+ALERT_TEST = "ModelwatchTest"
+"""What `modelwatch alerts test` sends: nothing is wrong."""
 ALERT_SENT_BY_HAND = "ModelwatchSentByHand"
 """What Alertmanager calls an alert that an application sent by ``send_alert``, which has no name of its own."""
 DRIFT_ALERTS = {"data": ALERT_DATA_DRIFT, "prediction": ALERT_PREDICTION_DRIFT}

@@ -276,6 +276,14 @@ class TestResult:
 
 
 @dataclass(frozen=True)
+class BlindSpot:
+    """An input, or the prediction (name ``""``), whose shape can't alarm, and why, as a phrase."""
+
+    feature: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class FeatureShift:
     """How a feature moved, in the numbers that an alert text needs."""
 

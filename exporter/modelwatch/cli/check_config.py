@@ -1,48 +1,104 @@
-"""``modelwatch check-config``: is the configuration right, and if not, what to change where."""
+"""``modelwatch check-config``: is the configuration right, who is told of what, and what will it cost."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
-from modelwatch.config import (
-    ModelMonitoringConfig,
-    MonitoringConfig,
-    channels_without_receiver,
-    environment_receivers,
-    find_config,
-    load_config,
-)
-from modelwatch.exceptions import ConfigError, did_you_mean
-from modelwatch.notify.secret_files import secret_problem
+from modelwatch.config import MonitoringConfig, find_config, load_config
+from modelwatch.exceptions import ConfigError, InputError
 
 if TYPE_CHECKING:
-    from modelwatch.config.alerting import Receiver
+    from pathlib import Path
 
-__all__ = ["add_parser", "run"]
+    from modelwatch.cli.config_forecast import Assumptions
 
-OK = 0
-INPUT_ERROR = 2
+__all__ = ["Options", "add_parser", "run"]
+
+OK, FINDING, INPUT_ERROR = 0, 1, 2
+NO_CONFIG = "no configuration found: give --config FILE, set MODELWATCH_CONFIG, or write models.yaml here"
+
+_DESCRIPTION = """\
+Check a configuration file. Mistakes are told one per line: file, line, key and what is allowed instead. Of a file
+without mistakes it is told who gets which alert, how many series and how much disk its models will take, and which
+inputs can't alarm by their shape; what is probably not meant stands in lines that begin with "warning:".
+"""
+_EPILOG = """\
+Series are exact for models whose reference is a file. Disk is an estimate for predictions that come evenly over the
+day, without metadata and ground truth.
+
+Exit codes: 0 ok, 1 warnings (with --strict only), 2 mistakes, or no file.
+"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says beside the file; see its help."""
+
+    format: str = "text"
+    strict: bool = False
+    predictions_per_day: float | None = None
+    workers: int = 1
+    features: int | None = None
+
+    def assumptions(self) -> Assumptions:
+        """Return what is assumed where the configuration says nothing."""
+        from modelwatch.cli.config_forecast import Assumptions
+
+        given = {} if self.predictions_per_day is None else {"predictions": self.predictions_per_day}
+        return Assumptions(workers=self.workers, inputs=self.features, **given)
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the command line."""
     parser = commands.add_parser(
         "check-config",
-        help="errors in a configuration file, before they matter",
-        description="Check a configuration file: every mistake on a line of its own, with file, line, key and what is "
-        "allowed instead. A file without mistakes is summed up, and files of secrets that are of no use are warned of.",
-        epilog="Exit codes: 0 ok, 2 mistakes, or no file.",
+        help="errors, series, disk, who gets which alert",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--config", metavar="FILE", help="JSON or YAML (default: $MODELWATCH_CONFIG, then ./models.yaml)"
+        "file", nargs="?", metavar="FILE", help="JSON or YAML (default: $MODELWATCH_CONFIG, then ./models.yaml)"
     )
-    parser.set_defaults(func=lambda args: run(args.config, sys.stdout, sys.stderr))
+    parser.add_argument("--config", metavar="FILE", help="the same, as the other commands take it")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
+    parser.add_argument("--strict", action="store_true", help="exit code 1 if there are warnings")
+    parser.add_argument(
+        "--predictions-per-day", type=_positive, metavar="N", help="of each model, for the disk (default: a million)"
+    )
+    parser.add_argument("--workers", type=_whole, default=1, metavar="N", help="processes that record (default: 1)")
+    parser.add_argument("--features", type=_whole, metavar="N", help="inputs of models without a profile")
+    parser.set_defaults(func=_run)
 
 
-def run(config_path: str | None, out: TextIO, err: TextIO) -> int:
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 1e12:
+        msg = f"must be more than 0 and at most 1e12, not {text}"
+        raise argparse.ArgumentTypeError(msg)
+    return value
+
+
+def _whole(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 100_000:
+        msg = f"must be a whole number from 1 to 100000, not {text}"
+        raise argparse.ArgumentTypeError(msg)
+    return value
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.file and args.config and args.file != args.config:
+        raise InputError(f"two files are given, {args.file!r} and --config {args.config!r}: give one")
+    options = Options(args.format, args.strict, args.predictions_per_day, args.workers, args.features)
+    return run(args.file or args.config, sys.stdout, sys.stderr, options)
+
+
+def run(config_path: str | None, out: TextIO, err: TextIO, options: Options | None = None) -> int:
     """Check a configuration file and say what it sets up.
 
     Parameters
@@ -50,73 +106,63 @@ def run(config_path: str | None, out: TextIO, err: TextIO) -> int:
     config_path
         The file; None looks where every command does: ``$MODELWATCH_CONFIG``, then ``./models.yaml``.
     out, err
-        The summary goes to `out`; mistakes, one per line, go to `err`.
+        The report goes to `out`; mistakes, one per line, go to `err`. As JSON all goes to `out`.
+    options
+        Format, strictness, and what is assumed.
 
     Returns
     -------
     int
-        0 if the file is right, 2 if it is not or there is none.
+        0 if the file is right, 1 if there are warnings and they are asked for, 2 if it is wrong or there is none.
     """
+    chosen = options or Options()
     path = config_path or find_config()
-    if path is None:
-        err.write("no configuration found: give --config FILE, set MODELWATCH_CONFIG, or write models.yaml here\n")
-        return INPUT_ERROR
     try:
-        config = load_config(path)
-        served = environment_receivers()
+        if path is None:
+            raise ConfigError(NO_CONFIG)
+        report = _Report.of(path, load_config(path), chosen)
     except ConfigError as error:
-        err.write(f"{error}\n")
+        if chosen.format == "json":
+            _write_json(out, {"file": None if path is None else str(path), "ok": False, "mistakes": _lines(error)})
+        else:
+            err.write(f"{error}\n")
         return INPUT_ERROR
-    out.write(f"{path}: OK\n")
-    for line in _summary(config):
-        out.write(f"  {line}\n")
-    for warning in _warnings(config, served):
-        out.write(f"warning: {warning}\n")
-    return OK
+    if chosen.format == "json":
+        _write_json(out, report.as_json())
+    else:
+        out.write("".join(f"{line}\n" for line in report.lines()))
+    return FINDING if chosen.strict and report.warnings else OK
 
 
-def _summary(config: MonitoringConfig) -> list[str]:
-    count = len(config.models)
-    lines = [f"{count} model{'' if count == 1 else 's'}" if count else "no models: only those that register themselves"]
-    width = max((len(model.model_id) for model in config.models), default=0)
-    lines += [f"{model.model_id:<{width}}  {_model_line(model)}" for model in config.models]
-    if config.alerting.mode == "prometheus":
-        lines.append("alerts of scheduled checks: by Prometheus and Alertmanager (modelwatch rules generate)")
-    if receivers := config.alerting.receivers:
-        listed = ", ".join(f"{name} ({r.type})" if name != r.type else name for name, r in receivers.items())
-        lines.append(f"receivers: {listed}")
-    return lines
+def _lines(error: ConfigError) -> list[str]:
+    return str(error).splitlines()
 
 
-def _model_line(model: ModelMonitoringConfig) -> str:
-    learning = " · rows are kept until its reference is learnt" if _keeps_rows_to_learn(model) else ""
-    return f"{_schedule(model)}{learning}"
+def _write_json(out: TextIO, value: object) -> None:
+    out.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def _keeps_rows_to_learn(model: ModelMonitoringConfig) -> bool:
-    return not model.log_predictions and model.reference == "auto"
+@dataclass(frozen=True)
+class _Report:
+    """All that is told of a file without mistakes."""
 
+    path: str
+    text: list[str]
+    fields: dict[str, object]
+    warnings: list[str] = field(default_factory=list)
 
-def _schedule(model: ModelMonitoringConfig) -> str:
-    version = f"version {model.model_version} · " if model.model_version else ""
-    channels = ", ".join(model.alert_channels) if model.channels_written else "every receiver, else log"
-    if model.schedule is not None:
-        return f"{version}windows {', '.join(model.drift.windows)} at {model.schedule!r} · channels {channels}"
-    every = model.drift_detection_interval
-    interval = every if isinstance(every, str) and not every.isdecimal() else f"{every} min"
-    return f"{version}windows {', '.join(model.drift.windows)} every {interval} · channels {channels}"
+    @classmethod
+    def of(cls, path: str | Path, config: MonitoringConfig, options: Options) -> _Report:
+        # These import numpy and the collectors, which `modelwatch --help` does without.
+        from modelwatch.cli.config_report import ConfigReport
 
+        report = ConfigReport.of(config, options.assumptions(), traffic_given=options.predictions_per_day is not None)
+        return cls(str(path), report.lines(), report.as_json(), report.warnings())
 
-def _warnings(config: MonitoringConfig, served: Mapping[str, Receiver]) -> list[str]:
-    receivers = {**served, **config.alerting.receivers}
-    problems = {name: secret_problem(receiver) for name, receiver in receivers.items()}
-    return [
-        *(f"receiver {name!r} can't deliver: {problem}" for name, problem in problems.items() if problem),
-        *(f"{model.model_id}: {warning}" for model in config.models for warning in model.warnings),
-        *(
-            f"{model.model_id}: the channel {channel!r} has no receiver; it reaches nobody unless the application"
-            f" registers a handler {channel!r}{did_you_mean(channel, receivers)}"
-            for model in config.models
-            for channel in channels_without_receiver(model, config.alerting, served)
-        ),
-    ]
+    def lines(self) -> list[str]:
+        """Return the report for people."""
+        return [f"{self.path}: OK", *self.text, *(f"warning: {warning}" for warning in self.warnings)]
+
+    def as_json(self) -> dict[str, object]:
+        """Return the report for machines."""
+        return {"file": self.path, "ok": True, **self.fields, "warnings": self.warnings}

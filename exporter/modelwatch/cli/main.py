@@ -10,17 +10,20 @@ import sys
 from collections.abc import Sequence
 
 import modelwatch
-from modelwatch.cli import check_config, dashboards, demo, reference, rules, sidecar
+from modelwatch.cli import alerts, check_config, dashboards, demo, doctor, reference, rules, sidecar
 from modelwatch.exceptions import ModelwatchError
 
 EXIT_OK, EXIT_FINDING, EXIT_USAGE = 0, 1, 2
 
 OVERVIEW = """\
 START      demo              real flights, a fault, an alert
-           check-config      errors in a configuration file, before they matter
+           doctor            what is wrong, and the fix
+           check-config      errors, series, disk, who gets which alert
 REFERENCE  reference build   a reference profile from your data
            reference show    what a profile knows, in the terminal
 RUN        sidecar           score, export, notify: beside your applications
+LOOK       alerts list       the latest alerts, and who was told
+ACT        alerts test       ring the real pager by the real path, marked as a test
 DEPLOY     rules generate    rules and routing for Prometheus and Alertmanager
            rules check       what promtool and amtool say about them
            dashboards generate   Grafana dashboards as files
@@ -37,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"modelwatch {modelwatch.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (demo, check_config, reference, sidecar, dashboards, rules):
+    for module in (demo, doctor, check_config, reference, sidecar, alerts, dashboards, rules):
         module.add_parser(commands)
     return parser
 

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs
 
+from modelwatch.collector.readers import read_by
 from modelwatch.collector.rendering import accepts_gzip, render
 from modelwatch.exceptions import InputError
 
@@ -80,7 +81,8 @@ def _answer_http(source: Source, scope: Message) -> _Answer:
         return ",".join(value.decode("latin-1") for name, value in scope["headers"] if name.lower() == wanted)
 
     query = scope.get("query_string", b"").decode("latin-1")
-    return _answer(source, scope["method"], query, header(b"accept"), header(b"accept-encoding"))
+    with read_by(header(b"user-agent")):
+        return _answer(source, scope["method"], query, header(b"accept"), header(b"accept-encoding"))
 
 
 def make_wsgi_app(source: Source) -> WSGIApplication:
@@ -94,13 +96,14 @@ def make_wsgi_app(source: Source) -> WSGIApplication:
     """
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        answer = _answer(
-            source,
-            environ["REQUEST_METHOD"],
-            environ.get("QUERY_STRING", ""),
-            environ.get("HTTP_ACCEPT", ""),
-            environ.get("HTTP_ACCEPT_ENCODING", ""),
-        )
+        with read_by(environ.get("HTTP_USER_AGENT", "")):
+            answer = _answer(
+                source,
+                environ["REQUEST_METHOD"],
+                environ.get("QUERY_STRING", ""),
+                environ.get("HTTP_ACCEPT", ""),
+                environ.get("HTTP_ACCEPT_ENCODING", ""),
+            )
         start_response(f"{int(answer.status)} {answer.status.phrase}", answer.headers)
         return [answer.body]
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from modelwatch import conventions as c
 from modelwatch.collector.families import Families, bound_text
+from modelwatch.collector.readers import is_scrape
 from modelwatch.performance import bounds_of, threshold_severity, verdicts
 from modelwatch.policy import Severity
 from modelwatch.profile import ReferenceProfile
@@ -167,7 +168,8 @@ class ResultsCollector:
 
     def _families(self) -> list[Family]:
         families = self._read()
-        self._last_scrape = self._clock()
+        if is_scrape():
+            self._last_scrape = self._clock()
         return families
 
     def _read(self) -> list[Family]:

@@ -30,7 +30,7 @@ from modelwatch.store.alerts import epoch_seconds
 if TYPE_CHECKING:
     from modelwatch.config import AlertmanagerReceiver
 
-__all__ = ["AlertmanagerHandler"]
+__all__ = ["AlertmanagerHandler", "alerts_endpoint"]
 
 DEFAULT_TIMEOUT = 10.0
 API = "/api/v2/alerts"
@@ -69,7 +69,7 @@ class AlertmanagerHandler:
             If Alertmanager did not take it; the message does not hold the address.
         """
         url = read_address(self._receiver.url, self._receiver.url_file)
-        post_json(_endpoint(url), compose(alert), what="Alertmanager", timeout=self._timeout)
+        post_json(alerts_endpoint(url), compose(alert), what="Alertmanager", timeout=self._timeout)
 
 
 def compose(alert: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -134,10 +134,10 @@ def _rfc3339(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds")
 
 
-def _endpoint(url: str) -> str:
+def alerts_endpoint(url: str) -> str:
     """Return where alerts are posted: below the address, whose path may be a prefix.
 
-    >>> _endpoint("http://am:9093"), _endpoint("https://example.com/alertmanager/")
+    >>> alerts_endpoint("http://am:9093"), alerts_endpoint("https://example.com/alertmanager/")
     ('http://am:9093/api/v2/alerts', 'https://example.com/alertmanager/api/v2/alerts')
     """
     try:

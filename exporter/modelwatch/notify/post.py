@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from modelwatch.notify.errors import NotifyError, reason_of
 from modelwatch.notify.secret_files import usable_address
 
-__all__ = ["post_json"]
+__all__ = ["post_json", "split_user"]
 
 _MAX_ANSWER = 65536
 _SHOWN_ANSWER = 80
@@ -70,7 +70,7 @@ def post_json(
     NotifyError
         With ``retry_after`` from the receiver's header; ``permanent`` where the message itself was refused.
     """
-    hidden = [secret for secret in (url, bearer, *secrets, *_user_of(url)) if secret]
+    hidden = [secret for secret in (url, bearer, *secrets, *split_user(url)[2]) if secret]
     request = _request(url, payload, what, bearer)
     opener = urllib.request.build_opener(_NoRedirects)
     try:
@@ -87,15 +87,23 @@ def post_json(
     return body.decode("utf-8", "replace")
 
 
-def _user_of(url: str) -> tuple[str, ...]:
-    """Return user name and password of an address, decoded; nothing if it names none."""
+def split_user(url: str) -> tuple[str, dict[str, str], tuple[str, ...]]:
+    """Return an address without user name and password, the header that carries them instead, and both, decoded.
+
+    urllib would take "user:password@host" for the name of the host.
+
+    >>> split_user("http://me:s%40@am:9093/x")
+    ('http://am:9093/x', {'Authorization': 'Basic bWU6c0A='}, ('me', 's@'))
+    """
     try:
         parts = urlsplit(url)
     except ValueError:
-        return ()
+        return url, {}, ()
     if "@" not in parts.netloc:
-        return ()
-    return unquote(parts.username or ""), unquote(parts.password or "")
+        return url, {}, ()
+    user = unquote(parts.username or ""), unquote(parts.password or "")
+    header = {"Authorization": f"Basic {base64.b64encode(':'.join(user).encode()).decode()}"}
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])), header, user
 
 
 def _request(url: str, payload: dict[str, Any] | list[Any], what: str, bearer: str) -> urllib.request.Request:
@@ -108,11 +116,9 @@ def _request(url: str, payload: dict[str, Any] | list[Any], what: str, bearer: s
     headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "modelwatch"}
     if bearer:
         headers["Authorization"] = f"Bearer {bearer}"
-    elif user := _user_of(url):
-        # urllib would take "user:password@host" for the name of the host.
-        headers["Authorization"] = f"Basic {base64.b64encode(':'.join(user).encode()).decode()}"
-        parts = urlsplit(url)
-        url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    else:
+        url, credentials, _ = split_user(url)
+        headers |= credentials
     body = json.dumps(payload).encode()
     return urllib.request.Request(url, data=body, headers=headers, method="POST")  # noqa: S310 - scheme checked above
 

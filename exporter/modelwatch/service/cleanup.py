@@ -20,6 +20,8 @@ from modelwatch.store.files import DiskFullError
 from modelwatch.store.retention import KINDS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from modelwatch.service.models import ModelBook
     from modelwatch.store import StoreWriter
 
@@ -83,6 +85,16 @@ def _note(amounts: Amounts, model_id: str, kind: str, rows: int, freed: int) -> 
     amount["bytes"] += freed
 
 
+def size_cap(folder: Path, given: int | None) -> int:
+    """Return how many bytes a storage may hold: what somebody wrote, else the default for the disk it is on."""
+    if given is not None:
+        return given
+    try:
+        return min(LARGEST_DEFAULT, shutil.disk_usage(folder).total // DISK_SHARE)
+    except OSError:
+        return LARGEST_DEFAULT
+
+
 class Cleanup:
     """
     Keeps one store as small as its models and its cap ask for; used by one thread at a time.
@@ -108,13 +120,7 @@ class Cleanup:
     @property
     def cap(self) -> int:
         """How many bytes the storage may hold."""
-        given = self._max_bytes()
-        if given is not None:
-            return given
-        try:
-            return min(LARGEST_DEFAULT, shutil.disk_usage(self._store.folder).total // DISK_SHARE)
-        except OSError:
-            return LARGEST_DEFAULT
+        return size_cap(self._store.folder, self._max_bytes())
 
     def run(self, now: float, *, asked_for: bool = False) -> Report:
         """Do everything at once; return what was done. See :meth:`steps`."""

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from modelwatch.collector.readers import is_scrape
 from modelwatch.exceptions import ConfigError, InputError
 from modelwatch.sidecar.exposition import Exposition
 from modelwatch.sidecar.page import render_page
@@ -184,7 +185,8 @@ class Sidecar:
     def metrics(self, accept: str, names: list[str], compress: bool) -> tuple[bytes, str]:
         """Return the text of all metrics and its content type."""
         body = self._exposition.render(accept, names, compress=compress)
-        self._last_scrape = self.watch.clock()
+        if is_scrape():
+            self._last_scrape = self.watch.clock()
         return body
 
     def page(self) -> str:

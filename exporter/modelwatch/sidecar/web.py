@@ -11,6 +11,7 @@ from typing import Protocol
 from aiohttp import web
 
 from modelwatch.collector import accepts_gzip
+from modelwatch.collector.readers import read_by
 from modelwatch.exceptions import ConfigError, InputError
 
 __all__ = ["HttpService", "build_app"]
@@ -76,9 +77,10 @@ class _Routes:
     async def metrics(self, request: web.Request) -> web.Response:
         compress = accepts_gzip(request.headers.get("Accept-Encoding", ""))
         names = request.query.getall("name[]", [])
-        body, content_type = await asyncio.to_thread(
-            self._service.metrics, request.headers.get("Accept", ""), names, compress
-        )
+        with read_by(request.headers.get("User-Agent", "")):
+            body, content_type = await asyncio.to_thread(
+                self._service.metrics, request.headers.get("Accept", ""), names, compress
+            )
         headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
         return web.Response(body=body, headers=headers | ({"Content-Encoding": "gzip"} if compress else {}))
 

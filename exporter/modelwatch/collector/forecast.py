@@ -1,0 +1,146 @@
+"""How many series a model will be exposed as, before anything was recorded: the same arithmetic as the collectors'.
+
+Kept beside :mod:`~modelwatch.collector.recording` and :mod:`~modelwatch.collector.results`, which it counts for; a test
+compares it with what they expose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from modelwatch import conventions as c
+from modelwatch.collector.recording import DROP_REASONS, FAULTS_OF_A_MODEL, FAULTS_OF_A_PROCESS
+from modelwatch.collector.results import MAX_ATTRIBUTED, MAX_REFERENCE_SERIES
+from modelwatch.performance import OPERATIONAL_METRICS, bounds_of
+from modelwatch.recorder.outcomes import SCORE_CLASSES
+from modelwatch.records import PREDICTION, FeatureCells
+
+if TYPE_CHECKING:
+    from modelwatch.config import ModelMonitoringConfig
+    from modelwatch.recorder import RecordedModel
+    from modelwatch.records import CellLayout
+
+__all__ = [
+    "PROCESS_SERIES",
+    "SIDECAR_SERIES",
+    "drifting_series",
+    "endpoint_series",
+    "recorded_series",
+    "reference_series",
+    "references_fit",
+    "result_series",
+]
+
+PROCESS_SERIES = len((c.BUFFERED_RECORDS, c.SHARED_COUNTERS, c.BUILD_INFO, c.STORAGE_INFO)) + len(FAULTS_OF_A_PROCESS)
+"""Of whoever exposes recordings, whatever is recorded."""
+SIDECAR_SERIES = len((*c.SIDECAR_METRICS, c.BUILD_INFO, c.STORAGE_INFO))
+"""Of a sidecar, beside the results."""
+DRIFT_FAMILIES = len(c.DRIFT_ALERTS)
+_INVALID, _MISSING = len(c.INVALID_REASONS), 1
+_LEARNING = 2
+"""Missing and invalid values of one input, counted while there are no cells, and shown beside them afterwards."""
+
+
+def recorded_series(model: RecordedModel, layout: CellLayout | None, metrics: int = 0, *, learnt: int = 0) -> int:
+    """Return how many series one version of a model has where predictions are made.
+
+    Parameters
+    ----------
+    model
+        What is recorded of it.
+    layout
+        The cells of its reference; None where there is none yet.
+    metrics
+        How many metrics are given to ``update_model_metric``.
+    learnt
+        How many inputs were counted before there was a reference.
+    """
+    totals = len((c.PREDICTIONS, c.PREDICTION_ERRORS, c.SAMPLED_PREDICTIONS, c.LAST_PREDICTION, c.MODEL_INFO))
+    fixed = totals + _histogram(model.all_latency_bounds) + len(DROP_REASONS) + len(FAULTS_OF_A_MODEL)
+    members = layout.members if layout is not None else ()
+    return fixed + metrics + learnt * _LEARNING + _classes(model, layout) + sum(map(_recorded_member, members))
+
+
+def result_series(config: ModelMonitoringConfig, layout: CellLayout | None, windows: int, scored: int) -> int:
+    """Return how many series the results of one version of a model are, once all windows are full and nothing drifts.
+
+    Without the references, which are all or none: see :func:`references_fit`.
+
+    Parameters
+    ----------
+    config
+        Its thresholds.
+    layout
+        The cells of its reference; None where there is none yet.
+    windows, scored
+        How many windows are looked at, and how many of these are scored.
+    """
+    bounds = [bound for threshold in config.thresholds.values() for bound in bounds_of(threshold)]
+    judged = [metric for metric in config.thresholds if metric not in OPERATIONAL_METRICS]
+    limits = 2 * len(bounds) + len(judged) + len((c.LATENCY_QUANTILE, c.SILENCE_LIMIT))
+    learning = int(config.reference == "auto")
+    checks = len(
+        (c.DRIFT_CHECKS, c.DRIFT_CHECK_FAILURES, c.DRIFT_CHECK_DURATION, c.DRIFT_CHECK_INTERVAL, c.DRIFT_LAST_SUCCESS)
+    )
+    states = DRIFT_FAMILIES * (len(c.DRIFT_STATES) + 1)
+    counts = len((c.DRIFT_CALIBRATED, c.DRIFTED_FEATURES, c.SCORED_FEATURES))
+    fixed = limits + learning + checks + states + counts
+    if layout is None:
+        return fixed
+    inputs = [name for name in _names(layout) if name not in (PREDICTION, *config.features.exclude)]
+    tested = len(inputs) + (layout.prediction is not None)
+    scores = len((c.DRIFT_SCORE, c.DRIFT_THRESHOLD)) * tested * scored
+    return fixed + len(("current", "reference")) * windows + len(inputs) + scores
+
+
+def drifting_series(config: ModelMonitoringConfig, layout: CellLayout, scored: int) -> int:
+    """Return how many more series there are at most while everything drifts: shifts and shares of inputs."""
+    tested = sum(name not in config.features.exclude for name in _names(layout))
+    return len((c.FEATURE_SHIFT_SD, c.FEATURE_MISSING_RATIO, c.FEATURE_NOVEL_RATIO)) * tested * scored + MAX_ATTRIBUTED
+
+
+def reference_series(layout: CellLayout) -> int:
+    """Return how many series a reference is, exposed as constant histograms."""
+    return sum(map(_reference_member, layout.members))
+
+
+def references_fit(layouts: Iterable[CellLayout]) -> bool:
+    """Return whether references are exposed: all of them, or none where they would be too many."""
+    # As the collector estimates it, before it makes any.
+    return sum(2 * member.size + 3 for layout in layouts for member in layout.members) <= MAX_REFERENCE_SERIES
+
+
+def endpoint_series(channels: int) -> int:
+    """Return how many series whoever exposes results has beside those of models, once every channel was used."""
+    return len((c.LAST_SCRAPE, c.STORE_SIZE)) + len((c.NOTIFICATIONS, c.NOTIFICATION_FAILURES)) * channels
+
+
+def _names(layout: CellLayout) -> list[str]:
+    return [member.name for member in layout.members]
+
+
+def _classes(model: RecordedModel, layout: CellLayout | None) -> int:
+    prediction = layout.prediction if layout is not None else None
+    if prediction is not None and prediction.kind == "categorical":
+        return len(prediction.categories)
+    return len(SCORE_CLASSES) if model.class_threshold is not None else 0
+
+
+def _histogram(bounds: tuple[float, ...]) -> int:
+    """Buckets, the one for infinity, and count and sum, which `prometheus_client` leaves out for negative bounds."""
+    return len(bounds) + 1 + (2 if not bounds or bounds[0] >= 0 else 0)
+
+
+def _recorded_member(member: FeatureCells) -> int:
+    gaps = _MISSING + _INVALID
+    if member.kind == "numeric":
+        return _histogram(member.edges) + len(c.SIDES) + gaps
+    return len(member.categories) + len((c.OTHER, c.UNSEEN)) + gaps
+
+
+def _reference_member(member: FeatureCells) -> int:
+    if member.kind == "categorical":
+        return len(member.categories) + 1
+    bins = 0 if member.name == PREDICTION else len(member.edges) + 1
+    return _histogram(member.edges) + bins
