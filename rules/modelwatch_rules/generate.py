@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from modelwatch.config import MonitoringConfig
 
 __all__ = [
-    "ALERTMANAGER_FILE", "MERGE_FILE", "PROMETHEUS_FILE", "RULES_PATH", "TESTS_FOLDER", "Options", "contents", "generate",
+    "ALERTMANAGER_FILE", "MERGE_FILE", "PROMETHEUS_FILE", "RULES_PATH", "TESTS_FOLDER", "Options", "contents",
+    "generate",
 ]  # fmt: skip
 
 RULES_PATH = f"prometheus/{RULE_FILE}"

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from modelwatch.conventions import ALERT_CHECK_STALE, ALERT_DOWN, MODEL_ID, MODEL_VERSION, SEGMENT
+from modelwatch.conventions import (
+    ALERT_CHECK_STALE,
+    ALERT_DOWN,
+    ALERT_NO_PREDICTIONS,
+    ALERT_TRAFFIC_ANOMALY,
+    MODEL_ID,
+    MODEL_VERSION,
+    SEGMENT,
+)
 from modelwatch_rules.matchers import OWN_ALERTS, SITE_LABELS, matcher, severities
 
 __all__ = ["inhibit_rules"]
@@ -21,7 +29,7 @@ def inhibit_rules(tiers: Sequence[str]) -> list[dict[str, Any]]:
     tiers
         Values of the label `severity`, each once, from the mildest up.
     """
-    return [*_tier_rules(tiers), _down_over_stale()]
+    return [*_tier_rules(tiers), _down_over_stale(), _silence_over_traffic()]
 
 
 def _tier_rules(tiers: Sequence[str]) -> list[dict[str, Any]]:
@@ -46,4 +54,13 @@ def _down_over_stale() -> dict[str, Any]:
         "source_matchers": [matcher("alertname", ALERT_DOWN), matcher("component", "checks")],
         "target_matchers": [matcher("alertname", ALERT_CHECK_STALE)],
         "equal": list(SITE_LABELS),
+    }
+
+
+def _silence_over_traffic() -> dict[str, Any]:
+    """Return the rule by which a model that is silent is not also called one with little traffic."""
+    return {
+        "source_matchers": [matcher("alertname", ALERT_NO_PREDICTIONS), matcher(MODEL_ID, ".+", "=~")],
+        "target_matchers": [matcher("alertname", ALERT_TRAFFIC_ANOMALY), matcher(MODEL_ID, ".+", "=~")],
+        "equal": [MODEL_ID, *SITE_LABELS],
     }
