@@ -15,22 +15,30 @@ from modelwatch_rules.routing import alertmanager_config, conversations_apart, r
 from modelwatch_rules.scraping import DEFAULT_ALERTMANAGER, DEFAULT_TARGETS, RULE_FILE, prometheus_config
 from modelwatch_rules.templates import TEMPLATE_FILE, notification_templates
 from modelwatch_rules.timing import PRODUCTION, Timing
-from modelwatch_rules.unit_tests import test_files
-from modelwatch_rules.versions import ALERTMANAGER, PROMETHEUS, Version
+from modelwatch_rules.unit_tests import unit_test_files
+from modelwatch_rules.versions import ALERTMANAGER, FUZZY_COMPARE, PROMETHEUS, Version
 
 if TYPE_CHECKING:
     from modelwatch.config import MonitoringConfig
 
 __all__ = [
-    "ALERTMANAGER_FILE", "MERGE_FILE", "PROMETHEUS_FILE", "RULES_PATH", "TESTS_FOLDER", "Options", "contents",
+    "ALERTMANAGER_FILE",
+    "MERGE_FILE",
+    "PROMETHEUS_FILE",
+    "RULES_PATH",
+    "TESTS_FOLDER",
+    "TEST_FILES",
+    "Options",
+    "contents",
     "generate",
-]  # fmt: skip
+]
 
 RULES_PATH = f"prometheus/{RULE_FILE}"
 PROMETHEUS_FILE = "prometheus/prometheus.yml"
 ALERTMANAGER_FILE = "alertmanager/alertmanager.yml"
 MERGE_FILE = "alertmanager/modelwatch.merge.yml"
 TESTS_FOLDER = "prometheus/tests"
+TEST_FILES = "modelwatch-*.test.yml"
 TEMPLATES_PATH = f"alertmanager/templates/{TEMPLATE_FILE}"
 
 
@@ -103,7 +111,9 @@ def contents(config: MonitoringConfig, options: Options | None = None) -> dict[s
         TEMPLATES_PATH: notification_templates(config, apart=apart, version=version),
         **{
             f"{TESTS_FOLDER}/{name}": to_yaml(test, *made_for, "run with: modelwatch rules test")
-            for name, test in test_files(config, o.timing, style, f"../{RULE_FILE}").items()
+            for name, test in unit_test_files(
+                config, o.timing, style, f"../{RULE_FILE}", fuzzy=o.prometheus_version >= FUZZY_COMPARE
+            ).items()
         },
     }
 
@@ -130,4 +140,8 @@ def generate(config: MonitoringConfig, out: Path, options: Options | None = None
     StorageError
         If the folder can't be written to.
     """
-    return replace_files(out, contents(config, options))
+    written = replace_files(out, contents(config, options))
+    # Tests of another configuration would fail on these rules.
+    for leftover in set((out / TESTS_FOLDER).glob(TEST_FILES)) - set(written):
+        leftover.unlink(missing_ok=True)
+    return written

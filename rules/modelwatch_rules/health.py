@@ -150,6 +150,7 @@ def _notifications_failing(timing: Timing) -> AlertingRule:
     )
     channel = "all receivers of type $1 in Alertmanager"
     relayed = f'label_replace({failed} > 0.5 * {tried}, "channel", "{channel}", "integration", "(.+)")'
+    relayed = f"max by (channel) (\n  {relayed}\n)"
     text = (
         "Messages to {{ $labels.channel }} fail.",
         lines(

@@ -109,13 +109,16 @@ def _counted(metric: Metric, window: str) -> str:
 
 
 def _slow(window: str) -> str:
-    """Return requests above the bound, which is that of a bucket: all but those in it and below."""
+    """Return requests above the bound, which is that of a bucket: all but those in it and below.
+
+    Where versions have different bounds, the highest holds for all.
+    """
     by_bound = f"sum by ({MODEL_ID}, le) (increase({c.PREDICTION_LATENCY.name}_bucket[{window}]))"
     within = (
         f'label_replace({by_bound}, "upper", "$1", "le", "(.+)")\n'
         f"and on ({MODEL_ID}, upper) {select(ALLOWED, metric='latency_ms')}"
     )
-    return _of("latency_ms", f"{_answered(window)}\n- on ({MODEL_ID})\nsum by ({MODEL_ID}) (\n{indent(within)}\n)")
+    return _of("latency_ms", f"{_answered(window)}\n- on ({MODEL_ID})\nmax by ({MODEL_ID}) (\n{indent(within)}\n)")
 
 
 def _answered(window: str) -> str:

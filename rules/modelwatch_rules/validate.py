@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,11 +15,18 @@ from typing import Literal
 import yaml
 
 from modelwatch.exceptions import InputError
-from modelwatch_rules.generate import ALERTMANAGER_FILE, MERGE_FILE, PROMETHEUS_FILE, RULES_PATH
+from modelwatch_rules.generate import (
+    ALERTMANAGER_FILE,
+    MERGE_FILE,
+    PROMETHEUS_FILE,
+    RULES_PATH,
+    TEST_FILES,
+    TESTS_FOLDER,
+)
 
-__all__ = ["Checked", "check"]
+__all__ = ["Checked", "check", "run_tests"]
 
-TIMEOUT = 60.0
+TIMEOUT = 300.0
 _WARNING_MARKS = ("FAILED", "lint error", "duplicate rule")
 
 
@@ -66,6 +75,30 @@ def check(out: Path, *, which: Callable[[str], str | None] = shutil.which) -> li
     if not found:
         raise InputError(f"{out}: no generated files; write them with: modelwatch rules generate --out {out}")
     return found
+
+
+def run_tests(out: Path, *, which: Callable[[str], str | None] = shutil.which) -> list[Checked]:
+    """Run the unit tests that were generated beside the rules: one promtool for each file, as many as there are cores.
+
+    Parameters
+    ----------
+    out
+        The output folder.
+    which
+        Finds programs.
+
+    Raises
+    ------
+    InputError
+        If there are no tests, or promtool is not installed.
+    """
+    files = sorted((out / TESTS_FOLDER).glob(TEST_FILES))
+    if not files:
+        raise InputError(f"{out}: no unit tests of rules; write them with: modelwatch rules generate --out {out}")
+    if which("promtool") is None:
+        raise InputError("promtool is not installed, and nothing else can run the tests; it comes with Prometheus")
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        return list(pool.map(lambda file: _run(["promtool", "test", "rules"], file, which), files))
 
 
 def _run(command: Sequence[str], path: Path, which: Callable[[str], str | None], shown: Path | None = None) -> Checked:

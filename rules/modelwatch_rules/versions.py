@@ -10,7 +10,15 @@ from typing import NamedTuple
 
 from modelwatch.exceptions import InputError
 
-__all__ = ["ALERTMANAGER", "PROMETHEUS", "SLACK_ANSWERS", "WEBHOOK_URL_FILE", "Version", "parse_version"]
+__all__ = [
+    "ALERTMANAGER",
+    "FUZZY_COMPARE",
+    "PROMETHEUS",
+    "SLACK_ANSWERS",
+    "WEBHOOK_URL_FILE",
+    "Version",
+    "parse_version",
+]
 
 _TEXT = re.compile(r"v?([0-9]{1,4})\.([0-9]{1,4})(?:\.[0-9]{1,4})?")
 
@@ -36,6 +44,10 @@ WEBHOOK_URL_FILE = Version(0, 26)
 
 SLACK_ANSWERS = Version(0, 26)
 """What Slack refuses with status 200 is seen: https://github.com/prometheus/alertmanager/pull/3121."""
+
+FUZZY_COMPARE = Version(3, 5)
+"""Unit tests of rules compare numbers to the last digits but one: https://github.com/prometheus/prometheus/pull/16395,
+merged in April 2025, months before this version."""
 
 _NEEDED = {"Prometheus": (PROMETHEUS, "keep_firing_for"), "Alertmanager": (ALERTMANAGER, "location in time_intervals")}
 

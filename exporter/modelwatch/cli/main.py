@@ -26,6 +26,7 @@ LOOK       alerts list       the latest alerts, and who was told
 ACT        alerts test       ring the real pager by the real path, marked as a test
 DEPLOY     rules generate    rules and routing for Prometheus and Alertmanager
            rules check       what promtool and amtool say about them
+           rules test        their unit tests
            dashboards generate   Grafana dashboards as files
 """
 

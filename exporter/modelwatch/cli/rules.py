@@ -11,9 +11,12 @@ from modelwatch.config import MonitoringConfig, find_config, load_config
 from modelwatch.exceptions import ConfigError, InputError
 
 if TYPE_CHECKING:
-    from modelwatch_rules.generate import Options
+    from collections.abc import Sequence
 
-__all__ = ["add_parser", "run_check", "run_generate"]
+    from modelwatch_rules.generate import Options
+    from modelwatch_rules.validate import Checked
+
+__all__ = ["add_parser", "run_check", "run_generate", "run_test"]
 
 DEFAULT_OUT = Path("rules/generated")
 OK, FINDING = 0, 1
@@ -24,6 +27,7 @@ example:
   modelwatch rules generate --config models.yaml --out rules/generated --merge \\
       --scrape app=model-server:9100 --scrape sidecar=model-server:9877
   modelwatch rules check --out rules/generated
+  modelwatch rules test --out rules/generated
 """
 
 
@@ -44,6 +48,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     _add_out(check)
     check.set_defaults(func=lambda args: run_check(args.out, sys.stdout))
+    test = actions.add_parser(
+        "test",
+        help="run the unit tests of the rules, with promtool",
+        description="Run the unit tests that were generated with the rules: each alert fires when it should and only"
+        " then, each recorded series is what its name says.",
+        epilog="Exit codes: 0 ok, 1 a test failed, 2 there are no tests, or no promtool.",
+    )
+    _add_out(test)
+    test.set_defaults(func=lambda args: run_test(args.out, sys.stdout))
 
 
 def _add_generate(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -171,7 +184,23 @@ def run_check(folder: Path, out: TextIO) -> int:
     """
     from modelwatch_rules.validate import check
 
-    found = check(folder)
+    return _report(check(folder), out)
+
+
+def run_test(folder: Path, out: TextIO) -> int:
+    """Run the unit tests of generated rules.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no tests, or promtool is not installed.
+    """
+    from modelwatch_rules.validate import run_tests
+
+    return _report(run_tests(folder), out)
+
+
+def _report(found: Sequence[Checked], out: TextIO) -> int:
     for checked in found:
         out.write(f"{checked.outcome:<8} {checked.what}\n")
         if checked.outcome != "ok" and checked.output:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from modelwatch_rules.timing import prometheus_duration
-from modelwatch_rules.unit_tests import traffic
+from modelwatch_rules.unit_tests import health, objectives, traffic
 from modelwatch_rules.unit_tests.case import Case
 from modelwatch_rules.unit_tests.context import Context
 
@@ -19,17 +19,19 @@ if TYPE_CHECKING:
     from modelwatch_rules.promql import Style
     from modelwatch_rules.timing import Timing
 
-__all__ = ["Case", "test_cases", "test_files"]
+__all__ = ["Case", "unit_test_cases", "unit_test_files"]
 
 
-def test_cases(config: MonitoringConfig, timing: Timing, style: Style) -> Iterator[Case]:
+def unit_test_cases(config: MonitoringConfig, timing: Timing, style: Style) -> Iterator[Case]:
     """Yield all cases."""
     of = Context(config, timing, style)
-    for module in (traffic,):
+    for module in (traffic, objectives, health):
         yield from module.cases(of)
 
 
-def test_files(config: MonitoringConfig, timing: Timing, style: Style, rule_file: str) -> dict[str, dict[str, Any]]:
+def unit_test_files(
+    config: MonitoringConfig, timing: Timing, style: Style, rule_file: str, *, fuzzy: bool = False
+) -> dict[str, dict[str, Any]]:
     """Return the contents of test files by name.
 
     Parameters
@@ -38,11 +40,13 @@ def test_files(config: MonitoringConfig, timing: Timing, style: Style, rule_file
         What the rules were made from.
     rule_file
         Path of the rules, as seen from the test files.
+    fuzzy
+        Whether numbers may differ in their last digits: windows that are open to the left are extrapolated.
     """
     files: dict[str, dict[str, Any]] = {}
-    for case in test_cases(config, timing, style):
+    for case in unit_test_cases(config, timing, style):
         step = prometheus_duration(case.step)
         name = f"{case.group.removesuffix('.rules')}.{step}.test.yml"
-        file = files.setdefault(name, {"rule_files": [rule_file], "evaluation_interval": step, "tests": []})
-        file["tests"].append(case.as_dict())
+        head = {"rule_files": [rule_file], "evaluation_interval": step, **({"fuzzy_compare": True} if fuzzy else {})}
+        files.setdefault(name, {**head, "tests": []})["tests"].append(case.as_dict())
     return files

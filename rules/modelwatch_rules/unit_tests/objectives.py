@@ -1,0 +1,254 @@
+"""Cases about objectives: budgets, how fast they burn, and when that is an alert.
+
+Windows of hours and days are looked at from recorded requests, which are given here as if they had been recorded: so a
+sample an hour, or fewer, is enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from modelwatch import conventions as c
+from modelwatch.policy import Severity
+from modelwatch_rules.limits import MIN_ERRORS, MIN_REQUESTS
+from modelwatch_rules.slo import ALL, ALLOWED, BAD, BASE_HOURS, BUDGET, BURNS, LEFT, PERIOD, Burn, burn_rate
+from modelwatch_rules.timing import prometheus_duration
+from modelwatch_rules.unit_tests.case import Case
+from modelwatch_rules.unit_tests.context import OTHER_VERSION, Context
+
+__all__ = ["cases"]
+
+GROUP = "objectives"
+TIERS = (Severity.WARNING, Severity.CRITICAL)
+STEP_HOURS = 5 / 6
+"""No window of whole hours begins at a sample."""
+SHORT_STEP_HOURS = 2 / 15
+LONG_AGO, HISTORY = 90, 180
+"""Samples that reach back longer than the longest window, and longer than twice that."""
+MONTH_STEP_HOURS = 50
+LOTS = 2.0**20
+
+
+def cases(of: Context) -> Iterator[Case]:
+    """Return all cases of the group."""
+    yield _requests(of)
+    yield _objectives(of)
+    windows = sorted({hours for burn in BURNS for hours in (burn.long, burn.short)} - {BASE_HOURS})
+    yield _windows(of, SHORT_STEP_HOURS, [hours for hours in windows if hours <= 1])
+    yield _windows(of, STEP_HOURS, [hours for hours in windows if hours > 1])
+    yield _month(of)
+    yield _burns(of)
+    yield _volumes(of)
+    yield _end(of)
+
+
+def _hours(of: Context, hours: float) -> float:
+    return hours * of.timing.budget_hour
+
+
+def _recorded(of: Context) -> tuple[str, str]:
+    """Return the names of bad requests and of all."""
+    base = prometheus_duration(_hours(of, BASE_HOURS))
+    return f"{BAD}:increase{base}", f"{ALL}:increase{base}"
+
+
+def _key(model_id: str, metric: str = "error_rate") -> dict[str, str]:
+    return {c.MODEL_ID: model_id, "metric": metric}
+
+
+def _give_objective(case: Case, model: Mapping[str, str], allowed: float, *, months: float = 1) -> None:
+    case.give(c.OBJECTIVE, allowed, **model, metric="error_rate", upper="")
+    case.give(c.OBJECTIVE_WINDOW, months * PERIOD, **model)
+
+
+def _give_requests(
+    case: Case, key: Mapping[str, str], name: str, recent: Mapping[int, float], usual: float = 0
+) -> None:
+    """Give a recorded series by how many samples ago: some recent ones, and what all others are."""
+    values = [recent.get(ago, usual) for ago in range(LONG_AGO, -1, -1)]
+    case.give(name, [(case.step, value) for value in values], **key)
+
+
+def _requests(of: Context) -> Case:
+    name = "bad requests are those that fail, or are slower than the objective's bound"
+    case = of.case(name, GROUP, _hours(of, BASE_HOURS) / 2)
+    model, other, neighbour = of.model(), of.model(version=OTHER_VERSION), of.model(of.neighbour)
+    without, seldom, idle = of.model("without"), of.model("seldom"), of.model("idle")
+    for one, rate, instance in (
+        (model, 16, "a:1"), (model, 8, "b:1"), (other, 4, "a:1"), (neighbour, 16, "a:1"), (without, 16, "a:1"),
+        (seldom, 2.0**-8, "a:1"), (idle, 0, "a:1"),
+    ):  # fmt: skip
+        case.count(c.PREDICTIONS, rate, **one, instance=instance)
+        case.count(c.PREDICTION_ERRORS, rate / 4, **one, instance=instance)
+        for bound, share in (("0.1", 0.25), ("0.15", 0.5), ("0.2", 0.75), ("+Inf", 1)):
+            case.count(c.PREDICTION_LATENCY, rate * share, "_bucket", **one, le=bound, instance=instance)
+    for one in (model, seldom, idle):
+        _give_objective(case, one, 0.125)
+    for one, bound in ((model, "0.15"), (other, "0.2"), (neighbour, "0.1")):
+        case.give(c.OBJECTIVE, 0.0625, **one, metric="latency_ms", upper=bound)
+    case.give(c.OBJECTIVE_WINDOW, PERIOD, **neighbour)
+    bad, every = _recorded(of)
+    at, me = 8 * case.step, of.subject
+    errors, slow, slower = _key(me), _key(me, "latency_ms"), _key(of.neighbour, "latency_ms")
+    rarely, nothing = _key("seldom"), _key("idle")
+    case.records(at, bad, (errors, 14), (slow, 14), (slower, 24), (rarely, 2.0**-9), (nothing, 0))
+    case.records(at, every, (errors, 56), (slow, 56), (slower, 32), (rarely, 2.0**-7), (nothing, 0))
+    rates = (errors, 0.25 / 0.125), (slow, 0.25 / 0.0625), (slower, 0.75 / 0.0625), (rarely, 0.25 / 0.125)
+    case.records(at, burn_rate(BASE_HOURS, of.timing), *rates)
+    return case
+
+
+def _objectives(of: Context) -> Case:
+    case = of.case("an objective outlives its last sample for a while; its budget follows from its period", GROUP)
+    step, t, bridge = case.step, 10 * case.step, of.down(of.timing.bridge)
+    model, other, neighbour = of.model(), of.model(version=OTHER_VERSION), of.model(of.neighbour)
+    for instance, scale in (("a:1", 1.0), ("b:1", 0.5)):
+        case.give(c.OBJECTIVE, [(t, scale), (t, scale / 4)], **model, metric="error_rate", upper="", instance=instance)
+        case.give(c.OBJECTIVE_WINDOW, [(t, scale * PERIOD), (t, scale * PERIOD / 4)], **model, instance=instance)
+    for bound, allowed in (("0.15", 0.125), ("0.2", 0.0625)):
+        case.give(c.OBJECTIVE, [(2 * t, allowed)], **other, metric="latency_ms", upper=bound)
+    _give_objective(case, neighbour, 0.5, months=2)
+    case.give(c.OBJECTIVE, 0.25, **of.model("no_period"), metric="error_rate", upper="")
+    case.give(c.OBJECTIVE_WINDOW, [(2 * t, PERIOD)], **of.model("no_period"))
+    me, slow, they, late = _key(of.subject), _key(of.subject, "latency_ms"), _key(of.neighbour), _key("no_period")
+    always = ({**they, "upper": ""}, 0.5), ({**late, "upper": ""}, 0.25)
+    bounds = ({**slow, "upper": "0.15"}, 0.125), ({**slow, "upper": "0.2"}, 0.0625)
+    case.records(t - step, ALLOWED, ({**me, "upper": ""}, 1), *bounds, *always)
+    case.records(t - step, BUDGET, (me, 1), (slow, 0.125), (they, 1), (late, 0.25))
+    last = 2 * t - step
+    for at, known in ((t + step, True), (last + bridge, True), (last + bridge + step, False)):
+        case.records(at, ALLOWED, *((({**me, "upper": ""}, 0.25), *bounds) if known else ()), *always)
+        budgets = ((me, 0.0625), (slow, 0.125 / 4), (late, 0.25)) if known else ()
+        case.records(at, BUDGET, *budgets, (they, 1))
+    return case
+
+
+def _windows(of: Context, step_hours: float, windows: Sequence[float]) -> Case:
+    case = of.case("burn rates are shares of the budget, over each window", GROUP, _hours(of, step_hours))
+    bad, every = _recorded(of)
+    allowed, seldom = {of.subject: 0.25, of.neighbour: 0.5}, 2.0**-12
+    for model_id, budget in allowed.items():
+        _give_objective(case, of.model(model_id), budget)
+        _give_requests(case, _key(model_id), bad, {ago: seldom * (LONG_AGO - ago) for ago in range(LONG_AGO + 1)})
+        _give_requests(case, _key(model_id), every, {}, seldom)
+    _give_objective(case, of.model("idle"), 0.5)
+    for name in (bad, every):
+        _give_requests(case, _key("idle"), name, {})
+    for hours in windows:
+        inside = range(int(hours / step_hours) + 1)
+        share = sum(seldom * (LONG_AGO - ago) for ago in inside) / (seldom * len(inside))
+        rates = [(_key(model_id), share / budget) for model_id, budget in allowed.items()]
+        case.records(LONG_AGO * case.step, burn_rate(hours, of.timing), *rates)
+    return case
+
+
+def _month(of: Context) -> Case:
+    case = of.case("what is left of the budget is what 30 days have not spent", GROUP, _hours(of, MONTH_STEP_HOURS))
+    bad, every = _recorded(of)
+    inside, older = int(PERIOD / 3600 / MONTH_STEP_HOURS) + 1, 20
+    spent = {of.subject: 1, of.neighbour: inside - 3}
+    for model_id, spoilt in spent.items():
+        _give_objective(case, of.model(model_id), 0.5)
+        recent = [(spoilt * case.step, 2.0**-8), ((inside - spoilt) * case.step, 0.0)]
+        case.give(bad, [(older * case.step, LOTS), *recent], **_key(model_id))
+        case.give(every, [(older * case.step, 2 * LOTS), ((inside + 9) * case.step, 2.0**-8)], **_key(model_id))
+    _give_objective(case, of.model("idle"), 0.5)
+    for name in (bad, every):
+        case.give(name, 0, **_key("idle"))
+    at = (older + inside - 1) * case.step
+    case.records(at, LEFT, *((_key(m), 1 - n * 2.0**-8 / (inside * 2.0**-8) / 0.5) for m, n in spent.items()))
+    return case
+
+
+# ── alerts ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _samples(hours: float) -> int:
+    """Return how many samples a window holds."""
+    return int(hours / STEP_HOURS) + 1
+
+
+def _burns(of: Context) -> Case:
+    name = "a budget that burns too fast in a long and in a short window is an alert"
+    case = of.case(name, GROUP, _hours(of, STEP_HOURS))
+    expected: list[dict[str, str]] = []
+    for number, burn in enumerate(BURNS):
+        long, short = _samples(burn.long), _samples(burn.short)
+        lately, before = dict.fromkeys(range(short), 1.01), {long - 1: 3.0 * long}
+        at_once = dict.fromkeys(range(long), 1.01)
+        for what, metric, factors in (
+            ("too_fast", "error_rate", at_once),
+            # Each of two metrics shows it in one window only.
+            ("not_both", "error_rate", lately),
+            ("not_both", "latency_ms", before),
+            ("just_allowed_in_long", "error_rate", {**dict.fromkeys(range(short), 2.0), long - 1: long - 2.0 * short}),
+            ("just_allowed_in_short", "error_rate", {**dict.fromkeys(range(short), 1.0), **before}),
+        ):
+            key = _key(f"burn_{number}_{what}", metric)
+            _give_burning(case, of, key, {ago: burn.factor * factor for ago, factor in factors.items()}, long)
+            if what == "too_fast":
+                expected += of.tiers(key, TIERS, burn.severity)
+    case.fires(LONG_AGO * case.step, c.ALERT_BUDGET_BURN, *expected)
+    return case
+
+
+def _give_burning(case: Case, of: Context, key: Mapping[str, str], rates: Mapping[int, float], long: int) -> None:
+    """Give burn rates by how many samples ago; so many requests before them that longer windows show nothing."""
+    bad, every = _recorded(of)
+    model = of.model(key[c.MODEL_ID])
+    case.give(c.OBJECTIVE, 1.0, **model, metric=key["metric"], upper="")
+    case.give(c.OBJECTIVE_WINDOW, PERIOD, **model)
+    _give_requests(case, key, bad, {ago: rate * 1024 for ago, rate in rates.items()})
+    _give_requests(case, key, every, dict.fromkeys(range(long), 1024.0), LOTS)
+
+
+def _volumes(of: Context) -> Case:
+    name = "too few requests burn no budget, unless enough of them are bad"
+    case = of.case(name, GROUP, _hours(of, STEP_HOURS))
+    times = _hours(of, BASE_HOURS) / of.timing.slow_interval
+    requests, errors = MIN_REQUESTS * times / 2, MIN_ERRORS * times / 2
+    expected: list[dict[str, str]] = []
+    for number, burn in enumerate(BURNS):
+        for what, seen, failed, fires in (
+            ("enough_requests", requests, 0.5 * errors, True),
+            ("too_few", 0.96 * requests, 0.96 * errors, False),
+            ("enough_errors", 0.5 * requests, errors, True),
+        ):
+            key = _key(f"burn_{number}_{what}")
+            _give_few(case, of, key, burn, seen, failed)
+            if fires:
+                expected += of.tiers(key, TIERS, burn.severity)
+    case.fires(HISTORY * case.step, c.ALERT_BUDGET_BURN, *expected)
+    return case
+
+
+def _give_few(case: Case, of: Context, key: Mapping[str, str], burn: Burn, seen: float, failed: float) -> None:
+    """Give requests at both ends of the long window; before it too, and a lot before twice the window.
+
+    Another metric of the same model has enough of them, none of which is bad.
+    """
+    bad, every = _recorded(of)
+    ends, before = (0, _samples(burn.long) - 1), _samples(2 * burn.long) - 1
+    _give_objective(case, of.model(key[c.MODEL_ID]), failed / seen / (2 * burn.factor))
+    for name, count, usual in ((every, seen, LOTS), (bad, failed, 0.0)):
+        recent = {**dict.fromkeys(range(before + 1), 0.0), **dict.fromkeys((*ends, before), count)}
+        values = [recent.get(ago, usual) for ago in range(HISTORY, -1, -1)]
+        case.give(name, [(case.step, value) for value in values], **key)
+        case.give(name, usual, **{**key, "metric": "latency_ms"})
+
+
+def _end(of: Context) -> Case:
+    case = of.case("an alert on a budget ends a while after the burning has", GROUP, of.timing.keep_firing / 2)
+    bad, every = _recorded(of)
+    keep, begin = of.timing.keep_firing, 20 * case.step
+    # Longer than the first burn's long window; before it are so many requests that the second one's shows nothing.
+    over = begin + of.up(_hours(of, BURNS[0].long) + 2 * case.step, case.step)
+    model_id = of.subject
+    _give_objective(case, of.model(model_id), 2.0**-10)
+    case.give(bad, [(begin, 0.0), (over - begin, 1024.0), (9 * case.step, 0.0)], **_key(model_id))
+    case.give(every, [(begin, LOTS * 1024), (over, 1024.0)], **_key(model_id))
+    expected = of.tiers(_key(model_id), TIERS, BURNS[0].severity)
+    case.fires(over - case.step, c.ALERT_BUDGET_BURN, *expected)
+    case.fires(over + keep - case.step, c.ALERT_BUDGET_BURN, *expected)
+    case.silent(over + keep, c.ALERT_BUDGET_BURN)
+    return case
