@@ -16,7 +16,16 @@ from modelwatch_rules.texts import Text
 from modelwatch_rules.timing import Timing
 from modelwatch_rules.words import COUNT, lines, say
 
-__all__ = ["CHECKS_SEEN", "COMPONENT", "DROPPED_AT_LEAST", "RECORDINGS_SEEN", "dropped", "health_group"]
+__all__ = [
+    "CHECKS_SEEN",
+    "COMPONENT",
+    "DROPPED_AT_LEAST",
+    "RECORDINGS_SEEN",
+    "dropped",
+    "given_up",
+    "health_group",
+    "relayed",
+]
 
 DROPPED_AT_LEAST = 0.01
 """Share of the predictions from which dropped records are news: fewer change no distribution."""
@@ -27,7 +36,11 @@ _ON_TARGET = ", ".join(_TARGET)
 _PAIR = ", ".join(MODEL_LABELS)
 CHECKS_SEEN = record_name(_TARGET, c.LAST_SCRAPE, "seen")
 RECORDINGS_SEEN = record_name(_TARGET, c.BUILD_INFO, "seen")
-_ATTEMPTS = ("alertmanager_notification_requests_total", "alertmanager_notification_requests_failed_total")
+ATTEMPTED = "alertmanager_notification_requests_total"
+FAILED = "alertmanager_notification_requests_failed_total"
+ALERTMANAGER_CHANNEL = "all receivers of type $1 in Alertmanager"
+MOST = 0.5
+"""Share of the attempts of a type of receivers: a few that fail are repeated, and arrive."""
 
 
 def health_group(config: MonitoringConfig, timing: Timing, style: Style) -> Group:
@@ -43,6 +56,7 @@ def health_group(config: MonitoringConfig, timing: Timing, style: Style) -> Grou
             *by_model(by_models, config, style),
             *_down(timing),
             _exposed_twice(timing),
+            *_notification_records(timing),
             _notifications_failing(timing),
         ),
     )
@@ -132,7 +146,7 @@ def _down_text(component: str) -> Text:
 
 def _exposed_twice(timing: Timing) -> AlertingRule:
     expr = (
-        f"count by (storage) (\n  max by (storage, job, instance) ({c.STORAGE_INFO.name})\n"
+        f"sum by (storage) (\n  group by (storage, job, instance) ({c.STORAGE_INFO.name})\n"
         f"  and on (job, instance)\n  {c.PREDICTIONS.name}\n)\n> 1"
     )
     return AlertingRule(
@@ -141,16 +155,35 @@ def _exposed_twice(timing: Timing) -> AlertingRule:
     )  # fmt: skip
 
 
+def given_up(timing: Timing) -> str:
+    """Return the name of the notifications that modelwatch itself gave up in the long window, by channel."""
+    return record_name(["channel"], c.NOTIFICATION_FAILURES, f"increase{windows(timing)[1].text}")
+
+
+def relayed(metric: str, timing: Timing) -> str:
+    """Return the name of what our Alertmanager tried in the long window, by what stands for its receivers of a type."""
+    return f"channel:{metric.removesuffix('_total')}:increase{windows(timing)[1].text}"
+
+
+def _notification_records(timing: Timing) -> list[RecordingRule]:
+    window = windows(timing)[1].text
+    own = f"max by (channel) (increase({c.NOTIFICATION_FAILURES.name}[{window}]))"
+    named = f'"channel", "{ALERTMANAGER_CHANNEL}", "integration", "(.+)"'
+    theirs = ((metric, f"increase({select(metric, job=ALERTMANAGER_JOB)}[{window}])") for metric in (ATTEMPTED, FAILED))
+    return [
+        RecordingRule(given_up(timing), own),
+        *(
+            RecordingRule(relayed(metric, timing), f"sum by (channel) (\n  label_replace({counted}, {named})\n)")
+            for metric, counted in theirs
+        ),
+    ]
+
+
 def _notifications_failing(timing: Timing) -> AlertingRule:
     """Return the alert on channels that reach nobody: modelwatch's own, and those of an Alertmanager of ours."""
     window = windows(timing)[1].text
-    given_up = f"max by (channel) (increase({c.NOTIFICATION_FAILURES.name}[{window}])) > 0"
-    tried, failed = (
-        f'sum by (integration) (increase({name}{{job="{ALERTMANAGER_JOB}"}}[{window}]))' for name in _ATTEMPTS
-    )
-    channel = "all receivers of type $1 in Alertmanager"
-    relayed = f'label_replace({failed} > 0.5 * {tried}, "channel", "{channel}", "integration", "(.+)")'
-    relayed = f"max by (channel) (\n  {relayed}\n)"
+    attempted, failed = (relayed(metric, timing) for metric in (ATTEMPTED, FAILED))
+    expr = f"{given_up(timing)} > 0\nor\n{failed} > on (channel) {MOST} * {attempted}"
     text = (
         "Messages to {{ $labels.channel }} fail.",
         lines(
@@ -160,6 +193,6 @@ def _notifications_failing(timing: Timing) -> AlertingRule:
         ),
     )
     return AlertingRule(
-        c.ALERT_NOTIFICATIONS_FAILING, f"{given_up}\nor\n{relayed}", Severity.ERROR, *text,
+        c.ALERT_NOTIFICATIONS_FAILING, expr, Severity.ERROR, *text,
         hold=timing.result_hold, keep_firing=timing.keep_firing,
     )  # fmt: skip

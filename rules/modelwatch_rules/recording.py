@@ -142,7 +142,7 @@ def fleet_records(timing: Timing) -> list[RecordingRule]:
     return [
         RecordingRule(WORST, f"max by ({MODEL_ID}) ({SEVERITY} or {metrics})"),
         RecordingRule(FLEET_ALARMED, f"count({WORST} >= {int(Severity.WARNING)})"),
-        RecordingRule(fleet_rate(timing), f"sum(rate({c.PREDICTIONS.name}[{short.text}]))"),
+        RecordingRule(fleet_rate(timing), f"sum({short.predictions}) / {short.seconds:g}"),
         RecordingRule(fleet_error_ratio(timing), f"sum({short.errors}) / (sum({short.predictions}) > 0)"),
     ]
 

@@ -22,7 +22,19 @@ from modelwatch_rules.texts import Text
 from modelwatch_rules.timing import Timing, prometheus_duration
 from modelwatch_rules.words import NUMBER, PERCENT, given, lines, say
 
-__all__ = ["ALL", "ALLOWED", "BAD", "BASE_HOURS", "BUDGET", "BURNS", "LEFT", "Burn", "burn_rate", "slo_group"]
+__all__ = [
+    "ALL",
+    "ALLOWED",
+    "BAD",
+    "BASE_HOURS",
+    "BUDGET",
+    "BURNS",
+    "LEFT",
+    "Burn",
+    "burn_rate",
+    "burning",
+    "slo_group",
+]
 
 _BY = (MODEL_ID, "metric")
 _ON = ", ".join(_BY)
@@ -71,6 +83,11 @@ def burn_rate(hours: float, timing: Timing) -> str:
     return f"{RATE}:ratio{_text(hours, timing)}"
 
 
+def burning(burn: Burn, timing: Timing) -> str:
+    """Return the name of the burn rates that are too fast in both windows, of enough requests."""
+    return f"{RATE}:too_fast{_text(burn.long, timing)}_{_text(burn.short, timing)}"
+
+
 def slo_group(timing: Timing, style: Style) -> Group:
     """Return all rules about objectives; without an objective they have no series."""
     windows = sorted({hours for burn in BURNS for hours in (burn.long, burn.short)})
@@ -80,9 +97,11 @@ def slo_group(timing: Timing, style: Style) -> Group:
         RecordingRule(BUDGET, _budget(timing)),
         RecordingRule(f"{BAD}:increase{base}", f"{_counted(c.PREDICTION_ERRORS, base)}\nor\n{_slow(base)}"),
         RecordingRule(
-            f"{ALL}:increase{base}", f"{_counted(c.PREDICTIONS, base)}\nor\n{_of('latency_ms', _answered(base))}"
+            f"{ALL}:increase{base}",
+            f"{_counted(c.PREDICTIONS, base)}\nor\n{_where_promised(_of('latency_ms', _answered(base)))}",
         ),
         *(RecordingRule(burn_rate(hours, timing), _rate(hours, timing)) for hours in windows),
+        *(RecordingRule(burning(burn, timing), _burning(burn, timing)) for burn in BURNS),
         RecordingRule(LEFT, _left(timing)),
     ]
     tiers = {burn.severity for burn in BURNS}
@@ -100,16 +119,19 @@ def _budget(timing: Timing) -> str:
 
 
 def _of(metric: str, expr: str) -> str:
-    """Return requests as those of an objective, where there is one."""
-    return f'label_replace(\n{indent(expr)},\n  "metric", "{metric}", "", ""\n)\nand on ({_ON}) {ALLOWED}'
+    return f'label_replace(\n{indent(expr)},\n  "metric", "{metric}", "", ""\n)'
+
+
+def _where_promised(expr: str) -> str:
+    return f"{expr}\nand on ({_ON}) {ALLOWED}"
 
 
 def _counted(metric: Metric, window: str) -> str:
-    return _of("error_rate", f"sum by ({MODEL_ID}) (increase({metric.name}[{window}]))")
+    return _where_promised(_of("error_rate", f"sum by ({MODEL_ID}) (increase({metric.name}[{window}]))"))
 
 
 def _slow(window: str) -> str:
-    """Return requests above the bound, which is that of a bucket: all but those in it and below.
+    """Return requests above the bound of an objective, which is a bucket's: all but those in it and below.
 
     Where versions have different bounds, the highest holds for all.
     """
@@ -145,8 +167,7 @@ def _left(timing: Timing) -> str:
 
 def _alert(tier: Severity, timing: Timing) -> AlertingRule:
     # A fast burn is a slow one too, so that what gets worse does not say "resolved" in between.
-    burns = [burn for burn in BURNS if burn.severity >= tier]
-    expr = "\nor\n".join(_burning(burn, timing) for burn in burns)
+    expr = "\nor\n".join(burning(burn, timing) for burn in BURNS if burn.severity >= tier)
     return AlertingRule(c.ALERT_BUDGET_BURN, expr, tier, *_told(timing), keep_firing=timing.keep_firing)
 
 
@@ -157,7 +178,7 @@ def _burning(burn: Burn, timing: Timing) -> str:
     times = BASE_HOURS * timing.budget_hour / timing.slow_interval
     seen, bad = (f"sum_over_time({name}:increase{base}[{window}])" for name in (ALL, BAD))
     enough = f"({seen} >= {MIN_REQUESTS * times:g} or {bad} >= {MIN_ERRORS * times:g})"
-    return f"(\n  {long}\n  and on ({_ON}) {short}\n  and on ({_ON}) {enough}\n)"
+    return f"{long}\nand on ({_ON}) {short}\nand on ({_ON}) {enough}"
 
 
 def _told(timing: Timing) -> Text:

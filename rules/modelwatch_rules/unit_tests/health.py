@@ -6,7 +6,18 @@ from collections.abc import Iterator
 
 from modelwatch import conventions as c
 from modelwatch.policy import Severity
-from modelwatch_rules.health import CHECKS_SEEN, COMPONENT, DROPPED_AT_LEAST, RECORDINGS_SEEN, dropped
+from modelwatch_rules.health import (
+    ALERTMANAGER_CHANNEL,
+    ATTEMPTED,
+    CHECKS_SEEN,
+    COMPONENT,
+    DROPPED_AT_LEAST,
+    FAILED,
+    RECORDINGS_SEEN,
+    dropped,
+    given_up,
+    relayed,
+)
 from modelwatch_rules.recording import FLEET_ALARMED, WORST, fleet_error_ratio, fleet_rate
 from modelwatch_rules.scraping import ALERTMANAGER_JOB, JOBS
 from modelwatch_rules.unit_tests.case import GONE, Case
@@ -27,9 +38,12 @@ def cases(of: Context) -> Iterator[Case]:
     yield _down(of)
     yield _remembered(of)
     yield _twice(of)
+    yield _recalled(of)
     yield _notifications(of)
+    yield _given_up(of)
     yield _relayed(of)
     yield _fleet(of)
+    yield from (_idle_fleet(of, rate) for rate in (0.0, 2.0**-8))
     yield _worst(of)
     yield _watchdog(of)
 
@@ -56,8 +70,8 @@ def _reference_missing(of: Context) -> Case:
     bad, other, healthy = of.model(), of.model(version=OTHER_VERSION), of.model(of.neighbour)
     phases = [(begin, 0.0), (during, 1.0), (30 * step, 0.0)]
     state = {"drift_type": "data", "state": "no_reference"}
-    case.give(c.DRIFT_STATE, phases, **bad, **state, instance="a:1")
-    case.give(c.DRIFT_STATE, 0, **bad, **state, instance="b:1")
+    for instance, values in (("a:1", phases), ("b:1", phases), ("c:1", 0)):
+        case.give(c.DRIFT_STATE, values, **bad, **state, instance=instance)
     # Gone while it was so: it is remembered for as long as a restart may take.
     case.give(c.DRIFT_STATE, [(begin, 0.0), (during, 1.0)], **other, **state)
     case.give(c.DRIFT_STATE, 1, **healthy, drift_type="prediction", state="no_reference")
@@ -83,14 +97,16 @@ def _dropped(of: Context) -> Case:
     per_step = 1 / DROPPED_AT_LEAST
     begin = of.up(of.timing.long_window, step) + 2 * step
     expected, alert = [], c.ALERT_RECORDS_DROPPED
-    for one, predictions in ((model, 16 * per_step), (other, 1024 * per_step)):
+    quiet = of.model("drops_little")
+    for one, predictions in ((model, 16 * per_step), (other, 1024 * per_step), (quiet, 1024 * per_step)):
         case.count(c.PREDICTIONS, predictions, **one)
     for one, reason, rate in (
-        (model, "queue_full", 17), (model, "store", 16), (other, "queue_full", 17), (idle, "actuals", 0.25),
-        (idle, "metrics", 0),
+        (model, "queue_full", 17), (model, "store", 16), (other, "queue_full", 17), (quiet, "queue_full", 17),
+        (idle, "actuals", 0.25), (idle, "metrics", 0),
     ):  # fmt: skip
-        case.count(c.DROPPED_RECORDS, [(begin, 0.0), (99 * step, rate)], **one, reason=reason, instance="a:1")
-        case.count(c.DROPPED_RECORDS, 0, **one, reason=reason, instance="b:1")
+        for instance in ("a:1", "b:1"):
+            phases = [(begin, 0.0), (99 * step, rate / 2)]
+            case.count(c.DROPPED_RECORDS, phases, **one, reason=reason, instance=instance)
         if (one, reason) in ((model, "queue_full"), (idle, "actuals")):
             expected += _expected(of, alert, {**one, "reason": reason}, one[c.MODEL_ID])
     hold = of.up(of.timing.hold, step)
@@ -101,7 +117,8 @@ def _dropped(of: Context) -> Case:
     case.records(
         full + step, dropped(of.timing),
         ({**model, "reason": "queue_full"}, 17 * n), ({**model, "reason": "store"}, 16 * n),
-        ({**other, "reason": "queue_full"}, 17 * n), ({**idle, "reason": "actuals"}, 0.25 * n),
+        ({**other, "reason": "queue_full"}, 17 * n), ({**quiet, "reason": "queue_full"}, 17 * n),
+        ({**idle, "reason": "actuals"}, 0.25 * n),
         ({**idle, "reason": "metrics"}, 0),
     )  # fmt: skip
     return case
@@ -126,15 +143,17 @@ def _down(of: Context) -> Case:
     begin = 4 * step
     down = [(begin, 1.0), (30 * step, 0.0)]
     ours = {"job": JOBS["app"], "instance": "new:1"}, {"job": JOBS["sidecar"], "instance": "new:2"}
-    for target in (APP, CHECKER, {"job": "theirs", "instance": "app:1"}):
+    theirs = ({"job": job, "instance": instance} for job, instance in _not_ours())
+    for target in (APP, CHECKER, *theirs):
         case.give("up", down, **target)
     for target in ours:
         # Never read so far: their jobs say that they are ours.
         case.give("up", down[1:], **target)
-    case.give("up", 1, job="apps", instance="well:1")
+    well = {"job": CHECKER["job"], "instance": APP["instance"]}
+    case.give("up", 1, **well)
     case.give(c.BUILD_INFO, [(begin, 1.0)], **APP, version="1")
-    case.give(c.BUILD_INFO, 1, job="apps", instance="well:1", version="1")
     for metric, labels in ((c.BUILD_INFO, {"version": "1"}), (c.LAST_SCRAPE, {})):
+        case.give(metric, 1, **well, **labels)
         case.give(metric, [(begin, 1.0)], **CHECKER, **labels)
         case.give(metric, [(begin, 1.0)], job="apps", instance="gone:1", **labels)
     case.give("up", [(begin, 1.0)], job="apps", instance="gone:1")
@@ -148,6 +167,12 @@ def _down(of: Context) -> Case:
     return case
 
 
+def _not_ours() -> list[tuple[str, str]]:
+    """Return targets that share a job or an address with ours, and are not ours."""
+    same_job = [(target["job"], "else:1") for target in (APP, CHECKER)]
+    return [*same_job, *(("theirs", target["instance"]) for target in (APP, CHECKER))]
+
+
 def _remembered(of: Context) -> Case:
     case = of.case("that a target is ours is remembered while it is down, for as long as it stays so", GROUP)
     step, recall = case.step, of.down(of.timing.recall)
@@ -159,19 +184,37 @@ def _remembered(of: Context) -> Case:
     for target, metric in ((APP, c.BUILD_INFO), (CHECKER, c.LAST_SCRAPE)):
         labels = {"version": "1"} if metric is c.BUILD_INFO else {}
         case.give("up", [(begin, 1.0), (long, 0.0)], **target)
-        case.give(metric, [(begin, 8.0), (long, GONE)], **target, **labels)
-        # It answers, but is no longer one of ours; soon it is down again.
+        case.give(metric, [(2 * step, 9.0), (begin - 2 * step, 8.0), (long, GONE)], **target, **labels)
+        # It answers, but is no longer one of ours; another target at its address is down.
         case.give("up", 1, **{**target, "instance": "other:1"})
+        case.give("up", 0, job="theirs", instance="other:1")
         case.give(metric, [(begin, 8.0), (long, GONE)], **{**target, "instance": "other:1"}, **labels)
     for version, value in (("1", 2.0), ("2", 1.0)):
         case.give(c.BUILD_INFO, value, **both, version=version)
         case.give(c.LAST_SCRAPE, value, **both, pod=version)
+        for job in JOBS.values():
+            case.give("up", value + 1, job=job, instance="new:1", pod=version)
     case.give("up", 1, **both)
-    for record, target in ((RECORDINGS_SEEN, APP), (CHECKS_SEEN, CHECKER)):
+    for record, target, job in ((RECORDINGS_SEEN, APP, JOBS["app"]), (CHECKS_SEEN, CHECKER, JOBS["sidecar"])):
+        always = (both, 2), ({"job": job, "instance": "new:1"}, 3)
         other = ({**target, "instance": "other:1"}, 8)
-        case.records(begin - step, record, (target, 8), other, (both, 2))
+        case.records(begin - step, record, (target, 8), other, *always)
         for at in (forgotten + step, forgotten + recall + 2 * step, begin + long - step):
-            case.records(at, record, (target, 8), (both, 2))
+            case.records(at, record, (target, 8), *always)
+    return case
+
+
+def _recalled(of: Context) -> Case:
+    case = of.case("that a target was ours outlives a Prometheus that is away for a while", GROUP)
+    step, recall, known = case.step, of.down(of.timing.recall), 4 * case.step
+    last = known - step
+    # As if it had been recorded before: no rule says it now.
+    for record in (RECORDINGS_SEEN, CHECKS_SEEN):
+        for name, away in (("in_time", recall), ("too_late", recall + step)):
+            target = {"job": "apps", "instance": f"{name}:1"}
+            case.give(record, [(known, 5.0)], **target)
+            case.give("up", [(last + away, GONE), (9 * step, 0.0)], **target)
+        case.records(last + recall + 2 * step, record, ({"job": "apps", "instance": "in_time:1"}, 5))
     return case
 
 
@@ -183,11 +226,12 @@ def _twice(of: Context) -> Case:
         for number, instance in enumerate(targets):
             target = {"job": "apps", "instance": instance}
             case.give(c.STORAGE_INFO, 1, **target, storage=storage)
-            # Of the second storage one target only checks.
-            if storage == "one" or number == 0:
-                late = [(begin, GONE), (during, 1.0)] if number else 1
-                case.give(c.PREDICTIONS, late, **target, **of.model())
-                case.give(c.PREDICTIONS, late, **target, **of.model(of.neighbour))
+            # Of the second storage one target only checks; at its address somebody else exposes.
+            if storage == "two" and number == 1:
+                target = {"job": "theirs", "instance": instance}
+            late = [(begin, GONE), (during, 1.0)] if number else 1
+            case.give(c.PREDICTIONS, late, **target, **of.model())
+            case.give(c.PREDICTIONS, late, **target, **of.model(of.neighbour))
     warning = {"severity": of.style.severities[Severity.WARNING]}
     # A sample is looked back at for five minutes, however long the step.
     gone = begin + during - step
@@ -198,17 +242,16 @@ def _twice(of: Context) -> Case:
 
 def _notifications(of: Context) -> Case:
     name = "a channel whose messages are given up is an alert, until that is long enough ago"
-    case = of.case(name, GROUP, of.timing.long_window / 60)
-    step = case.step
-    begin, window = 4 * step, of.up(of.timing.long_window, of.timing.long_window / 60)
-    for instance, rate in (("a:1", 1.0), ("b:1", 0.5)):
-        phases = [(begin, 0.0), (step, rate), (99 * step, 0.0)]
+    case = of.case(name, GROUP, of.timing.result_hold / 2)
+    step, alert = case.step, c.ALERT_NOTIFICATIONS_FAILING
+    begin, window = 4 * step, of.up(of.timing.long_window, step)
+    for instance, lost in (("a:1", 0.5), ("b:1", 0.0)):
+        phases = [(begin, 0.0), (step, lost), (99 * step, 0.0)]
         case.count(c.NOTIFICATION_FAILURES, phases, channel="email", instance=instance)
         case.count(c.NOTIFICATION_FAILURES, 0, channel="slack", instance=instance)
     error = {"severity": of.style.severities[Severity.ERROR], "channel": "email"}
     hold, keep = of.up(of.timing.result_hold, step), of.up(of.timing.keep_firing, step)
     first, last = begin + step, begin + window
-    alert = c.ALERT_NOTIFICATIONS_FAILING
     case.silent(first + hold - step, alert)
     case.fires(first + hold, alert, error)
     case.fires(last + keep, alert, error)
@@ -216,27 +259,42 @@ def _notifications(of: Context) -> Case:
     return case
 
 
+def _given_up(of: Context) -> Case:
+    case = of.case("messages that are given up are counted once, whoever of several exposes them", GROUP)
+    step = case.step
+    for instance, rate in (("a:1", 2.0), ("b:1", 1.0)):
+        case.count(c.NOTIFICATION_FAILURES, rate, channel="email", instance=instance)
+        case.count(c.NOTIFICATION_FAILURES, 0, channel="slack", instance=instance)
+    at = 2 * of.up(of.timing.long_window) + step
+    n = of.timing.long_window / step
+    case.records(at, given_up(of.timing), ({"channel": "email"}, 2 * n), ({"channel": "slack"}, 0))
+    return case
+
+
 def _relayed(of: Context) -> Case:
     name = "a type of receiver most of whose messages fail in our Alertmanager is an alert"
-    case = of.case(name, GROUP, of.timing.long_window / 24)
+    case = of.case(name, GROUP, of.timing.long_window / 8)
     step = case.step
+    n = of.timing.long_window / step
+    expected: dict[str, list[tuple[dict[str, str], float]]] = {ATTEMPTED: [], FAILED: []}
     for job, integration, tried, failed in (
         (ALERTMANAGER_JOB, "email", 16, 9),
         (ALERTMANAGER_JOB, "slack", 16, 8),
         (ALERTMANAGER_JOB, "webhook", 16, 0),
-        ("theirs", "email", 16, 16),
-        ("theirs", "pagerduty", 16, 16),
+        ("theirs", "email", 64, 0),
+        ("theirs", "slack", 16, 16),
     ):
-        for instance, share in (("a:1", 0.5), ("b:1", 0.5)):
-            labels = {"job": job, "integration": integration, "instance": instance}
-            case.count("alertmanager_notification_requests_total", tried * share, **labels)
-            # One of the two may be worse than the other.
-            rate = failed * share * (1.5 if instance == "a:1" else 0.5)
-            case.count("alertmanager_notification_requests_failed_total", rate, **labels)
+        for metric, count in ((ATTEMPTED, tried), (FAILED, failed)):
+            for instance, share in (("a:1", 0.75), ("b:1", 0.25)):
+                case.count(metric, count * share, job=job, integration=integration, instance=instance)
+            if job == ALERTMANAGER_JOB:
+                channel = ALERTMANAGER_CHANNEL.replace("$1", integration)
+                expected[metric].append(({"channel": channel}, count * n))
+    at = of.up(2 * of.timing.long_window + of.timing.result_hold, step) + 3 * step
+    for metric, samples in expected.items():
+        case.records(at, relayed(metric, of.timing), *samples)
     error = {"severity": of.style.severities[Severity.ERROR]}
-    at = of.up(of.timing.long_window + of.timing.result_hold, step) + 3 * step
-    channel = {"channel": "all receivers of type email in Alertmanager"}
-    case.fires(at, c.ALERT_NOTIFICATIONS_FAILING, {**channel, **error})
+    case.fires(at, c.ALERT_NOTIFICATIONS_FAILING, {**expected[FAILED][0][0], **error})
     return case
 
 
@@ -250,8 +308,16 @@ def _fleet(of: Context) -> Case:
         case.count(c.PREDICTION_ERRORS, failed, **model)
     at = of.timing.short_window + 4 * case.step
     n = of.timing.short_window / case.step
-    case.records(at, fleet_rate(of.timing), ({}, 16 * n / of.timing.short_window + 8 * n / of.timing.short_window))
+    case.records(at, fleet_rate(of.timing), ({}, 24 * n / of.timing.short_window))
     case.records(at, fleet_error_ratio(of.timing), ({}, 4 / 24))
+    return case
+
+
+def _idle_fleet(of: Context, rate: float) -> Case:
+    case = of.case(f"a fleet with {'hardly any' if rate else 'no'} requests fails at a rate of its own", "fleet")
+    case.count(c.PREDICTIONS, rate, **of.model())
+    case.count(c.PREDICTION_ERRORS, rate, **of.model())
+    case.records(of.timing.short_window, fleet_error_ratio(of.timing), *([({}, 1)] if rate else []))
     return case
 
 

@@ -6,12 +6,12 @@ sample an hour, or fewer, is enough.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from modelwatch import conventions as c
 from modelwatch.policy import Severity
 from modelwatch_rules.limits import MIN_ERRORS, MIN_REQUESTS
-from modelwatch_rules.slo import ALL, ALLOWED, BAD, BASE_HOURS, BUDGET, BURNS, LEFT, PERIOD, Burn, burn_rate
+from modelwatch_rules.slo import ALL, ALLOWED, BAD, BASE_HOURS, BUDGET, BURNS, LEFT, PERIOD, Burn, burn_rate, burning
 from modelwatch_rules.timing import prometheus_duration
 from modelwatch_rules.unit_tests.case import Case
 from modelwatch_rules.unit_tests.context import OTHER_VERSION, Context
@@ -20,13 +20,14 @@ __all__ = ["cases"]
 
 GROUP = "objectives"
 TIERS = (Severity.WARNING, Severity.CRITICAL)
-STEP_HOURS = 5 / 6
-"""No window of whole hours begins at a sample."""
-SHORT_STEP_HOURS = 2 / 15
-LONG_AGO, HISTORY = 90, 180
-"""Samples that reach back longer than the longest window, and longer than twice that."""
+PARTS = 3.2
+"""Steps in a window of hours or days: none begins at a sample."""
+INSIDE, INSIDE_TWICE, OLDEST = 4, 7, 9
+"""Samples in such a window, and in one twice as long; how many steps ago the oldest is."""
 MONTH_STEP_HOURS = 50
+JUST_ABOVE = 1.125
 LOTS = 2.0**20
+"""So many requests that a window which holds them shows nothing else."""
 
 
 def cases(of: Context) -> Iterator[Case]:
@@ -34,11 +35,10 @@ def cases(of: Context) -> Iterator[Case]:
     yield _requests(of)
     yield _objectives(of)
     windows = sorted({hours for burn in BURNS for hours in (burn.long, burn.short)} - {BASE_HOURS})
-    yield _windows(of, SHORT_STEP_HOURS, [hours for hours in windows if hours <= 1])
-    yield _windows(of, STEP_HOURS, [hours for hours in windows if hours > 1])
+    yield from (_window(of, hours) for hours in windows)
     yield _month(of)
-    yield _burns(of)
-    yield _volumes(of)
+    yield from (_burn(of, burn) for burn in BURNS)
+    yield from (_volume(of, burn) for burn in BURNS)
     yield _end(of)
 
 
@@ -65,7 +65,7 @@ def _give_requests(
     case: Case, key: Mapping[str, str], name: str, recent: Mapping[int, float], usual: float = 0
 ) -> None:
     """Give a recorded series by how many samples ago: some recent ones, and what all others are."""
-    values = [recent.get(ago, usual) for ago in range(LONG_AGO, -1, -1)]
+    values = [recent.get(ago, usual) for ago in range(OLDEST, -1, -1)]
     case.give(name, [(case.step, value) for value in values], **key)
 
 
@@ -123,22 +123,21 @@ def _objectives(of: Context) -> Case:
     return case
 
 
-def _windows(of: Context, step_hours: float, windows: Sequence[float]) -> Case:
-    case = of.case("burn rates are shares of the budget, over each window", GROUP, _hours(of, step_hours))
+def _window(of: Context, hours: float) -> Case:
+    window = prometheus_duration(_hours(of, hours))
+    case = of.case(f"burn rates over {window} are shares of the budget", GROUP, _hours(of, hours / PARTS))
     bad, every = _recorded(of)
     allowed, seldom = {of.subject: 0.25, of.neighbour: 0.5}, 2.0**-12
     for model_id, budget in allowed.items():
         _give_objective(case, of.model(model_id), budget)
-        _give_requests(case, _key(model_id), bad, {ago: seldom * (LONG_AGO - ago) for ago in range(LONG_AGO + 1)})
+        _give_requests(case, _key(model_id), bad, {ago: seldom * (OLDEST - ago) for ago in range(OLDEST + 1)})
         _give_requests(case, _key(model_id), every, {}, seldom)
     _give_objective(case, of.model("idle"), 0.5)
     for name in (bad, every):
         _give_requests(case, _key("idle"), name, {})
-    for hours in windows:
-        inside = range(int(hours / step_hours) + 1)
-        share = sum(seldom * (LONG_AGO - ago) for ago in inside) / (seldom * len(inside))
-        rates = [(_key(model_id), share / budget) for model_id, budget in allowed.items()]
-        case.records(LONG_AGO * case.step, burn_rate(hours, of.timing), *rates)
+    share = sum(seldom * (OLDEST - ago) for ago in range(INSIDE)) / (seldom * INSIDE)
+    rates = [(_key(model_id), share / budget) for model_id, budget in allowed.items()]
+    case.records(OLDEST * case.step, burn_rate(hours, of.timing), *rates)
     return case
 
 
@@ -163,62 +162,52 @@ def _month(of: Context) -> Case:
 # ── alerts ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _samples(hours: float) -> int:
-    """Return how many samples a window holds."""
-    return int(hours / STEP_HOURS) + 1
-
-
-def _burns(of: Context) -> Case:
-    name = "a budget that burns too fast in a long and in a short window is an alert"
-    case = of.case(name, GROUP, _hours(of, STEP_HOURS))
-    expected: list[dict[str, str]] = []
-    for number, burn in enumerate(BURNS):
-        long, short = _samples(burn.long), _samples(burn.short)
-        lately, before = dict.fromkeys(range(short), 1.01), {long - 1: 3.0 * long}
-        at_once = dict.fromkeys(range(long), 1.01)
-        for what, metric, factors in (
-            ("too_fast", "error_rate", at_once),
-            # Each of two metrics shows it in one window only.
-            ("not_both", "error_rate", lately),
-            ("not_both", "latency_ms", before),
-            ("just_allowed_in_long", "error_rate", {**dict.fromkeys(range(short), 2.0), long - 1: long - 2.0 * short}),
-            ("just_allowed_in_short", "error_rate", {**dict.fromkeys(range(short), 1.0), **before}),
-        ):
-            key = _key(f"burn_{number}_{what}", metric)
-            _give_burning(case, of, key, {ago: burn.factor * factor for ago, factor in factors.items()}, long)
-            if what == "too_fast":
-                expected += of.tiers(key, TIERS, burn.severity)
-    case.fires(LONG_AGO * case.step, c.ALERT_BUDGET_BURN, *expected)
+def _burn(of: Context, burn: Burn) -> Case:
+    window = prometheus_duration(_hours(of, burn.long))
+    name = f"a budget that burns {burn.factor:g} times too fast over {window}, and lately, is an alert"
+    case = of.case(name, GROUP, _hours(of, burn.long / PARTS))
+    lately, before = {0: 1.5}, {INSIDE - 1: 3.0 * INSIDE}
+    for what, metric, factors in (
+        ("too_fast", "error_rate", dict.fromkeys(range(INSIDE), JUST_ABOVE)),
+        # Each of two metrics shows it in one window only.
+        ("not_both", "error_rate", lately),
+        ("not_both", "latency_ms", before),
+        ("just_allowed_in_long", "error_rate", {0: 2.0, INSIDE - 1: INSIDE - 2.0}),
+        ("just_allowed_in_short", "error_rate", {0: 1.0, **before}),
+    ):
+        _give_burning(case, of, _key(what, metric), {ago: burn.factor * factor for ago, factor in factors.items()})
+    at, too_fast = OLDEST * case.step, _key("too_fast")
+    case.records(at, burning(burn, of.timing), (too_fast, JUST_ABOVE * burn.factor))
+    case.fires(at, c.ALERT_BUDGET_BURN, *of.tiers(too_fast, TIERS, burn.severity))
     return case
 
 
-def _give_burning(case: Case, of: Context, key: Mapping[str, str], rates: Mapping[int, float], long: int) -> None:
+def _give_burning(case: Case, of: Context, key: Mapping[str, str], rates: Mapping[int, float]) -> None:
     """Give burn rates by how many samples ago; so many requests before them that longer windows show nothing."""
     bad, every = _recorded(of)
     model = of.model(key[c.MODEL_ID])
     case.give(c.OBJECTIVE, 1.0, **model, metric=key["metric"], upper="")
     case.give(c.OBJECTIVE_WINDOW, PERIOD, **model)
     _give_requests(case, key, bad, {ago: rate * 1024 for ago, rate in rates.items()})
-    _give_requests(case, key, every, dict.fromkeys(range(long), 1024.0), LOTS)
+    _give_requests(case, key, every, dict.fromkeys(range(INSIDE), 1024.0), LOTS)
 
 
-def _volumes(of: Context) -> Case:
-    name = "too few requests burn no budget, unless enough of them are bad"
-    case = of.case(name, GROUP, _hours(of, STEP_HOURS))
+def _volume(of: Context, burn: Burn) -> Case:
+    window = prometheus_duration(_hours(of, burn.long))
+    name = f"too few requests in {window} burn no budget, unless enough of them are bad"
+    case = of.case(name, GROUP, _hours(of, burn.long / PARTS))
     times = _hours(of, BASE_HOURS) / of.timing.slow_interval
     requests, errors = MIN_REQUESTS * times / 2, MIN_ERRORS * times / 2
-    expected: list[dict[str, str]] = []
-    for number, burn in enumerate(BURNS):
-        for what, seen, failed, fires in (
-            ("enough_requests", requests, 0.5 * errors, True),
-            ("too_few", 0.96 * requests, 0.96 * errors, False),
-            ("enough_errors", 0.5 * requests, errors, True),
-        ):
-            key = _key(f"burn_{number}_{what}")
-            _give_few(case, of, key, burn, seen, failed)
-            if fires:
-                expected += of.tiers(key, TIERS, burn.severity)
-    case.fires(HISTORY * case.step, c.ALERT_BUDGET_BURN, *expected)
+    for what, seen, failed in (
+        ("enough_requests", requests, 0.5 * errors),
+        ("too_few", 0.96 * requests, 0.96 * errors),
+        ("enough_errors", 0.5 * requests, errors),
+    ):
+        _give_few(case, of, _key(what), burn, seen, failed)
+    firing = [
+        one for what in ("enough_requests", "enough_errors") for one in of.tiers(_key(what), TIERS, burn.severity)
+    ]
+    case.fires(OLDEST * case.step, c.ALERT_BUDGET_BURN, *firing)
     return case
 
 
@@ -228,13 +217,11 @@ def _give_few(case: Case, of: Context, key: Mapping[str, str], burn: Burn, seen:
     Another metric of the same model has enough of them, none of which is bad.
     """
     bad, every = _recorded(of)
-    ends, before = (0, _samples(burn.long) - 1), _samples(2 * burn.long) - 1
     _give_objective(case, of.model(key[c.MODEL_ID]), failed / seen / (2 * burn.factor))
     for name, count, usual in ((every, seen, LOTS), (bad, failed, 0.0)):
-        recent = {**dict.fromkeys(range(before + 1), 0.0), **dict.fromkeys((*ends, before), count)}
-        values = [recent.get(ago, usual) for ago in range(HISTORY, -1, -1)]
-        case.give(name, [(case.step, value) for value in values], **key)
-        case.give(name, usual, **{**key, "metric": "latency_ms"})
+        some = dict.fromkeys((0, INSIDE - 1, INSIDE_TWICE - 1), count)
+        _give_requests(case, key, name, {**dict.fromkeys(range(INSIDE_TWICE), 0.0), **some}, usual)
+        _give_requests(case, {**key, "metric": "latency_ms"}, name, {}, usual)
 
 
 def _end(of: Context) -> Case:
