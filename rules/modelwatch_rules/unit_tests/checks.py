@@ -1,0 +1,270 @@
+"""Cases about drift that checks found, and about checks that fail or do not happen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from modelwatch import conventions as c
+from modelwatch.conventions import DRIFT_TYPE, FEATURE, MODEL_ID, MODEL_LABELS, SEGMENT
+from modelwatch.policy import Severity
+from modelwatch_rules.alerting import DRIFT_TIERS, FAILURES_IN_A_ROW
+from modelwatch_rules.recording import (
+    CHECK_INTERVAL,
+    CHECKED_LATELY,
+    DRIFTED,
+    DRIFTED_SEVERITY,
+    FAILED_IN_A_ROW,
+    FAILURES,
+    FAILURES_BEFORE,
+    LAST_SEEN,
+    LAST_SUCCESS,
+    NEVER_CHECKED,
+    NEWEST_SUCCESS,
+    REPORTED,
+    SEVERITY,
+    STALE_AFTER_INTERVALS,
+    SUPERSEDED,
+)
+from modelwatch_rules.unit_tests.case import GONE, Case, Phase, Values
+from modelwatch_rules.unit_tests.context import OTHER_VERSION, Context
+from modelwatch_rules.unit_tests.remembered import STOPPED, STOPPED_TOO_LONG, Remembered
+
+__all__ = ["cases"]
+
+GROUP = "checks"
+MEMORY = Remembered(GROUP, c.DRIFT_LAST_SUCCESS, LAST_SUCCESS, MODEL_LABELS, c.DRIFT_CHECK_INTERVAL, CHECK_INTERVAL)
+DATA = {DRIFT_TYPE: "data", SEGMENT: "all"}
+
+
+def cases(of: Context) -> Iterator[Case]:
+    """Return all cases of the group."""
+    yield from MEMORY.cases(of)
+    yield from (_stopped(of, recalls) for recalls in (STOPPED, STOPPED_TOO_LONG))
+    yield _reports_bridged(of)
+    yield _drifted(of)
+    yield _held(of)
+    yield _failures(of)
+    yield _drift_tiers(of)
+    yield _failing(of)
+    yield _stale(of)
+    yield _never_checked(of)
+
+
+def give_checks(
+    case: Case,
+    model: Mapping[str, str],
+    success: Values | None = None,
+    interval: Values | None = None,
+    failures: Values | None = None,
+    **more: str,
+) -> None:
+    """Give what is known of a model's checks; None for nothing."""
+    given = {c.DRIFT_LAST_SUCCESS: success, c.DRIFT_CHECK_INTERVAL: interval, c.DRIFT_CHECK_FAILURES: failures}
+    for metric, values in given.items():
+        if values is not None:
+            case.give(metric, values, **model, **more)
+
+
+def give_severity(case: Case, model: Mapping[str, str], values: Values, feature: str = "", **more: str) -> None:
+    """Give the severity of drift of a model's inputs, or as `more` labels say; of all of them unless one is named."""
+    case.give(c.DRIFT_SEVERITY, values, **{**model, **DATA, FEATURE: feature, **more})
+
+
+def _falling(step: float, first: float, then: float) -> list[Phase]:
+    """Return two samples, and none any more."""
+    return [(step, first), (step, then), (99 * step, GONE)]
+
+
+# ── what is recorded ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _stopped(of: Context, recalls: float) -> Case:
+    """Return a case in which Prometheus is down for a step."""
+    bridged = recalls < 1
+    step = recalls * of.timing.recall
+    name = f"the last result is {'remembered' if bridged else 'forgotten'} over a {'' if bridged else 'long '}stop"
+    case = of.case(f"{name} of Prometheus", GROUP, step)
+    model = of.model()
+    give_checks(case, model, 0, of.timing.recall, 5)
+    give_severity(case, model, [(step, 3), (step, GONE)])
+    case.records(step, SEVERITY, *([({**model, **DATA}, 3)] if bridged else []))
+    case.records(step, FAILURES_BEFORE, ({MODEL_ID: of.subject}, 5 if bridged else 0))
+    return case
+
+
+def _reports_bridged(of: Context) -> Case:
+    step = STOPPED * of.timing.bridge
+    case = of.case("what a check said outlives its last sample for a while; of several, the highest", GROUP, step)
+    model, other, neighbour = of.model(), of.model(version=OTHER_VERSION), of.model(of.neighbour)
+    me, they = {MODEL_ID: of.subject}, {MODEL_ID: of.neighbour}
+    for instance, first, then in (("a:1", 4, 3), ("b:1", 3, 2)):
+        give_severity(case, model, _falling(step, first, then), instance=instance)
+        give_severity(case, model, _falling(step, first, then), "age", instance=instance)
+        give_checks(case, model, failures=_falling(step, first, then), instance=instance)
+        case.give(c.DRIFT_ATTRIBUTION, _falling(step, first / 8, then / 8), **model, feature="age", window=instance)
+    always = (
+        (model, {DRIFT_TYPE: "prediction"}, 1.0), (model, {SEGMENT: "eu"}, 2.0), (other, {}, 3.0), (neighbour, {}, 4.0),
+    )  # fmt: skip
+    for one, more, value in always:
+        give_severity(case, one, value, **more)
+    for one in (other, neighbour):
+        give_severity(case, one, 2, "age")
+        case.give(c.DRIFT_ATTRIBUTION, 0.75, **one, feature="age", window="1h")
+    give_checks(case, neighbour, failures=7)
+    for at, last in ((step, 3), (2 * step, 3), (3 * step, None)):
+        now = [] if last is None else [(model, {}, last)]
+        case.records(at, REPORTED, *(({**one, **DATA, **more}, value) for one, more, value in (*now, *always)))
+        case.records(at, FAILURES, *((me, value) for _, _, value in now), (they, 7))
+        for record, share, fixed in ((DRIFTED_SEVERITY, 1.0, 2), (DRIFTED, 1 / 8, 0.75)):
+            inputs = [(model, share * value) for _, _, value in now] + [(other, fixed), (neighbour, fixed)]
+            case.records(at, record, *(({**one, FEATURE: "age"}, value) for one, value in inputs))
+    return case
+
+
+def _drifted(of: Context) -> Case:
+    case = of.case("inputs at warning or above are told by their share in the drift, or 0 while they are held", GROUP)
+    model = of.model()
+    for feature, severity, share, more in (
+        ("age", 2, 0.5, {}), ("age", 1, None, {SEGMENT: "eu"}), ("hour", 1, 0.25, {}), ("held", 3, None, {}),
+        ("score", 4, 0.125, {DRIFT_TYPE: "prediction"}), ("", 4, None, {}),
+    ):  # fmt: skip
+        give_severity(case, model, severity, feature, **more)
+        if share is not None:
+            case.give(c.DRIFT_ATTRIBUTION, share, **model, feature=feature, window="24h")
+    found = {"age": (2, 0.5), "held": (3, 0)}
+    case.records(0, DRIFTED_SEVERITY, *(({**model, FEATURE: name}, severity) for name, (severity, _) in found.items()))
+    case.records(0, DRIFTED, *(({**model, FEATURE: name}, share) for name, (_, share) in found.items()))
+    return case
+
+
+def _held(of: Context) -> Case:
+    step = of.timing.recall / 4
+    case = of.case("a result stands until a check is overdue, unless only other versions are checked", GROUP, step)
+    interval = 4 * step
+    overdue = STALE_AFTER_INTERVALS * interval
+    newest, second, superseded = of.model(), of.model(version=OTHER_VERSION), of.model(version="superseded")
+    neighbours = [of.model(of.neighbour, version) for version in (OTHER_VERSION, "superseded")]
+    for model, success in (
+        (newest, 0), (second, -overdue), (superseded, -overdue - step), *((one, step) for one in neighbours),
+        (of.model("no_success"), None),
+    ):  # fmt: skip
+        give_checks(case, model, success, interval)
+        give_severity(case, model, _falling(step, 4, 2))
+        # That of an input is not that of all of them.
+        give_severity(case, model, 3, "age")
+    standing = [newest, second, *neighbours, of.model("no_success")]
+    case.records(step, REPORTED, *(({**one, **DATA}, 2) for one in (*standing, superseded)))
+    case.records(step, SEVERITY, *(({**one, **DATA}, 2) for one in standing))
+    for at, lately in (
+        (2 * step, [newest, *neighbours]), (overdue - step, [newest, *neighbours]), (overdue, neighbours),
+        (overdue + step, []),
+    ):  # fmt: skip
+        case.records(at, CHECKED_LATELY, *((one, 0 if one is newest else step) for one in lately))
+        case.records(at, SEVERITY, *(({**one, **DATA}, 2) for one in lately))
+    case.records(step, SUPERSEDED, (superseded, -overdue - step))
+    case.records(step, NEWEST_SUCCESS, ({MODEL_ID: of.subject}, 0), ({MODEL_ID: of.neighbour}, step))
+    return case
+
+
+def _failures(of: Context) -> Case:
+    step = of.timing.recall / 4
+    case = of.case("failures in a row are counted from the last success", GROUP, step)
+    rising = [(step, 10), (step, 11), (step, 12), (9 * step, 14)]
+    give_checks(case, of.model(), -step, 4 * step, rising)
+    give_checks(case, of.model("begins_anew"), -step, 4 * step, [(step, 10), (step, 3), (9 * step, 5)])
+    give_checks(case, of.model("no_success"), None, 4 * step, 5)
+    give_checks(case, of.model("no_success_yet"), None, 4 * step, 0)
+    for at, own, reset in ((0.0, (10, 0), (10, 0)), (step, (11, 0), (3, 0)), (2 * step, (11, 1), (3, 2))):
+        counts = {of.subject: own, "begins_anew": reset, "no_success": (0, 5), "no_success_yet": (0, 0)}
+        case.records(at, FAILURES_BEFORE, *(({MODEL_ID: name}, before) for name, (before, _) in counts.items()))
+        case.records(at, FAILED_IN_A_ROW, *(({MODEL_ID: name}, since) for name, (_, since) in counts.items()))
+    return case
+
+
+# ── who is told ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _drift_tiers(of: Context) -> Case:
+    step = of.timing.result_hold / 2
+    case = of.case("drift fires the tier that it is worth and those below, once it has lasted", GROUP, step)
+    keep, well = of.up(of.timing.keep_firing, step), 4 * step
+    expected: dict[str, list[dict[str, str]]] = {alert: [] for alert in c.DRIFT_ALERTS.values()}
+    for data in range(5):
+        model = of.model(f"drift_{data}")
+        for drift_type, worth in (("data", data), ("prediction", 4 - data)):
+            give_severity(case, model, [(well, worth), (keep + 9 * step, 0)], drift_type=drift_type)
+            segment = {**model, SEGMENT: "all"}
+            expected[c.DRIFT_ALERTS[drift_type]] += of.tiers(segment, DRIFT_TIERS, Severity(worth))
+    for alert, alerts in expected.items():
+        case.silent(step, alert)
+        case.fires(2 * step, alert, *alerts)
+        case.fires(well + keep - step, alert, *alerts)
+        case.silent(well + keep, alert)
+    return case
+
+
+def _failing(of: Context) -> Case:
+    step = of.timing.result_hold / 2
+    case = of.case("checks that fail so often in a row are told, unless one has succeeded lately", GROUP, step)
+    interval, success, well = 8 * step, -2 * step, 15 * step
+    # Half an interval after a success, what is counted then is what failed before it; a check is late after 1.5.
+    counted, late = success + interval / 2, success + 1.5 * interval + step
+    keep = of.up(of.timing.keep_firing, step)
+
+    def failing(before: float, begin: float, times: float) -> Values:
+        return [(begin, before), (2 * well + keep, before + times)]
+
+    for model_id in of.everybody:
+        failures = failing(10, counted + step, FAILURES_IN_A_ROW)
+        give_checks(case, of.model(model_id), [(well, success), (well + keep, well)], interval, failures)
+    failures = failing(10, counted + step, FAILURES_IN_A_ROW - 1)
+    give_checks(case, of.model("fewer"), success, interval, failures)
+    give_checks(case, of.model("lately"), 0, 9 * interval + keep, failing(10, late, FAILURES_IN_A_ROW))
+    never = [(well, GONE), (well + keep, well)]
+    give_checks(case, of.model("no_success"), never, interval, failing(0, late, FAILURES_IN_A_ROW))
+    expected = of.alarms(c.ALERT_CHECK_FAILING, *of.everybody, "no_success")
+    case.silent(late + step, c.ALERT_CHECK_FAILING)
+    case.fires(late + 2 * step, c.ALERT_CHECK_FAILING, *expected)
+    case.fires(well + keep - step, c.ALERT_CHECK_FAILING, *expected)
+    case.silent(well + keep, c.ALERT_CHECK_FAILING)
+    return case
+
+
+def _stale(of: Context) -> Case:
+    step = of.timing.hold / 2
+    case = of.case("checks that stopped are told, but those that fail as such", GROUP, step)
+    interval, success, well = 2 * step, -2 * step, 9 * step
+    overdue = success + STALE_AFTER_INTERVALS * interval + step
+    keep = of.up(of.timing.keep_firing, step)
+    again = [(well, success), (keep + well, well)]
+    for model_id in of.everybody:
+        give_checks(case, of.model(model_id), again, interval)
+    give_checks(case, of.model("fails_a_little"), again, interval, FAILURES_IN_A_ROW - 1)
+    give_checks(case, of.model("fails"), again, interval, FAILURES_IN_A_ROW)
+    give_checks(case, of.model("seldom_checked"), success, 9 * interval + keep)
+    expected = of.alarms(c.ALERT_CHECK_STALE, *of.everybody, "fails_a_little")
+    case.silent(overdue + step, c.ALERT_CHECK_STALE)
+    case.fires(overdue + 2 * step, c.ALERT_CHECK_STALE, *expected)
+    case.fires(well + keep - step, c.ALERT_CHECK_STALE, *expected)
+    case.silent(well + keep, c.ALERT_CHECK_STALE)
+    return case
+
+
+def _never_checked(of: Context) -> Case:
+    day = of.timing.day
+    step = day / 8
+    case = of.case("checks of a model that is used since a day are stale if none has ever succeeded", GROUP, step)
+    # As the group about silence records it: with such long steps it would not be seen here if that group came later.
+    used = [(3 * step, -step), (2 * day, 2 * step)]
+    for model_id in (*of.everybody, "checked"):
+        case.give(LAST_SEEN, used, model_id=model_id)
+    give_checks(case, of.model("checked"), 0, day)
+    case.give(LAST_SEEN, [(day / 2, GONE), (2 * day, 0)], model_id="new")
+    # Used for the last time so long ago that it is forgotten before a check is missed.
+    case.give(LAST_SEEN, [(day / 2, day / 2 - of.timing.memory), (2 * day, GONE)], model_id="forgotten")
+    since = day + 2 * step
+    case.records(day + step, NEVER_CHECKED, *(({MODEL_ID: model_id}, since) for model_id in of.everybody))
+    case.silent(day - step, c.ALERT_CHECK_STALE)
+    told = day + of.up(of.timing.hold, step) + step
+    case.fires(told, c.ALERT_CHECK_STALE, *of.alarms(c.ALERT_CHECK_STALE, *of.everybody))
+    return case
