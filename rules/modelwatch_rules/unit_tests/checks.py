@@ -40,13 +40,16 @@ def cases(of: Context) -> Iterator[Case]:
     """Return all cases of the group."""
     yield from MEMORY.cases(of)
     yield from (_stopped(of, recalls) for recalls in (STOPPED, STOPPED_TOO_LONG))
-    yield _reports_bridged(of)
+    yield _results_bridged(of)
+    yield _inputs_bridged(of)
     yield _drifted(of)
     yield _held(of)
     yield _failures(of)
     yield _drift_tiers(of)
     yield _failing(of)
+    yield _few_failures(of)
     yield _stale(of)
+    yield _failing_is_not_stale(of)
     yield _never_checked(of)
 
 
@@ -92,32 +95,50 @@ def _stopped(of: Context, recalls: float) -> Case:
     return case
 
 
-def _reports_bridged(of: Context) -> Case:
+def _results_bridged(of: Context) -> Case:
     step = STOPPED * of.timing.bridge
-    case = of.case("what a check said outlives its last sample for a while; of several, the highest", GROUP, step)
-    model, other, neighbour = of.model(), of.model(version=OTHER_VERSION), of.model(of.neighbour)
-    me, they = {MODEL_ID: of.subject}, {MODEL_ID: of.neighbour}
+    case = of.case("what a check said of a model outlives its last sample; of several, the highest", GROUP, step)
+    model, neighbour = of.model(), of.model(of.neighbour)
     for instance, first, then in (("a:1", 4, 3), ("b:1", 3, 2)):
         give_severity(case, model, _falling(step, first, then), instance=instance)
-        give_severity(case, model, _falling(step, first, then), "age", instance=instance)
         give_checks(case, model, failures=_falling(step, first, then), instance=instance)
-        case.give(c.DRIFT_ATTRIBUTION, _falling(step, first / 8, then / 8), **model, feature="age", window=instance)
-    always = (
-        (model, {DRIFT_TYPE: "prediction"}, 1.0), (model, {SEGMENT: "eu"}, 2.0), (other, {}, 3.0), (neighbour, {}, 4.0),
-    )  # fmt: skip
-    for one, more, value in always:
-        give_severity(case, one, value, **more)
-    for one in (other, neighbour):
-        give_severity(case, one, 2, "age")
-        case.give(c.DRIFT_ATTRIBUTION, 0.75, **one, feature="age", window="1h")
+    always = [
+        ({**model, **DATA, DRIFT_TYPE: "prediction"}, 1), ({**model, **DATA, SEGMENT: "eu"}, 2),
+        ({**of.model(version=OTHER_VERSION), **DATA}, 3), ({**neighbour, **DATA}, 4),
+    ]  # fmt: skip
+    for labels, value in always:
+        case.give(c.DRIFT_SEVERITY, value, **labels, feature="")
     give_checks(case, neighbour, failures=7)
-    for at, last in ((step, 3), (2 * step, 3), (3 * step, None)):
-        now = [] if last is None else [(model, {}, last)]
-        case.records(at, REPORTED, *(({**one, **DATA, **more}, value) for one, more, value in (*now, *always)))
-        case.records(at, FAILURES, *((me, value) for _, _, value in now), (they, 7))
-        for record, share, fixed in ((DRIFTED_SEVERITY, 1.0, 2), (DRIFTED, 1 / 8, 0.75)):
-            inputs = [(model, share * value) for _, _, value in now] + [(other, fixed), (neighbour, fixed)]
-            case.records(at, record, *(({**one, FEATURE: "age"}, value) for one, value in inputs))
+    # One step after the last sample it is bridged, two steps after it is not.
+    for at, still in ((step, True), (2 * step, True), (3 * step, False)):
+        case.records(at, REPORTED, *([({**model, **DATA}, 3)] if still else []), *always)
+        own = [({MODEL_ID: of.subject}, 3)] if still else []
+        case.records(at, FAILURES, *own, ({MODEL_ID: of.neighbour}, 7))
+    return case
+
+
+def _inputs_bridged(of: Context) -> Case:
+    step = STOPPED * of.timing.bridge
+    case = of.case("what a check said of inputs outlives its last sample; of several, the highest", GROUP, step)
+    model, others = of.model(), (of.model(version=OTHER_VERSION), of.model(of.neighbour))
+    for instance, first, then in (("a:1", 4, 3), ("b:1", 3, 2)):
+        give_severity(case, model, _falling(step, first, then), "age", instance=instance)
+        share = _falling(step, first / 8, then / 8)
+        for feature in ("age", "held"):
+            case.give(c.DRIFT_ATTRIBUTION, share, **model, feature=feature, window="1h", instance=instance)
+    give_severity(case, model, 2, "held")
+    for other in others:
+        give_severity(case, other, 2, "age")
+        case.give(c.DRIFT_ATTRIBUTION, 0.75, **other, feature="age", window="1h")
+    age, held = {**model, FEATURE: "age"}, {**model, FEATURE: "held"}
+    ages = [{**other, FEATURE: "age"} for other in others]
+    for at, still in ((step, True), (2 * step, True), (3 * step, False)):
+        severities, shares = [(held, 2.0)], [(held, 3 / 8 if still else 0.0)]
+        if still:
+            severities.append((age, 3))
+            shares.append((age, 3 / 8))
+        case.records(at, DRIFTED_SEVERITY, *severities, *((other, 2) for other in ages))
+        case.records(at, DRIFTED, *shares, *((other, 0.75) for other in ages))
     return case
 
 
@@ -217,8 +238,6 @@ def _failing(of: Context) -> Case:
     for model_id in of.everybody:
         failures = failing(10, counted + step, FAILURES_IN_A_ROW)
         give_checks(case, of.model(model_id), [(well, success), (well + keep, well)], interval, failures)
-    failures = failing(10, counted + step, FAILURES_IN_A_ROW - 1)
-    give_checks(case, of.model("fewer"), success, interval, failures)
     give_checks(case, of.model("lately"), 0, 9 * interval + keep, failing(10, late, FAILURES_IN_A_ROW))
     never = [(well, GONE), (well + keep, well)]
     give_checks(case, of.model("no_success"), never, interval, failing(0, late, FAILURES_IN_A_ROW))
@@ -230,23 +249,41 @@ def _failing(of: Context) -> Case:
     return case
 
 
+def _few_failures(of: Context) -> Case:
+    step = of.timing.result_hold / 2
+    case = of.case("fewer failures in a row are not told", GROUP, step)
+    for model_id in of.everybody:
+        give_checks(case, of.model(model_id), -99 * step, step, FAILURES_IN_A_ROW - 1)
+    case.silent(2 * step, c.ALERT_CHECK_FAILING)
+    return case
+
+
 def _stale(of: Context) -> Case:
     step = of.timing.hold / 2
-    case = of.case("checks that stopped are told, but those that fail as such", GROUP, step)
+    case = of.case("checks that stopped are told until they succeed again", GROUP, step)
     interval, success, well = 2 * step, -2 * step, 9 * step
     overdue = success + STALE_AFTER_INTERVALS * interval + step
     keep = of.up(of.timing.keep_firing, step)
     again = [(well, success), (keep + well, well)]
     for model_id in of.everybody:
-        give_checks(case, of.model(model_id), again, interval)
-    give_checks(case, of.model("fails_a_little"), again, interval, FAILURES_IN_A_ROW - 1)
-    give_checks(case, of.model("fails"), again, interval, FAILURES_IN_A_ROW)
+        give_checks(case, of.model(model_id), again, interval, FAILURES_IN_A_ROW - 1)
+    give_checks(case, of.model("nothing_failed"), again, interval)
     give_checks(case, of.model("seldom_checked"), success, 9 * interval + keep)
-    expected = of.alarms(c.ALERT_CHECK_STALE, *of.everybody, "fails_a_little")
+    expected = of.alarms(c.ALERT_CHECK_STALE, *of.everybody, "nothing_failed")
     case.silent(overdue + step, c.ALERT_CHECK_STALE)
     case.fires(overdue + 2 * step, c.ALERT_CHECK_STALE, *expected)
     case.fires(well + keep - step, c.ALERT_CHECK_STALE, *expected)
     case.silent(well + keep, c.ALERT_CHECK_STALE)
+    return case
+
+
+def _failing_is_not_stale(of: Context) -> Case:
+    step = of.timing.hold / 2
+    case = of.case("checks that fail are told as such, and not as checks that stopped", GROUP, step)
+    for model_id in of.everybody:
+        give_checks(case, of.model(model_id), -99 * step, step, FAILURES_IN_A_ROW)
+    case.silent(2 * step, c.ALERT_CHECK_STALE)
+    case.fires(2 * step, c.ALERT_CHECK_FAILING, *of.alarms(c.ALERT_CHECK_FAILING, *of.everybody))
     return case
 
 

@@ -17,7 +17,7 @@ __all__ = ["cases"]
 
 GROUP = "performance"
 ALL = {SEGMENT: "all"}
-FLOOR, CEILING = 0.25, 0.75
+LOW, FLOOR, CEILING, HIGH = 0.125, 0.25, 0.75, 0.875
 
 
 def cases(of: Context) -> Iterator[Case]:
@@ -47,63 +47,42 @@ def _bridged(of: Context) -> Case:
         return [(step, first), (step, then), (9 * step, GONE)]
 
     for metric, record, more in ((c.METRIC_VALUE, LAST_VALUE, {}), (c.PERFORMANCE_SEVERITY, WORTH, ALL)):
-        case.give(metric, falling(4, 2), **model, metric="auc", **more, instance="a:1")
-        case.give(metric, falling(3, 1), **model, metric="auc", **more, instance="b:1")
-        for labels, value in (
-            ({**model, "metric": "rmse", **more}, 1), ({**other, "metric": "auc", **more}, 3),
-            ({**neighbour, "metric": "auc", **more}, 4),
-        ):  # fmt: skip
+        auc = {"metric": "auc", **more}
+        case.give(metric, falling(4, 2), **model, **auc, instance="a:1")
+        case.give(metric, falling(3, 1), **model, **auc, instance="b:1")
+        always = [({**model, **auc, "metric": "rmse"}, 1), ({**other, **auc}, 3), ({**neighbour, **auc}, 4)]
+        for labels, value in always:
             case.give(metric, value, **labels)
-        always = (
-            ({**model, "metric": "rmse", **more}, 1), ({**other, "metric": "auc", **more}, 3),
-            ({**neighbour, "metric": "auc", **more}, 4),
-        )  # fmt: skip
-        for at, value in ((step, 2), (2 * step, 2), (3 * step, None)):
-            case.records(at, record, *([] if value is None else [({**model, "metric": "auc", **more}, value)]), *always)
+        # One step after the last sample it is bridged, two steps after it is not.
+        for at, still in ((step, True), (2 * step, True), (3 * step, False)):
+            case.records(at, record, *([({**model, **auc}, 2)] if still else []), *always)
     return case
 
 
 def _sides(of: Context) -> Case:
     step = of.timing.result_hold / 2
     case = of.case("a metric is beyond its floor or its ceiling, whichever its value tells", GROUP, step)
-    below: list[tuple[dict[str, str], float]] = []
-    above: list[tuple[dict[str, str], float]] = []
-    worth = 2
     model, other, neighbour = of.model(), of.model(version=OTHER_VERSION), of.model(of.neighbour)
+    both, floor, ceiling, none = ("min", "max"), ("min",), ("max",), ()
     # Same names beside each other: nothing that is said of one may be taken for the other.
-    for one, metric, value, bounds, sides in (
-        (model, "bias", 0.875, ("min", "max"), [above]),
-        (other, "bias", 0.125, ("min", "max"), [below]),
-        (model, "skew", 0.125, ("min", "max"), [below]),
-        (model, "at_floor", FLOOR, ("min", "max"), [below, above]),
-        (model, "at_ceiling", CEILING, ("min", "max"), [below, above]),
-        (model, "not_known", None, ("min", "max"), [below, above]),
-        (model, "auc", 0.125, ("min",), [below]),
-        (model, "rmse", 0.875, ("max",), [above]),
-        (model, "no_limit", 0.5, (), []),
-        (model, "mae", None, ("max",), [above]),
-        (neighbour, "mae", None, ("min",), [below]),
-        (neighbour, "bias", None, ("min", "max"), [below, above]),
-        (neighbour, "rmse", 0.125, ("min",), [below]),
-    ):  # fmt: skip
-        give_verdict(case, one, metric, worth, value, *bounds)
-        for side in sides:
-            side.append(({**one, "metric": metric, **ALL}, worth))
-    values = {
-        VALUE_ABOVE: [(model, "bias", 0.875), (model, "rmse", 0.875)],
-        VALUE_BELOW: [
-            (other, "bias", 0.125),
-            (model, "skew", 0.125),
-            (model, "auc", 0.125),
-            (neighbour, "rmse", 0.125),
-        ],
-    }
+    rows: list[tuple[dict[str, str], str, float | None, tuple[str, ...], str]] = [
+        (model, "bias", HIGH, both, "above"), (other, "bias", LOW, both, "below"), (model, "skew", LOW, both, "below"),
+        (model, "at_floor", FLOOR, both, "either"), (model, "at_ceiling", CEILING, both, "either"),
+        (model, "not_known", None, both, "either"), (neighbour, "bias", None, both, "either"),
+        (model, "auc", LOW, floor, "below"), (model, "rmse", HIGH, ceiling, "above"), (model, "mse", HIGH, none, ""),
+        (neighbour, "rmse", LOW, floor, "below"),
+        (model, "mae", None, ceiling, "above"), (neighbour, "mae", None, floor, "below"),
+    ]  # fmt: skip
+    for one, metric, value, bounds, _ in rows:
+        give_verdict(case, one, metric, 2, value, *bounds)
     # The thresholds are of another group, which may come after this one.
     at = 2 * step
-    for record, beyond in values.items():
-        case.records(at, record, *(({**one, "metric": metric}, value) for one, metric, value in beyond))
-    case.records(at, BELOW_FLOOR, *below)
-    case.records(at, ABOVE_CEILING, *above)
+    for record, extreme, bound in ((VALUE_BELOW, LOW, "min"), (VALUE_ABOVE, HIGH, "max")):
+        beyond = [(one, metric) for one, metric, value, bounds, _ in rows if value == extreme and bound in bounds]
+        case.records(at, record, *(({**one, "metric": metric}, extreme) for one, metric in beyond))
+    for record, side in ((BELOW_FLOOR, "below"), (ABOVE_CEILING, "above")):
+        told = [{**one, "metric": metric, **ALL} for one, metric, _, _, said in rows if said in (side, "either")]
+        case.records(at, record, *((labels, 2) for labels in told))
     return case
 
 
@@ -116,7 +95,7 @@ def _tiers(of: Context) -> Case:
     for below in range(5):
         model = of.model(f"worth_{below}")
         for alert, metric, worth, value, bound in (
-            (c.ALERT_BELOW_FLOOR, "auc", below, 0.125, "min"), (c.ALERT_ABOVE_CEILING, "rmse", 4 - below, 0.875, "max"),
+            (c.ALERT_BELOW_FLOOR, "auc", below, LOW, "min"), (c.ALERT_ABOVE_CEILING, "rmse", 4 - below, HIGH, "max"),
         ):  # fmt: skip
             give_verdict(case, model, metric, [(begin, 0), (well - begin, worth), (keep + 9 * step, 0)], value, bound)
             expected[alert] += of.tiers({**model, "metric": metric, **ALL}, THRESHOLD_TIERS, Severity(worth))
