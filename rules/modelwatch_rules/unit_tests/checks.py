@@ -228,17 +228,16 @@ def _failing(of: Context) -> Case:
     step = of.timing.result_hold / 2
     case = of.case("checks that fail so often in a row are told, unless one has succeeded lately", GROUP, step)
     interval, success, well = 8 * step, -2 * step, 15 * step
-    # Half an interval after a success, what is counted then is what failed before it; a check is late after 1.5.
-    counted, late = success + interval / 2, success + 1.5 * interval + step
+    # Up to half an interval after a success, failures are put down to the time before it; after 1.5 the next is late.
+    settled, late = success + interval / 2, success + 1.5 * interval + step
     keep = of.up(of.timing.keep_firing, step)
 
     def failing(before: float, begin: float, times: float) -> Values:
         return [(begin, before), (2 * well + keep, before + times)]
 
     for model_id in of.everybody:
-        failures = failing(10, counted + step, FAILURES_IN_A_ROW)
+        failures = failing(10, settled + step, FAILURES_IN_A_ROW)
         give_checks(case, of.model(model_id), [(well, success), (well + keep, well)], interval, failures)
-    give_checks(case, of.model("lately"), 0, 9 * interval + keep, failing(10, late, FAILURES_IN_A_ROW))
     never = [(well, GONE), (well + keep, well)]
     give_checks(case, of.model("no_success"), never, interval, failing(0, late, FAILURES_IN_A_ROW))
     expected = of.alarms(c.ALERT_CHECK_FAILING, *of.everybody, "no_success")
