@@ -14,19 +14,21 @@ from modelwatch_rules import texts
 from modelwatch_rules.drift_texts import DriftTexts
 from modelwatch_rules.limits import ERRORS_ABOVE_LIMIT, LATENCY_ABOVE_LIMIT, MIN_REQUESTS
 from modelwatch_rules.overrides import by_model, model_severity
-from modelwatch_rules.promql import AlertingRule, Style, bridged, indent, largest, literal, select
+from modelwatch_rules.promql import AlertingRule, Style, largest, literal, select
 from modelwatch_rules.recording import (
+    ABOVE_CEILING,
+    BELOW_FLOOR,
     CHECK_INTERVAL,
-    FAILURES_BEFORE,
+    FAILED_IN_A_ROW,
     LAST_SEEN,
-    LAST_SUCCESS,
+    NEVER_CHECKED,
+    NEWEST_SUCCESS,
     SEVERITY,
     SILENCE,
-    THRESHOLD,
+    STALE_AFTER_INTERVALS,
     THRESHOLD_WORTH,
-    failures,
 )
-from modelwatch_rules.timing import Timing, prometheus_duration
+from modelwatch_rules.timing import Timing
 
 __all__ = [
     "DRIFT_TIERS",
@@ -42,12 +44,9 @@ __all__ = [
 ]
 
 FAILURES_IN_A_ROW = 3
-STALE_AFTER_INTERVALS = 3
 DRIFT_TIERS = (Severity.WARNING, Severity.ERROR, Severity.CRITICAL)
 THRESHOLD_TIERS = (Severity.INFO, *DRIFT_TIERS)
 """Also info, as somebody may have written that a threshold is worth no more."""
-
-_PAIR = ", ".join(MODEL_LABELS)
 
 
 def traffic_alerts(timing: Timing, style: Style) -> list[AlertingRule]:
@@ -82,34 +81,31 @@ def drift_alerts(timing: Timing, style: Style) -> list[AlertingRule]:
 
 def performance_alerts(timing: Timing, style: Style) -> list[AlertingRule]:
     """Return the alerts on performance metrics that were reported beyond their floor or ceiling."""
-    out = []
-    for alert, bound, other, beyond in (
-        (c.ALERT_BELOW_FLOOR, "min", "max", ">"),
-        (c.ALERT_ABOVE_CEILING, "max", "min", "<"),
-    ):
-        summary, description = texts.performance(bound, timing)
-        out += [
-            AlertingRule(
-                alert, _performance(tier, bound, other, beyond, timing), tier, summary, description,
-                hold=timing.result_hold, keep_firing=timing.keep_firing,
-            )
-            for tier in style.tiers(THRESHOLD_TIERS)
-        ]  # fmt: skip
-    return out
+    return [
+        AlertingRule(
+            alert, f"{beyond} >= {int(tier)}", tier, *texts.performance(bound, timing),
+            hold=timing.result_hold, keep_firing=timing.keep_firing,
+        )
+        for alert, beyond, bound in (
+            (c.ALERT_BELOW_FLOOR, BELOW_FLOOR, "min"),
+            (c.ALERT_ABOVE_CEILING, ABOVE_CEILING, "max"),
+        )
+        for tier in style.tiers(THRESHOLD_TIERS)
+    ]  # fmt: skip
 
 
 def silence_alerts(config: MonitoringConfig, timing: Timing, style: Style) -> list[AlertingRule]:
     """Return the alert on models that were seen and went silent, and one per configured model that is not seen."""
-    silent = f"time() - {LAST_SEEN} > on ({MODEL_ID}) {SILENCE}"
+    silent = f"time() - {LAST_SEEN} > {SILENCE}"
     rule = AlertingRule(c.ALERT_NO_PREDICTIONS, silent, Severity.CRITICAL, *texts.silence(), hold=timing.result_hold)
     out = by_model([rule], config, style)
     for model_id in dict.fromkeys(model.model_id for model in config.models):
         severity = model_severity(config, model_id, c.ALERT_NO_PREDICTIONS)
         if severity is Severity.NONE:
             continue
-        known = f"{select(LAST_SEEN, model_id=model_id)} and on ({MODEL_ID}) {select(SILENCE, model_id=model_id)}"
+        known = f"{select(LAST_SEEN, model_id=model_id)} and {select(SILENCE, model_id=model_id)}"
         # Who was seen and may be silent for a while (a nightly batch) is watched by the rule above.
-        expr = f"absent({select(c.PREDICTIONS, model_id=model_id)})\nunless on ({MODEL_ID})\n  ({known})"
+        expr = f"absent({select(c.PREDICTIONS, model_id=model_id)})\nunless\n  ({known})"
         out.append(
             AlertingRule(
                 c.ALERT_NO_PREDICTIONS, expr, severity, *texts.absent(), hold=timing.silence_hold,
@@ -121,16 +117,11 @@ def silence_alerts(config: MonitoringConfig, timing: Timing, style: Style) -> li
 
 def check_alerts(config: MonitoringConfig, timing: Timing, style: Style) -> list[AlertingRule]:
     """Return the alerts on checks that do not happen or fail."""
-    newest = largest([MODEL_ID], LAST_SUCCESS)
-    failed = f"{failures(timing)}\n- on ({MODEL_ID})\n{FAILURES_BEFORE}\n>= {FAILURES_IN_A_ROW}"
-    # A model that is used since a day at least, and of whose checks none has ever succeeded.
-    never = (
-        f"(time() - {LAST_SEEN} offset {prometheus_duration(timing.day)}) and on ({MODEL_ID}) {LAST_SEEN}\n"
-        f"unless on ({MODEL_ID})\n  {newest}"
-    )
-    overdue = f"time() - {newest} > on ({MODEL_ID}) {STALE_AFTER_INTERVALS} * {CHECK_INTERVAL}"
-    stale = f"(\n{indent(overdue)}\n  or\n{indent(never)}\n)\nunless on ({MODEL_ID})\n(\n{indent(failed)}\n)"
-    failing = f"{failed}\nunless on ({MODEL_ID})\n  (time() - {newest} <= on ({MODEL_ID}) 1.5 * {CHECK_INTERVAL})"
+    failed = f"{FAILED_IN_A_ROW} >= {FAILURES_IN_A_ROW}"
+    age = f"time() - {NEWEST_SUCCESS}"
+    overdue = f"{age} > {STALE_AFTER_INTERVALS} * {CHECK_INTERVAL}"
+    stale = f"(\n  {overdue}\n  or\n  {NEVER_CHECKED}\n)\nunless\n  {failed}"
+    failing = f"{failed}\nunless\n  {age} <= 1.5 * {CHECK_INTERVAL}"
     rules = [
         AlertingRule(alert, expr, Severity.WARNING, *text, hold=hold, keep_firing=timing.keep_firing)
         for alert, expr, text, hold in (
@@ -148,16 +139,3 @@ def watchdog_alert() -> AlertingRule:
 
 def _worth(metric: str, tier: Severity) -> str:
     return f"and on ({MODEL_ID})\n  {select(THRESHOLD_WORTH, metric=metric, bound='max')} >= {int(tier)}"
-
-
-def _performance(tier: Severity, bound: str, other: str, beyond: str, timing: Timing) -> str:
-    labels = (*MODEL_LABELS, "metric", SEGMENT)
-    severity = largest(labels, bridged(c.PERFORMANCE_SEVERITY.name, timing.bridge))
-    value = largest((*MODEL_LABELS, "metric"), bridged(c.METRIC_VALUE.name, timing.bridge))
-    # A metric with a floor and a ceiling is beyond one of them; if the value is known, it says which.
-    return (
-        f"{severity} >= {int(tier)}\n"
-        f"and on ({MODEL_ID}, metric)\n  {select(THRESHOLD, bound=bound)}\n"
-        f"unless on ({_PAIR}, metric)\n"
-        f"  ({value} {beyond} on ({MODEL_ID}, metric) group_left () {select(THRESHOLD, bound=other)})"
-    )

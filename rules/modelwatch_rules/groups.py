@@ -54,7 +54,10 @@ def rule_groups(config: MonitoringConfig, timing: Timing, style: Style | None = 
                 *alerting.check_alerts(config, timing, style),
             ),
         ),
-        Group("modelwatch-performance.rules", tuple(alerting.performance_alerts(timing, style))),
+        Group(
+            "modelwatch-performance.rules",
+            (*recording.performance_records(timing), *alerting.performance_alerts(timing, style)),
+        ),
         inputs.inputs_group(config, timing, style),
         inputs.outputs_group(config, timing, style),
         health.health_group(config, timing, style),

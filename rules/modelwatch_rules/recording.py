@@ -18,26 +18,41 @@ from modelwatch_rules.promql import RecordingRule, bridged, indent, largest, sel
 from modelwatch_rules.timing import Timing, prometheus_duration
 
 __all__ = [
+    "ABOVE_CEILING",
+    "BELOW_FLOOR",
+    "CHECKED_LATELY",
     "CHECK_INTERVAL",
     "DEFAULT_QUANTILE",
     "DRIFTED",
+    "DRIFTED_SEVERITY",
+    "FAILED_IN_A_ROW",
+    "FAILURES",
     "FAILURES_BEFORE",
     "FLEET_ALARMED",
     "LAST_SEEN",
     "LAST_SUCCESS",
+    "LAST_VALUE",
+    "NEVER_CHECKED",
+    "NEWEST_SUCCESS",
     "OPERATIONAL",
     "QUANTILE",
+    "REPORTED",
     "SEVERITY",
     "SILENCE",
+    "STALE_AFTER_INTERVALS",
+    "SUPERSEDED",
     "THRESHOLD",
     "THRESHOLD_WORTH",
+    "VALUE_ABOVE",
+    "VALUE_BELOW",
     "WORST",
+    "WORTH",
     "Window",
     "check_records",
-    "failures",
     "fleet_error_ratio",
     "fleet_rate",
     "fleet_records",
+    "performance_records",
     "quantiles_in_use",
     "silence_records",
     "threshold_records",
@@ -46,6 +61,8 @@ __all__ = [
 ]
 
 DEFAULT_QUANTILE = 0.95
+STALE_AFTER_INTERVALS = 3
+"""A check is overdue, and its result stands no more, when none has succeeded for so many intervals."""
 OPERATIONAL = "latency_ms|error_rate"
 """Metrics that are measured here and not reported: they have rules of their own."""
 _PAIR = ", ".join(MODEL_LABELS)
@@ -57,10 +74,29 @@ QUANTILE = record_name([MODEL_ID], c.LATENCY_QUANTILE, "max")
 LAST_SEEN = record_name([MODEL_ID], c.LAST_PREDICTION, "max")
 SILENCE = record_name([MODEL_ID], c.SILENCE_LIMIT, "max")
 LAST_SUCCESS = record_name(MODEL_LABELS, c.DRIFT_LAST_SUCCESS, "max")
-FAILURES_BEFORE = record_name([MODEL_ID], c.DRIFT_CHECK_FAILURES, "at_success")
+NEWEST_SUCCESS = record_name([MODEL_ID], c.DRIFT_LAST_SUCCESS, "max")
+"""Of all versions of a model."""
+SUPERSEDED = record_name(MODEL_LABELS, c.DRIFT_LAST_SUCCESS, "superseded")
+"""Last success of versions that are checked no more, while others of the model are."""
+CHECKED_LATELY = record_name(MODEL_LABELS, c.DRIFT_LAST_SUCCESS, "lately")
+"""Last success of versions of which no check is overdue."""
+NEVER_CHECKED = record_name([MODEL_ID], c.DRIFT_CHECKS, "never_succeeded")
+"""Seconds since models were used that are known since a day, and of whose checks none has ever succeeded."""
 CHECK_INTERVAL = record_name([MODEL_ID], c.DRIFT_CHECK_INTERVAL, "max")
+FAILURES = record_name([MODEL_ID], c.DRIFT_CHECK_FAILURES, "max")
+"""How many checks of a model have failed, ever: a failure is put down to each of its versions."""
+FAILURES_BEFORE = record_name([MODEL_ID], c.DRIFT_CHECK_FAILURES, "at_success")
+FAILED_IN_A_ROW = record_name([MODEL_ID], c.DRIFT_CHECK_FAILURES, "since_success")
+DRIFTED_SEVERITY = record_name((*MODEL_LABELS, c.FEATURE), c.DRIFT_SEVERITY, "drifted")
 DRIFTED = record_name((*MODEL_LABELS, c.FEATURE), c.DRIFT_ATTRIBUTION, "drifted")
+REPORTED = record_name((*MODEL_LABELS, c.DRIFT_TYPE, SEGMENT), c.DRIFT_SEVERITY, "reported")
 SEVERITY = record_name((*MODEL_LABELS, c.DRIFT_TYPE, SEGMENT), c.DRIFT_SEVERITY, "max")
+LAST_VALUE = record_name((*MODEL_LABELS, "metric"), c.METRIC_VALUE, "max")
+VALUE_BELOW = record_name((*MODEL_LABELS, "metric"), c.METRIC_VALUE, "below_floor")
+VALUE_ABOVE = record_name((*MODEL_LABELS, "metric"), c.METRIC_VALUE, "above_ceiling")
+WORTH = record_name((*MODEL_LABELS, "metric", SEGMENT), c.PERFORMANCE_SEVERITY, "max")
+BELOW_FLOOR = record_name((*MODEL_LABELS, "metric", SEGMENT), c.PERFORMANCE_SEVERITY, "below_floor")
+ABOVE_CEILING = record_name((*MODEL_LABELS, "metric", SEGMENT), c.PERFORMANCE_SEVERITY, "above_ceiling")
 WORST = f"{MODEL_ID}:modelwatch_severity:max"
 """The worst of drift and performance."""
 FLEET_ALARMED = "fleet:modelwatch_models_at_warning:count"
@@ -178,51 +214,95 @@ def silence_records(timing: Timing) -> list[RecordingRule]:
 
 
 def check_records(timing: Timing) -> list[RecordingRule]:
-    """Return what is known of the checks, and the severities of drift of all versions that are still checked.
+    """Return when checks succeeded and how often they failed, and what they found, as far as it still counts."""
+    return [*_success_records(timing), *_failure_records(timing), *_severity_records(timing), *_drifted_records(timing)]
+
+
+def _success_records(timing: Timing) -> list[RecordingRule]:
+    never = (
+        f"time() - {LAST_SEEN} offset {prometheus_duration(timing.day)}\nand\n  {LAST_SEEN}\nunless\n  {NEWEST_SUCCESS}"
+    )
+    behind = f"< on ({MODEL_ID}) group_left ()\n({NEWEST_SUCCESS} - {STALE_AFTER_INTERVALS} * {CHECK_INTERVAL})"
+    lately = f"> on ({MODEL_ID}) group_left ()\n(time() - {STALE_AFTER_INTERVALS} * {CHECK_INTERVAL})"
+    return [
+        RecordingRule(LAST_SUCCESS, _remembered_time(LAST_SUCCESS, MODEL_LABELS, c.DRIFT_LAST_SUCCESS, timing)),
+        RecordingRule(NEWEST_SUCCESS, largest([MODEL_ID], LAST_SUCCESS)),
+        RecordingRule(
+            CHECK_INTERVAL, _remembered_beside(CHECK_INTERVAL, c.DRIFT_CHECK_INTERVAL, NEWEST_SUCCESS, timing)
+        ),
+        RecordingRule(NEVER_CHECKED, never),
+        RecordingRule(SUPERSEDED, f"{LAST_SUCCESS}\n{behind}"),
+        RecordingRule(CHECKED_LATELY, f"{LAST_SUCCESS}\n{lately}"),
+    ]
+
+
+def _failure_records(timing: Timing) -> list[RecordingRule]:
+    # Right after a success the number of failures is the number at that success; from then on it is remembered.
+    before = (
+        f"  ({FAILURES} and time() - {NEWEST_SUCCESS} <= {CHECK_INTERVAL} / 2)\n"
+        f"or\n  {bridged(FAILURES_BEFORE, timing.recall)}\n"
+        f"or\n  {FAILURES} * 0"
+    )
+    return [
+        RecordingRule(FAILURES, largest([MODEL_ID], bridged(c.DRIFT_CHECK_FAILURES.name, timing.bridge))),
+        RecordingRule(FAILURES_BEFORE, before),
+        RecordingRule(FAILED_IN_A_ROW, f"{FAILURES} - {FAILURES_BEFORE}"),
+    ]
+
+
+def _severity_records(timing: Timing) -> list[RecordingRule]:
+    """Return the severities of drift of all versions that are still checked.
 
     The last result of a version that nobody serves any more stays as it is for ever; it is told by a success that lies
     far behind that of the model's other versions.
     """
-    labels = (*MODEL_LABELS, c.DRIFT_TYPE, SEGMENT)
-    severity = largest(labels, bridged(select(c.DRIFT_SEVERITY, feature=""), timing.bridge))
-    superseded = (
-        f"{LAST_SUCCESS}\n< on ({MODEL_ID}) group_left ()\n({largest([MODEL_ID], LAST_SUCCESS)} - 3 * {CHECK_INTERVAL})"
-    )
+    reported = bridged(select(c.DRIFT_SEVERITY, feature=""), timing.bridge)
     # A sidecar that is gone has not found that the drift is over: until a check is overdue, which is an alert of its
     # own, the severity stands as it was last seen.
-    not_overdue = f"{LAST_SUCCESS}\n> on ({MODEL_ID}) group_left ()\n(time() - 3 * {CHECK_INTERVAL})"
-    held = (
-        f"  {severity}\nor\n  (\n    {bridged(SEVERITY, timing.recall)}\n    and on ({_PAIR})\n"
-        f"    (\n{indent(not_overdue, 3)}\n    )\n  )"
-    )
-    # Right after a success the number of failures is the number at that success; from then on it is remembered.
-    before = (
-        f"  (\n{indent(failures(timing), 2)}\n    and on ({MODEL_ID})\n"
-        f"      (time() - {largest([MODEL_ID], LAST_SUCCESS)} <= {CHECK_INTERVAL} / 2)\n  )\n"
-        f"or\n  {bridged(FAILURES_BEFORE, timing.recall)}\n"
-        f"or\n  0 * {failures(timing)}"
-    )
+    held = f"{bridged(SEVERITY, timing.recall)} and on ({_PAIR}) {CHECKED_LATELY}"
     return [
-        RecordingRule(LAST_SUCCESS, _remembered_time(LAST_SUCCESS, MODEL_LABELS, c.DRIFT_LAST_SUCCESS, timing)),
-        RecordingRule(CHECK_INTERVAL, _remembered_beside(CHECK_INTERVAL, c.DRIFT_CHECK_INTERVAL, LAST_SUCCESS, timing)),
-        RecordingRule(FAILURES_BEFORE, before),
-        RecordingRule(SEVERITY, f"(\n{indent(held)}\n)\nunless on ({_PAIR})\n(\n{indent(superseded)}\n)"),
-        RecordingRule(DRIFTED, _drifted(timing)),
+        RecordingRule(REPORTED, largest((*MODEL_LABELS, c.DRIFT_TYPE, SEGMENT), reported)),
+        RecordingRule(SEVERITY, f"(\n    {REPORTED}\n  or\n    ({held})\n)\nunless on ({_PAIR})\n  {SUPERSEDED}"),
     ]
 
 
-def _drifted(timing: Timing) -> str:
+def _drifted_records(timing: Timing) -> list[RecordingRule]:
     """Return the inputs at warning or above by their share in the drift; 0 for one that is held, not measured now."""
     by = (*MODEL_LABELS, c.FEATURE)
     severity = f'{c.DRIFT_SEVERITY.name}{{{c.DRIFT_TYPE}="data",{c.FEATURE}!=""}}'
-    drifted = f"{largest(by, bridged(severity, timing.bridge))} >= {int(Severity.WARNING)}"
     share = largest(by, bridged(c.DRIFT_ATTRIBUTION.name, timing.bridge))
-    return f"  (\n    {share}\n    and\n    {drifted}\n  )\nor\n  0 * ({drifted})"
+    return [
+        RecordingRule(DRIFTED_SEVERITY, f"{largest(by, bridged(severity, timing.bridge))} >= {int(Severity.WARNING)}"),
+        RecordingRule(DRIFTED, f"  ({share} and {DRIFTED_SEVERITY})\nor\n  {DRIFTED_SEVERITY} * 0"),
+    ]
 
 
-def failures(timing: Timing) -> str:
-    """Return how many checks of a model have failed, ever: a failure is put down to each of its versions."""
-    return largest([MODEL_ID], bridged(c.DRIFT_CHECK_FAILURES.name, timing.bridge))
+def performance_records(timing: Timing) -> list[RecordingRule]:
+    """Return what reported metrics are worth, by the side on which they are beyond a threshold.
+
+    A metric with a floor and a ceiling is beyond one of them; if the value is known, it says which.
+    """
+    value = largest((*MODEL_LABELS, "metric"), bridged(c.METRIC_VALUE.name, timing.bridge))
+    worth = largest((*MODEL_LABELS, "metric", SEGMENT), bridged(c.PERFORMANCE_SEVERITY.name, timing.bridge))
+    sides = ((BELOW_FLOOR, "min", VALUE_ABOVE), (ABOVE_CEILING, "max", VALUE_BELOW))
+    return [
+        RecordingRule(LAST_VALUE, value),
+        RecordingRule(WORTH, worth),
+        RecordingRule(VALUE_BELOW, _beyond("<", "min")),
+        RecordingRule(VALUE_ABOVE, _beyond(">", "max")),
+        *(
+            RecordingRule(
+                record,
+                f"{WORTH}\nand on ({MODEL_ID}, metric)\n  {select(THRESHOLD, bound=bound)}\n"
+                f"unless on ({_PAIR}, metric)\n  {other_side}",
+            )
+            for record, bound, other_side in sides
+        ),
+    ]
+
+
+def _beyond(operator: str, bound: str) -> str:
+    return f"{LAST_VALUE}\n  {operator} on ({MODEL_ID}, metric) group_left ()\n  {select(THRESHOLD, bound=bound)}"
 
 
 def _increase(metric: Metric, by: str, window: Window, suffix: str = "") -> str:
@@ -237,7 +317,4 @@ def _remembered_time(record: str, labels: Iterable[str], metric: Metric, timing:
 
 def _remembered_beside(record: str, metric: Metric, time_record: str, timing: Timing) -> str:
     """Return a model's value that outlives whoever exposed it, as long as the time beside it is remembered."""
-    return (
-        f"  {largest([MODEL_ID], metric.name)}\nor\n"
-        f"  ({bridged(record, timing.recall)} and on ({MODEL_ID}) {time_record})"
-    )
+    return f"  {largest([MODEL_ID], metric.name)}\nor\n  ({bridged(record, timing.recall)} and {time_record})"

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modelwatch import conventions as c
 from modelwatch_rules.render import to_yaml
 from modelwatch_rules.timing import prometheus_duration
 from modelwatch_rules.unit_tests import Case
@@ -26,12 +27,14 @@ _TOKEN = re.compile(
       | (?P<range>\[[0-9a-z]+\])
       | (?P<offset>offset\ [0-9a-z]+)
       | (?P<by>\b(?:by|on|group_left)\ \([a-z_, ]*\))
+      | (?P<presence>vector\(1\))
       | (?P<word>[a-zA-Z_:][a-zA-Z0-9_:]*)
       | (?P<number>\d+(?:\.\d+)?(?:e[+-]?\d+)?)
       | (?P<operator>=~|!~|==|!=|>=|<=|>|<|=|[-+*/])
       | (?P<other>\s+|.)""",
     re.VERBOSE,
 )
+"""Parts of an expression; ``vector(1)`` is one as it is only there to be there, whatever its value."""
 _SWAPS: Mapping[str, Sequence[str]] = {
     ">": (">=", "<"), ">=": (">", "<"), "<": ("<=", ">"), "<=": ("<", ">"), "==": ("!=",), "!=": ("==",),
     "=": ("!=",), "=~": ("!~",), "+": ("-",), "-": ("+",), "*": ("/",), "/": ("*",),
@@ -42,6 +45,11 @@ _SWAPS: Mapping[str, Sequence[str]] = {
     "sum_over_time": ("max_over_time",), "avg_over_time": ("max_over_time",),
     "quantile_over_time": (), "absent": ("absent_over_time",),
 }  # fmt: skip
+_ONE_EACH = "one series of a drift type by version and segment: the maximum takes nothing but the label away"
+EQUIVALENT: Mapping[tuple[str, str], str] = {
+    (alert, f"'max' -> '{other}' at 0"): _ONE_EACH for alert in c.DRIFT_ALERTS.values() for other in ("min", "sum")
+}
+"""Why a rule says the same after a change, by its name and the change: not to be noticed by any case."""
 _BATCH = 25
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -72,11 +80,12 @@ class Mutant:
 
 
 def mutants(groups: Sequence[Mapping[str, Any]]) -> Iterator[Mutant]:
-    """Yield all changes to the rules of a file."""
+    """Yield all changes to the rules of a file that make a difference."""
     for group in groups:
         for index, rule in enumerate(group["rules"]):
             for what, changed in _changes(rule):
-                yield Mutant(group["name"], index, what, changed)
+                if (_name(rule), what) not in EQUIVALENT:
+                    yield Mutant(group["name"], index, what, changed)
 
 
 def _changes(rule: Rule) -> Iterator[tuple[str, Rule]]:

@@ -17,7 +17,7 @@ from modelwatch_rules.timing import prometheus_duration
 __all__ = ["GONE", "Case", "Check", "Phase", "Rates", "Values"]
 
 GONE = None
-"""No sample: nobody exposes the series."""
+"""No sample: nobody exposes the series, which Prometheus marks as stale; else it would be there for 5 minutes more."""
 
 Phase = tuple[float, float | None]
 """For how many seconds a series has which value."""
@@ -85,7 +85,7 @@ class Case:
     def _phase(self, seconds: float, value: float | None) -> str:
         samples = round(seconds / self.step)
         if value is GONE:
-            return f"_x{samples}" if samples > 1 else "_"
+            return f"stale _x{samples - 1}" if samples > 1 else "stale"
         return f"{value:.12g}x{samples - 1}"
 
     def count(self, metric: Metric | str, rates: Rates, suffix: str = "", /, **labels: str) -> None:

@@ -71,6 +71,20 @@ class Context:
         config = None if model_id is None else self.settings(model_id)
         return model_severity(self.config, model_id, alert) if model_id and config else alert_severity(None, alert)
 
+    @property
+    def everybody(self) -> list[str]:
+        """The models of the configuration, and one that it does not name."""
+        return [*dict.fromkeys(model.model_id for model in self.config.models), IN_CODE]
+
+    def alarms(self, alert: str, *model_ids: str) -> list[dict[str, str]]:
+        """Return the alerts without a threshold that models fire, by their labels; none of who wants none."""
+        severities = {model_id: self.severity(alert, model_id) for model_id in model_ids}
+        return [
+            {MODEL_ID: model_id, "severity": self.style.severities[severity]}
+            for model_id, severity in severities.items()
+            if severity is not Severity.NONE
+        ]
+
     def case(self, name: str, group: str, step: float | None = None) -> Case:
         """Return a case without anything in it."""
         return Case(name, f"modelwatch-{group}.rules", self.step if step is None else step)
