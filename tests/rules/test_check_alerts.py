@@ -44,7 +44,8 @@ def test_checks_that_stopped_are_stale_after_three_intervals(scenario: Scenario)
     description = """\
 Last success: 1970-01-01 00:30 UTC
 Effect: drift is not being watched; the last known results stand
-Look first: whether the sidecar, or the application that runs the checks, is up and scraped"""
+Look first: whether the sidecar, or the application that runs the checks, is up and scraped, and works on the \
+storage that the model is recorded to"""
     summary = "No drift check has succeeded for 36m 0s (due every 10m 0s)."
     scenario.says(66 * MINUTE, c.ALERT_CHECK_STALE, summary, description, STALE)
     scenario.check()

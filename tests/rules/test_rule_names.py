@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 TARGET = frozenset({"job", "instance"})
 LEVEL_LABELS = (
     "drift_type", "model_version", "model_id", "segment", "feature", "metric", "bound", "le", "upper", "profile",
-    "category", "reason", "job", "instance", "days_ago",
+    "category", "reason", "channel", "job", "instance", "days_ago",
 )  # fmt: skip
 ALERT_LABELS = {
     "model_id", "model_version", "segment", "metric", "storage", "feature", "reason", "channel", "job", "instance",

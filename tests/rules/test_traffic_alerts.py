@@ -171,7 +171,7 @@ def test_a_silence_alert_says_since_when_and_what_is_usual(scenario: Scenario) -
     seen(scenario, HOUR, limit=900)
     description = """\
 Last prediction: 1970-01-01 01:00 UTC
-Limit: 15m 0s of silence, 3 times the longest gap of 7 days or 15m
+Limit: 15m 0s of silence, three times the longest gap of the last 7 days or 15m
 Effect: no predictions are served, or nobody can see them; nothing else can be watched meanwhile
 Look first: whether the serving process runs and is called, then whether Prometheus can scrape it"""
     expected = {"model_id": "ad_score", "severity": "critical"}

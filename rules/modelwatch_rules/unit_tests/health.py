@@ -212,7 +212,7 @@ def _recalled(of: Context) -> Case:
     for record in (RECORDINGS_SEEN, CHECKS_SEEN):
         for name, away in (("in_time", recall), ("too_late", recall + step)):
             target = {"job": "apps", "instance": f"{name}:1"}
-            case.give(record, [(known, 5.0)], **target)
+            case.give(record, [(known, 5.0), (step, GONE)], **target)
             case.give("up", [(last + away, GONE), (9 * step, 0.0)], **target)
         case.records(last + recall + 2 * step, record, ({"job": "apps", "instance": "in_time:1"}, 5))
     return case
