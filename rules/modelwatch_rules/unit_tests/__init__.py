@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from modelwatch_rules.timing import prometheus_duration
-from modelwatch_rules.unit_tests import traffic
+from modelwatch_rules.unit_tests import inputs, outputs, traffic, usual
 from modelwatch_rules.unit_tests.case import Case
 from modelwatch_rules.unit_tests.context import Context
 
@@ -25,7 +25,7 @@ __all__ = ["Case", "test_cases", "test_files"]
 def test_cases(config: MonitoringConfig, timing: Timing, style: Style) -> Iterator[Case]:
     """Yield all cases."""
     of = Context(config, timing, style)
-    for module in (traffic,):
+    for module in (traffic, usual, inputs, outputs):
         yield from module.cases(of)
 
 
