@@ -25,7 +25,7 @@ from modelwatch_rules.words import COUNT, PERCENT, lines, say
 __all__ = [
     "CATEGORY_AT_MOST", "EDGE", "HISTORY_DAYS", "INPUTS", "JUMP", "REFERENCE_EDGE", "REFERENCE_SHARE", "SAME_BIN",
     "SAME_LABEL", "STUCK", "UNREFERENCED", "by_day", "expected", "inputs_group", "looked_at", "median", "outputs_group",
-    "predicted_labels", "predicted_values", "share", "usual", "usual_before", "value_share",
+    "predicted_labels", "predicted_values", "share", "usual", "value_share",
 ]  # fmt: skip
 
 JUMP = 0.2
@@ -82,11 +82,6 @@ def expected(metric: Metric, timing: Timing) -> str:
     return f"{share(metric, timing)}_expected"
 
 
-def usual_before(metric: Metric, timing: Timing) -> str:
-    """Return the name of what was usual a moment ago."""
-    return f"{share(metric, timing)}_usual_before"
-
-
 def usual(metric: Metric, timing: Timing) -> str:
     """Return the name of the usual share: what is expected; while the share is far above, what was before that."""
     return f"{share(metric, timing)}_usual"
@@ -125,22 +120,19 @@ def _share(first: Metric, second: Metric, only: str, timing: Timing) -> str:
 
 
 def _usual_records(metric: Metric, timing: Timing) -> list[RecordingRule]:
-    now, before, then = share(metric, timing), usual_before(metric, timing), expected(metric, timing)
+    now, then = share(metric, timing), expected(metric, timing)
     days, day = prometheus_duration(HISTORY_DAYS * timing.day), prometheus_duration(timing.day)
     middle = f"quantile_over_time(0.5, {now}[{days}] offset {windows(timing)[1].text})"
     # What is known for less than a day is not usual yet.
     known = f"present_over_time({now}[{days}] offset {day})"
-    either = f"{median(metric, timing)} or {by_day(metric, timing)}"
-    # It goes with the last of the days that it is from.
-    remembered = f"{bridged(usual(metric, timing), timing.recall)}\nand\n{then}"
-    # It stands until the share is seen to be fine, also through a night with too few requests to see it.
-    held = f"  {before}\n  unless\n    {now} - {before} < {JUMP:g}"
+    # What was usual stands until the share is seen to be fine, or less is expected through a night with too few
+    # requests to see it. It goes with the last of the days that it is from.
+    held = f"{bridged(usual(metric, timing), timing.recall)} <= ({now} - {JUMP:g} or {then})"
     return [
         RecordingRule(median(metric, timing), f"{middle}\nand\n{known}"),
         RecordingRule(by_day(metric, timing), around_now("max", now, (1, HISTORY_DAYS), timing)),
-        RecordingRule(then, largest(_INPUT, either)),
-        RecordingRule(before, remembered),
-        RecordingRule(usual(metric, timing), f"{held}\nor\n  {then}"),
+        RecordingRule(then, largest(_INPUT, f"{median(metric, timing)} or {by_day(metric, timing)}")),
+        RecordingRule(usual(metric, timing), f"  {held}\nor\n  {then}"),
     ]
 
 

@@ -19,7 +19,6 @@ from modelwatch_rules.inputs import (
     median,
     share,
     usual,
-    usual_before,
 )
 from modelwatch_rules.limits import MIN_REQUESTS
 from modelwatch_rules.unit_tests.case import GONE, Case, Phase
@@ -97,7 +96,7 @@ def _unreferenced(of: Context) -> Case:
     case.give(c.DRIFT_STATE, 0, **other, drift_type="data", state="learning")
     for drift_type, state in (("data", "ok"), ("prediction", "learning"), ("prediction", "no_reference")):
         case.give(c.DRIFT_STATE, 1, **neighbour, drift_type=drift_type, state=state)
-    case.give(c.DRIFT_STATE, 0, **neighbour, drift_type="data", state="learning")
+    case.give(c.DRIFT_STATE, [(step, 1), (9 * step, 0)], **neighbour, drift_type="data", state="learning")
     case.give(c.DRIFT_STATE, [(step, 1), (9 * step, GONE)], **model, drift_type="data", state="learning")
     case.records(2 * step, UNREFERENCED, (model, 1), (other, 1))
     case.records(3 * step, UNREFERENCED, (other, 1))
@@ -144,10 +143,10 @@ def _days_before(of: Context) -> Case:
 def _habits(of: Context) -> Iterator[Habit]:
     """Yield shares that change too little to be a fault."""
     hour, week = of.timing.long_window / slot(of), HISTORY_DAYS * SLOTS
-    lately, middle = round(0.8 * hour), week / 2 + hour
+    lately, centre = round(0.8 * hour), week / 2 + hour
 
     def in_three_steps(ago: int) -> float:
-        return 0.0625 if abs(ago - middle) <= 9 else 0.0 if middle < ago <= week + hour else 0.125
+        return 0.0625 if abs(ago - centre) <= 9 else 0.0 if centre < ago <= week + hour else 0.125
 
     # What is more than an hour before or after this time does not count.
     other_hours = dict.fromkeys((SLOTS - 2, SLOTS + 2, week - 2, week + 2), 0.75)
@@ -218,11 +217,15 @@ def _limits(of: Context) -> Case:
         return [(begin - seconds, 0.0), (seconds, GONE), (2 * at, 0.25)]
 
     new: list[Phase] = [(begin, GONE), (2 * at, 0.25)]
+    not_seen: list[Phase] = [(begin, 0), (2 * step, 0.25), (2 * at, GONE)]
+    less_lately: list[Phase] = [(begin - 2 * step, 0.25), (3 * step, 0.125), (2 * at, 0.25)]
     rows = (
         ("just_far_above", changes(0, 0.25, step), changes(0, JUMP), 0, True),
-        ("not_so_far_above", changes(0, 0.25, step), changes(0, 0.1875), 0.25, False),
+        ("not_so_far_above", changes(0, 0), changes(0, 0.1875), 0, False),
+        ("soon_expected", changes(0, 0.25, step), changes(0, 0.1875), 0.25, False),
         ("above_what_is_much", changes(0.125, 0.25, step), changes(0.125, 0.25), 0.25, False),
-        ("below", changes(0.25, 0.125), changes(0, 0), 0.125, False),
+        ("less_expected_lately", less_lately, changes(0, 0.5), 0.125, True),
+        ("not_seen_to_be_fine", changes(0, 0.25, step), not_seen, 0, True),
         ("unknown_for_a_moment", lacks(short), new, 0, True),
         ("unknown_for_long", lacks(long), new, 0.25, False),
     )
@@ -231,7 +234,6 @@ def _limits(of: Context) -> Case:
         for name, then, now, _, _ in rows:
             _expect(case, of, metric, inputs[name], then)
             case.give(share(metric, of.timing), now, **inputs[name])
-        for record in (usual_before(metric, of.timing), usual(metric, of.timing)):
-            case.records(at, record, *((inputs[name], value) for name, _, _, value, _ in rows))
+        case.records(at, usual(metric, of.timing), *((inputs[name], value) for name, _, _, value, _ in rows))
         case.fires(at, alert, *told(of, alert, (inputs[name] for name, *_, fires in rows if fires)))
     return case

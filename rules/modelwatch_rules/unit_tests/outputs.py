@@ -145,6 +145,10 @@ def _labels(of: Context) -> Case:
             case.give(c.FEATURE_REFERENCE_CATEGORY, usual, **labels, category="yes")
             case.give(c.FEATURE_REFERENCE_CATEGORY, 1 - usual, **labels, category="no")
         stuck += [({**labels, "category": "yes"}, yes)] if is_stuck else []
+    # Another version, and another reference of the same version, are none of its business.
+    for labels in ({**of.model("nearly_all_alike", OTHER_VERSION), **A}, {**of.model("nearly_all_alike"), **B}):
+        for category in ("yes", "no"):
+            case.give(predicted_labels(of.timing), 64, **labels, category=category)
     odd = of.model("mostly_so_in_the_reference")
     # An input that has the same values, and another reference.
     case.give(c.FEATURE_REFERENCE_CATEGORY, 0.5, **odd, **A, feature="smoker", category="yes")

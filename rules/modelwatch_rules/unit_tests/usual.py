@@ -18,7 +18,7 @@ from modelwatch_rules.anomalies import (
 )
 from modelwatch_rules.limits import MIN_REQUESTS
 from modelwatch_rules.recording import windows
-from modelwatch_rules.unit_tests.case import GONE, Case, Phase
+from modelwatch_rules.unit_tests.case import GONE, Case, Values
 from modelwatch_rules.unit_tests.context import OTHER_VERSION, Context
 from modelwatch_rules.unit_tests.days import SLOTS, history, slot
 from modelwatch_rules.unit_tests.lasting import check_lasting, everybody, long_enough, told
@@ -69,7 +69,7 @@ def _of_days(of: Context) -> Case:
     return case
 
 
-def _give(of: Context, case: Case, model_id: str, least: float, most: float, now: float | list[Phase]) -> None:
+def _give(of: Context, case: Case, model_id: str, least: float, most: float, now: Values) -> None:
     """Give what is usual, of as many days as must be known, and the requests now."""
     for day in range(1, KNOWN_DAYS + 1):
         case.give(LEAST_BY_DAY, least, model_id=model_id, days_ago=str(day))
@@ -79,13 +79,12 @@ def _give(of: Context, case: Case, model_id: str, least: float, most: float, now
 
 def _lasting(of: Context) -> Case:
     case = of.case("far fewer or far more requests than usual fire once that has lasted, until it is over", GROUP)
-    begin, during, after = of.up(1.25 * of.timing.long_window), long_enough(of), of.up(of.timing.keep_firing)
+    begin, during, after = of.up(1.25 * of.timing.long_window), long_enough(of), 2 * of.up(of.timing.keep_firing)
     models = [({c.MODEL_ID: model_id}, (8, 1024)[place % 2]) for place, model_id in enumerate(everybody(of))]
     for labels, unusual in models:
-        phases: list[Phase] = [(begin, 128), (during, unusual), (2 * after, 128)]
-        _give(of, case, labels[c.MODEL_ID], 256, 128, [(seconds, 0.75 * now) for seconds, now in phases])
-        quarter = [(seconds, 0.25 * now) for seconds, now in phases]
-        case.give(windows(of.timing)[1].predictions, quarter, **of.model(labels[c.MODEL_ID], OTHER_VERSION))
+        most, rest = ([(begin, part * 128), (during, part * unusual), (after, part * 128)] for part in (0.75, 0.25))
+        _give(of, case, labels[c.MODEL_ID], 128, 128, most)
+        case.give(windows(of.timing)[1].predictions, rest, **of.model(labels[c.MODEL_ID], OTHER_VERSION))
     case.records(begin, requests(of.timing), *models)
     expected = told(of, c.ALERT_TRAFFIC_ANOMALY, (labels for labels, _ in models))
     check_lasting(case, of, c.ALERT_TRAFFIC_ANOMALY, begin, begin + during, expected)
