@@ -6,6 +6,8 @@ less than a fifth of the quietest of these days, or more than five times the bus
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from modelwatch import conventions as c
 from modelwatch.config import MonitoringConfig
 from modelwatch.conventions import MODEL_ID
@@ -20,13 +22,14 @@ from modelwatch_rules.timing import Timing, prometheus_duration
 from modelwatch_rules.words import COUNT, NUMBER, lines, say
 
 __all__ = [
-    "DAY", "DAYS", "FACTOR", "KNOWN_DAYS", "LEAST_BY_DAY", "LEAST_OF_DAYS", "MOST_BY_DAY", "MOST_OF_DAYS", "requests",
-    "traffic_group",
+    "DAY", "DAYS", "FACTOR", "KNOWN_DAYS", "LEAST_BY_DAY", "LEAST_OF_DAYS", "MOST_BY_DAY", "MOST_OF_DAYS",
+    "around_now", "requests", "traffic_group",
 ]  # fmt: skip
 
 DAYS = 7
-KNOWN_DAYS = 3
-"""Days that must be known before anything is usual."""
+KNOWN_DAYS = 4
+"""Days that must be known before anything is usual: three whole ones, one of which is a working day, and the first, of
+which there may be a few minutes only."""
 FACTOR = 5
 
 DAY = "days_ago"
@@ -49,7 +52,10 @@ def traffic_group(config: MonitoringConfig, timing: Timing, style: Style) -> Gro
         "modelwatch-usual.rules",
         (
             RecordingRule(requests(timing), total),
-            *(RecordingRule(by_day, _around_now(side, timing)) for side, by_day, _ in sides),
+            *(
+                RecordingRule(by_day, around_now(side, requests(timing), range(1, DAYS + 1), timing))
+                for side, by_day, _ in sides
+            ),
             *(RecordingRule(usual, _of_days(side, by_day)) for side, by_day, usual in sides),
             *by_model([_alert(timing)], config, style),
         ),
@@ -57,28 +63,31 @@ def traffic_group(config: MonitoringConfig, timing: Timing, style: Style) -> Gro
     )
 
 
-def _around_now(side: str, timing: Timing) -> str:
-    """Return the least or most requests of each of the last days, an hour before to an hour after this time."""
+def around_now(side: str, record: str, days: Iterable[int], timing: Timing) -> str:
+    """Return the least or most of some days ago, an hour before to an hour after this time."""
     hour = timing.day / 24
     spread = prometheus_duration(2 * hour)
     return "\nor\n".join(
-        f"label_replace({side}_over_time({requests(timing)}[{spread}]"
+        f"label_replace({side}_over_time({record}[{spread}]"
         f' offset {prometheus_duration(day * timing.day - hour)}), "{DAY}", "{day}", "", "")'
-        for day in range(1, DAYS + 1)
+        for day in days
     )
 
 
 def _of_days(side: str, by_day: str) -> str:
-    return f"{side} by ({MODEL_ID}) ({by_day})\nand on ({MODEL_ID})\n  count by ({MODEL_ID}) ({by_day}) >= {KNOWN_DAYS}"
+    return f"{side} by ({MODEL_ID}) ({by_day})\nand\n  count by ({MODEL_ID}) ({by_day}) >= {KNOWN_DAYS}"
 
 
 def _alert(timing: Timing) -> AlertingRule:
     now = requests(timing)
-    # Where a day is usually as quiet as this, its numbers say nothing.
-    few = f"{now} / on ({MODEL_ID}) ({LEAST_OF_DAYS} >= {MIN_REQUESTS}) < {1 / FACTOR:g}"
-    many = f"({now} >= {MIN_REQUESTS}) / on ({MODEL_ID}) ({MOST_OF_DAYS} > 0) > {FACTOR}"
+    # Where a day is usually as quiet as this, its numbers say nothing. Nor does a window of which Prometheus has seen
+    # the end only, as it was down before.
+    few = f"{now} / ({LEAST_OF_DAYS} >= {MIN_REQUESTS}) < {1 / FACTOR:g}"
+    whole = f"{now} offset {windows(timing)[1].text}"
+    # What comes at a time at which nothing ever came, as a monthly batch, has nothing to be compared with.
+    many = f"({now} >= {MIN_REQUESTS}) / ({MOST_OF_DAYS} > 0) > {FACTOR}"
     return AlertingRule(
-        c.ALERT_TRAFFIC_ANOMALY, f"  {few}\nor\n  {many}", Severity.WARNING, *_text(timing),
+        c.ALERT_TRAFFIC_ANOMALY, f"  {few}\n  and\n  {whole}\nor\n  {many}", Severity.WARNING, *_text(timing),
         hold=timing.hold, keep_firing=timing.keep_firing,
     )  # fmt: skip
 

@@ -1,7 +1,8 @@
 """What inputs and outputs show without a check: missing and novel inputs while there is no reference, stuck outputs.
 
 Where a reference is in use, missing and novel inputs are part of the drift of the data, with its false-alarm budget;
-until then an input is compared with its own usual share, the median of the last seven days.
+until then an input is compared with its own usual share: the median of the last seven days, or what it was at this time
+of yesterday or a week ago, if that is more. A nightly batch without some inputs is no news, nor is a weekend.
 """
 
 from __future__ import annotations
@@ -10,19 +11,21 @@ from modelwatch import conventions as c
 from modelwatch.config import MonitoringConfig
 from modelwatch.conventions import FEATURE, MODEL_ID, MODEL_LABELS, PROFILE, Metric
 from modelwatch.policy import Severity
+from modelwatch_rules.anomalies import DAY, around_now
 from modelwatch_rules.context import traffic
 from modelwatch_rules.limits import MIN_REQUESTS
 from modelwatch_rules.naming import record_name
 from modelwatch_rules.overrides import by_model
-from modelwatch_rules.promql import AlertingRule, Group, RecordingRule, Style, bridged, indent, largest, select
+from modelwatch_rules.promql import AlertingRule, Group, RecordingRule, Style, bridged, largest, select
 from modelwatch_rules.recording import windows
 from modelwatch_rules.texts import Text
 from modelwatch_rules.timing import Timing, prometheus_duration
 from modelwatch_rules.words import COUNT, PERCENT, lines, say
 
 __all__ = [
-    "CATEGORY_AT_MOST", "EDGE", "INPUTS", "JUMP", "REFERENCE_EDGE", "REFERENCE_SHARE", "STUCK", "UNREFERENCED",
-    "inputs_group", "looked_at", "outputs_group", "predicted_labels", "predicted_values", "share", "usual",
+    "CATEGORY_AT_MOST", "EDGE", "HISTORY_DAYS", "INPUTS", "JUMP", "REFERENCE_EDGE", "REFERENCE_SHARE", "SAME_BIN",
+    "SAME_LABEL", "STUCK", "UNREFERENCED", "by_day", "expected", "inputs_group", "looked_at", "median", "outputs_group",
+    "predicted_labels", "predicted_values", "share", "usual", "value_share",
 ]  # fmt: skip
 
 JUMP = 0.2
@@ -44,6 +47,8 @@ _OF_PROFILE = ", ".join((*MODEL_LABELS, PROFILE))
 UNREFERENCED = record_name(MODEL_LABELS, c.DRIFT_STATE, "unreferenced")
 _REFERENCE = ", ".join((MODEL_ID, PROFILE))
 REFERENCE_SHARE = record_name((MODEL_ID, PROFILE, "le"), c.PREDICTION_REFERENCE, "ratio", suffix="_bucket")
+SAME_BIN = record_name((*MODEL_LABELS, PROFILE, "le"), c.PREDICTION_VALUE, "same_bin", suffix="_bucket")
+SAME_LABEL = f"{'_'.join((*MODEL_LABELS, PROFILE, 'category'))}:modelwatch_prediction:same_label"
 STUCK = record_name(MODEL_LABELS, c.PREDICTION_VALUE, "stuck")
 
 INPUTS = (
@@ -62,9 +67,24 @@ def share(metric: Metric, timing: Timing) -> str:
     return record_name(_INPUT, metric, f"ratio_increase{windows(timing)[1].text}")
 
 
-def usual(metric: Metric, timing: Timing) -> str:
-    """Return the name of the usual share."""
+def median(metric: Metric, timing: Timing) -> str:
+    """Return the name of the median of the last days."""
     return f"{share(metric, timing)}_median{HISTORY_DAYS}d"
+
+
+def by_day(metric: Metric, timing: Timing) -> str:
+    """Return the name of the largest share around this time of other days."""
+    return record_name((*_INPUT, DAY), metric, f"ratio_increase{windows(timing)[1].text}_most")
+
+
+def expected(metric: Metric, timing: Timing) -> str:
+    """Return the name of the share that is to be expected from the days before."""
+    return f"{share(metric, timing)}_expected"
+
+
+def usual(metric: Metric, timing: Timing) -> str:
+    """Return the name of the usual share: what is expected; while the share is far above, what was before that."""
+    return f"{share(metric, timing)}_usual"
 
 
 def inputs_group(config: MonitoringConfig, timing: Timing, style: Style) -> Group:
@@ -82,7 +102,7 @@ def inputs_group(config: MonitoringConfig, timing: Timing, style: Style) -> Grou
                 share(c.FEATURE_OUT_OF_RANGE, timing),
                 _share(c.FEATURE_OUT_OF_RANGE, c.FEATURE_CATEGORY, f',category="{c.UNSEEN}"', timing),
             ),
-            *(RecordingRule(usual(metric, timing), _usual(metric, timing)) for _, metric, _ in INPUTS),
+            *(record for _, metric, _ in INPUTS for record in _usual_records(metric, timing)),
             *by_model((_alert(*one, timing) for one in INPUTS), config, style),
         ),
         interval=timing.slow_interval,
@@ -99,18 +119,25 @@ def _share(first: Metric, second: Metric, only: str, timing: Timing) -> str:
     )
 
 
-def _usual(metric: Metric, timing: Timing) -> str:
-    """Return the median of the days before; while the share is far above it, what was usual before that began."""
-    days, hour = prometheus_duration(HISTORY_DAYS * timing.day), windows(timing)[1].text
-    before = bridged(usual(metric, timing), timing.recall)
-    return (
-        f"  {before}\n  and on ({_OF_INPUT})\n    {share(metric, timing)} - on ({_OF_INPUT}) {before} >= {JUMP:g}\n"
-        f"or\n  quantile_over_time(0.5, {share(metric, timing)}[{days}] offset {hour})"
-    )
+def _usual_records(metric: Metric, timing: Timing) -> list[RecordingRule]:
+    now, then = share(metric, timing), expected(metric, timing)
+    days, day = prometheus_duration(HISTORY_DAYS * timing.day), prometheus_duration(timing.day)
+    middle = f"quantile_over_time(0.5, {now}[{days}] offset {windows(timing)[1].text})"
+    # What is known for less than a day is not usual yet.
+    known = f"present_over_time({now}[{days}] offset {day})"
+    # What was usual stands until the share is seen to be fine, or less is expected through a night with too few
+    # requests to see it. It goes with the last of the days that it is from.
+    held = f"{bridged(usual(metric, timing), timing.recall)} <= ({now} - {JUMP:g} or {then})"
+    return [
+        RecordingRule(median(metric, timing), f"{middle}\nand\n{known}"),
+        RecordingRule(by_day(metric, timing), around_now("max", now, (1, HISTORY_DAYS), timing)),
+        RecordingRule(then, largest(_INPUT, f"{median(metric, timing)} or {by_day(metric, timing)}")),
+        RecordingRule(usual(metric, timing), f"  {held}\nor\n  {then}"),
+    ]
 
 
 def _alert(alert: str, metric: Metric, words: str, timing: Timing) -> AlertingRule:
-    expr = f"{share(metric, timing)}\n- on ({_OF_INPUT})\n{usual(metric, timing)}\n>= {JUMP:g}"
+    expr = f"{share(metric, timing)} - {usual(metric, timing)} >= {JUMP:g}"
     return AlertingRule(
         alert, expr, Severity.WARNING, *_told(metric, words, timing), hold=timing.hold, keep_firing=timing.keep_firing
     )
@@ -124,7 +151,7 @@ def _told(metric: Metric, words: str, timing: Timing) -> Text:
         f"{usual(metric, timing)}{where}",
         PERCENT,
         "Usual: ",
-        f", the median of up to {HISTORY_DAYS} days before it changed",
+        f", from up to {HISTORY_DAYS} days before it changed",
     )
     rows = say(f"{looked_at(timing)}{{<model>}}", COUNT, "Measured over: ", f" requests in the last {window}")
     return (
@@ -150,6 +177,7 @@ def outputs_group(config: MonitoringConfig, timing: Timing, style: Style) -> Gro
         hold=timing.hold, keep_firing=timing.keep_firing,
     )  # fmt: skip
     window = windows(timing)[1].text
+    values, every = predicted_values(timing), select(predicted_values(timing), le="+Inf")
     buckets = f"sum by ({_OF_PROFILE}, le) (increase({c.PREDICTION_VALUE.name}_bucket[{window}]))"
     labels = f'sum by ({_OF_PROFILE}, category) (increase({c.FEATURE_CATEGORY.name}{{{FEATURE}=""}}[{window}]))'
     reference = f"max by ({_REFERENCE}, le) ({c.PREDICTION_REFERENCE.name}_bucket)"
@@ -159,10 +187,13 @@ def outputs_group(config: MonitoringConfig, timing: Timing, style: Style) -> Gro
         (
             RecordingRule(predicted_values(timing), buckets),
             RecordingRule(predicted_labels(timing), labels),
-            RecordingRule(REFERENCE_SHARE, f"{reference}\n/ on ({_REFERENCE}) group_left ()\n({whole} > 0)"),
             RecordingRule(
-                STUCK, f"max by ({_PAIR}) (\n{indent(_same_bin(timing))}\n  or\n{indent(_same_label(timing))}\n)"
+                value_share(timing), f"{values}\n/ on ({_OF_PROFILE}) group_left ()\n({every} >= {MIN_REQUESTS})"
             ),
+            RecordingRule(REFERENCE_SHARE, f"{reference}\n/ on ({_REFERENCE}) group_left ()\n({whole} > 0)"),
+            RecordingRule(SAME_BIN, _same_bin(timing)),
+            RecordingRule(SAME_LABEL, _same_label(timing)),
+            RecordingRule(STUCK, f"max by ({_PAIR}) ({SAME_BIN} or {SAME_LABEL})"),
             *by_model([rule], config, style),
         ),
         interval=timing.slow_interval,
@@ -180,14 +211,17 @@ def predicted_labels(timing: Timing) -> str:
     return f"{'_'.join((*MODEL_LABELS, PROFILE, 'category'))}:modelwatch_prediction:increase{windows(timing)[1].text}"
 
 
+def value_share(timing: Timing) -> str:
+    """Return the name of the share of predicted values up to each bound, where there are enough."""
+    return predicted_values(timing).replace(":increase", ":ratio_increase")
+
+
 def _same_bin(timing: Timing) -> str:
     """Return numbers of predictions that are all in one bin: no bound has a part of them on both of its sides."""
-    values = predicted_values(timing)
-    every = select(values, le="+Inf")
-    part = f"{values}\n  / on ({_OF_PROFILE}) group_left () {every}"
+    every = select(predicted_values(timing), le="+Inf")
     return (
         f"{every} >= {MIN_REQUESTS}\n"
-        f"unless on ({_OF_PROFILE})\n  ({part} > {EDGE:g} < {1 - EDGE:g})\n"
+        f"unless on ({_OF_PROFILE})\n  ({value_share(timing)} > {EDGE:g} < {1 - EDGE:g})\n"
         f"and on ({_REFERENCE})\n  ({REFERENCE_SHARE} > {REFERENCE_EDGE:g} < {1 - REFERENCE_EDGE:g})"
     )
 

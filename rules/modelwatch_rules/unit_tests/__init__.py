@@ -10,7 +10,17 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from modelwatch_rules.timing import prometheus_duration
-from modelwatch_rules.unit_tests import checks, health, objectives, performance, silence, traffic
+from modelwatch_rules.unit_tests import (
+    checks,
+    health,
+    inputs,
+    objectives,
+    outputs,
+    performance,
+    silence,
+    traffic,
+    usual,
+)
 from modelwatch_rules.unit_tests.case import Case
 from modelwatch_rules.unit_tests.context import Context
 
@@ -25,7 +35,7 @@ __all__ = ["Case", "unit_test_cases", "unit_test_files"]
 def unit_test_cases(config: MonitoringConfig, timing: Timing, style: Style) -> Iterator[Case]:
     """Yield all cases."""
     of = Context(config, timing, style)
-    for module in (traffic, silence, objectives, checks, performance, health):
+    for module in (traffic, silence, usual, objectives, checks, performance, inputs, outputs, health):
         yield from module.cases(of)
 
 
