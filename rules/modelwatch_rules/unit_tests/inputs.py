@@ -29,8 +29,6 @@ from modelwatch_rules.unit_tests.lasting import check_lasting, everybody, long_e
 __all__ = ["cases"]
 
 GROUP = "inputs"
-LOOKED_BACK = 300
-"""For how many seconds Prometheus takes a last sample for the present one."""
 BAD = {
     c.FEATURE_MISSING: (
         (c.FEATURE_MISSING, {"profile": "a"}), (c.FEATURE_MISSING, {"profile": "b"}),
@@ -206,7 +204,7 @@ def _limits(of: Context) -> Case:
         "what was usual stands while the share is far above it, also if that is not known for a while", GROUP
     )
     step, recall = of.step, of.timing.recall
-    short, long = (of.down(LOOKED_BACK + times * recall) for times in (0.6, 1.5))
+    short, long = (of.down(times * recall) for times in (0.6, 1.5))
     begin = 3 * step + long
     at = begin + long_enough(of)
 
@@ -217,7 +215,7 @@ def _limits(of: Context) -> Case:
         return [(begin - seconds, 0.0), (seconds, GONE), (2 * at, 0.25)]
 
     new: list[Phase] = [(begin, GONE), (2 * at, 0.25)]
-    not_seen: list[Phase] = [(begin, 0), (2 * step, 0.25), (2 * at, GONE)]
+    not_seen: list[Phase] = [(begin, 0), (of.up(of.timing.hold) + 2 * step, 0.25), (2 * at, GONE)]
     less_lately: list[Phase] = [(begin - 2 * step, 0.25), (3 * step, 0.125), (2 * at, 0.25)]
     rows = (
         ("just_far_above", changes(0, 0.25, step), changes(0, JUMP), 0, True),
@@ -225,7 +223,8 @@ def _limits(of: Context) -> Case:
         ("soon_expected", changes(0, 0.25, step), changes(0, 0.1875), 0.25, False),
         ("above_what_is_much", changes(0.125, 0.25, step), changes(0.125, 0.25), 0.25, False),
         ("less_expected_lately", less_lately, changes(0, 0.5), 0.125, True),
-        ("not_seen_to_be_fine", changes(0, 0.25, step), not_seen, 0, True),
+        # Two samples after the last that is known.
+        ("not_seen_to_be_fine", changes(0, 0.25, step), not_seen, 0, 2 * step < of.timing.keep_firing),
         ("unknown_for_a_moment", lacks(short), new, 0, True),
         ("unknown_for_long", lacks(long), new, 0.25, False),
     )
