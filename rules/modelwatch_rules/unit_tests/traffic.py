@@ -290,7 +290,8 @@ def _own_quantile(of: Context) -> Case:
     case.records(at, LATENCY_ABOVE_LIMIT, *((models[q], _quantile(q, 0, requests, requests)) for q in used))
     for q in used:
         everybody = [(model, _quantile(q, 0, requests, requests)) for model in models.values()]
-        case.records(at, latency_above_limit(q), *everybody)
+        for record in (latency_judged(q), latency_above_limit(q)):
+            case.records(at, record, *everybody)
     return case
 
 

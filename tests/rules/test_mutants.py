@@ -1,26 +1,37 @@
-"""Small changes to generated rules, each of which a generated unit test has to notice.
+"""The generated unit tests notice every small change to a generated rule.
 
 A rule is changed in one place: a number, a comparison, an operator between sets or numbers, a label that is matched or
-grouped by, a window, an aggregation, ``for``, ``keep_firing_for`` or a label of the alert.
+grouped by, a window, an aggregation, ``for``, ``keep_firing_for`` or a label of the alert. Some case must then fail.
 """
 
 from __future__ import annotations
 
 import copy
+import json
+import os
 import re
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from modelwatch import conventions as c
-from modelwatch_rules.render import to_yaml
-from modelwatch_rules.timing import prometheus_duration
-from modelwatch_rules.unit_tests import Case
+from modelwatch.config import load_config
+from modelwatch_rules.groups import DEFAULT_RUNBOOK_BASE, rule_file
+from modelwatch_rules.promql import Style
+from modelwatch_rules.timing import PRODUCTION, prometheus_duration
+from modelwatch_rules.unit_tests import Case, unit_test_cases
 
 Rule = dict[str, Any]
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "models.yaml"
+STYLE = Style(DEFAULT_RUNBOOK_BASE)
 
 _TOKEN = re.compile(
     r"""(?P<string>"(?:[^"\\]|\\.)*")
@@ -51,6 +62,8 @@ EQUIVALENT: Mapping[tuple[str, str], str] = {
 }
 """Why a rule says the same after a change, by its name and the change: not to be noticed by any case."""
 _BATCH = 25
+_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir()
+"""Where promtool makes a database for each test: on a disk it would wait for that most of the time."""
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -192,12 +205,12 @@ class Inspector:
     def _write(self, number: int, mutant: Mutant, case: Case, about: set[str]) -> str:
         """Write one test of one mutant; return its name."""
         rules, step = f"m{number}.rules.yml", prometheus_duration(case.step)
-        (self._folder / rules).write_text(to_yaml({"groups": self._needed(mutant, about)}), encoding="utf-8")
+        (self._folder / rules).write_text(json.dumps({"groups": self._needed(mutant, about)}), encoding="utf-8")
         checks = [check.as_dict() for check in case.checks if check.about in about]
         test = {**case.as_dict(), "promql_expr_test": checks}
         content = {"rule_files": [rules], "evaluation_interval": step, "tests": [test]}
         name = f"m{number}.test.yml"
-        (self._folder / name).write_text(to_yaml(content), encoding="utf-8")
+        (self._folder / name).write_text(json.dumps(content), encoding="utf-8")
         return name
 
     def _needed(self, mutant: Mutant, about: set[str]) -> list[dict[str, Any]]:
@@ -220,7 +233,7 @@ class Inspector:
     def _failed_of(self, names: Sequence[str]) -> list[str]:
         done = subprocess.run(
             [self._promtool, "test", "rules", *names],
-            cwd=self._folder, capture_output=True, text=True, timeout=600, check=False,
+            cwd=self._folder, env={"TMPDIR": _MEMORY, "GOMAXPROCS": "1"}, capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
         # What failed is said on the other stream, so that it can't be told by its place; a test that holds is.
         held = re.findall(r"^Unit Testing:  (\S+)\n  SUCCESS", done.stdout, flags=re.MULTILINE)
@@ -236,5 +249,33 @@ def _name(rule: Mapping[str, Any]) -> str:
     return str(rule.get("record") or rule["alert"])
 
 
-def _names_in(expr: str) -> set[str]:
-    return set(re.findall(r"[a-z_]+:[a-zA-Z0-9_:]+", expr))
+@cache
+def _names_in(expr: str) -> frozenset[str]:
+    return frozenset(re.findall(r"[a-z_]+:[a-zA-Z0-9_:]+", expr))
+
+
+# ── tests ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def groups() -> list[dict[str, Any]]:
+    """Return the rules of the two example models."""
+    found: list[dict[str, Any]] = rule_file(load_config(EXAMPLE), PRODUCTION, STYLE)["groups"]
+    return found
+
+
+@pytest.fixture
+def inspector(require_server: Callable[[str], str], tmp_path: Path, groups: list[dict[str, Any]]) -> Inspector:
+    cases = list(unit_test_cases(load_config(EXAMPLE), PRODUCTION, STYLE))
+    return Inspector(require_server("promtool"), tmp_path, groups, cases)
+
+
+def test_without_a_change_there_is_nothing_to_notice(inspector: Inspector, groups: list[dict[str, Any]]) -> None:
+    same = [Mutant(g["name"], len(g["rules"]) - 1, "nothing", g["rules"][-1]) for g in groups]
+    assert inspector.survivors(same) == same
+
+
+def test_every_change_to_a_rule_is_noticed(inspector: Inspector, groups: list[dict[str, Any]]) -> None:
+    changed = list(mutants(groups))
+    assert len(changed) > 1500
+    assert [(mutant.about, mutant.what) for mutant in inspector.survivors(changed)] == []
