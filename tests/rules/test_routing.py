@@ -371,7 +371,7 @@ def test_receivers_that_are_called_like_ours_stay_apart(merge: bool) -> None:
 
 
 def test_only_alerts_about_the_same_finding_of_the_same_model_inhibit_each_other() -> None:
-    *rules, _ = alertmanager_config(many(), PRODUCTION)["inhibit_rules"]
+    *rules, _, _ = alertmanager_config(many(), PRODUCTION)["inhibit_rules"]
     tiers = [(rule["source_matchers"][0], rule["target_matchers"][0]) for rule in rules]
     assert tiers == [
         ('severity="critical"', 'severity=~"info|warning|error"'),
@@ -385,11 +385,20 @@ def test_only_alerts_about_the_same_finding_of_the_same_model_inhibit_each_other
 
 
 def test_a_checker_that_is_down_mutes_the_staleness_of_all_its_checks_and_nothing_else() -> None:
-    down = alertmanager_config(many(), PRODUCTION)["inhibit_rules"][-1]
+    down = alertmanager_config(many(), PRODUCTION)["inhibit_rules"][-2]
     assert down == {
         "source_matchers": ['alertname="ModelwatchDown"', 'component="checks"'],
         "target_matchers": ['alertname="ModelwatchCheckStale"'],
         "equal": list(SITE_LABELS),
+    }
+
+
+def test_a_model_that_is_silent_is_not_also_one_with_little_traffic() -> None:
+    silent = alertmanager_config(many(), PRODUCTION)["inhibit_rules"][-1]
+    assert silent == {
+        "source_matchers": ['alertname="MLModelNoPredictions"', 'model_id=~".+"'],
+        "target_matchers": ['alertname="MLModelTrafficAnomaly"', 'model_id=~".+"'],
+        "equal": ["model_id", *SITE_LABELS],
     }
 
 
