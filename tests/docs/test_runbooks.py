@@ -407,7 +407,7 @@ SAID = {
     ],
     "MLModelReferenceMissing": [f"{ENOUGH_SECONDS / 3600:g} h and {ENOUGH_ROWS:,} rows".replace(",", " ")],
     "ModelwatchCheckStale": [
-        f"{STALE_AFTER_INTERVALS} times the interval", f"{PRODUCTION.memory / 86400:g} days after the last success",
+        f"{STALE_AFTER_INTERVALS} times the interval", f"{PRODUCTION.memory / 86400:g} days after the last prediction",
     ],
     "ModelwatchCheckFailing": [f"Limit: {FAILURES_IN_A_ROW}, and no success for 1.5 intervals"],
     "ModelwatchRecordsDropped": [f"more than {round(100 * DROPPED_AT_LEAST)} % of the predictions", f"the last {LONG}"],
