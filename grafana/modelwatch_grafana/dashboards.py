@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-from modelwatch_grafana import drift_rows, fleet_rows, marks, monitoring_rows, operation_rows, upkeep_rows
+from modelwatch_grafana import (
+    drift_rows,
+    fleet_rows,
+    marks,
+    monitoring_rows,
+    objective_rows,
+    operation_rows,
+    upkeep_rows,
+)
 from modelwatch_grafana.elements import Json, Row, place
 from modelwatch_grafana.variables import fleet_variables, model_variables
 
@@ -45,6 +53,7 @@ def model_dashboard() -> Json:
             Row("Predictions: reference against the last $window", drift_rows.predictions_against_reference()),
             Row("Inputs that are missing, out of range or unseen", drift_rows.input_quality()),
             Row("Is the monitoring itself well", operation_rows.monitoring()),
+            Row("Objectives", objective_rows.objectives()),
         ],
     )
 

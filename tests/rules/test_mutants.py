@@ -233,7 +233,8 @@ class Inspector:
     def _failed_of(self, names: Sequence[str]) -> list[str]:
         done = subprocess.run(
             [self._promtool, "test", "rules", *names],
-            cwd=self._folder, env={"TMPDIR": _MEMORY, "GOMAXPROCS": "1"}, capture_output=True, text=True, timeout=600, check=False,
+            cwd=self._folder, env={"TMPDIR": _MEMORY, "GOMAXPROCS": "1"},
+            capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
         # What failed is said on the other stream, so that it can't be told by its place; a test that holds is.
         held = re.findall(r"^Unit Testing:  (\S+)\n  SUCCESS", done.stdout, flags=re.MULTILINE)

@@ -121,7 +121,7 @@ def register(service: ProductionMonitoringService, folder: Path) -> None:
     }
     paths = {model_id: str(profile.save(folder / f"{len(model_id)}.json")) for model_id, profile in profiles.items()}
     for config in (
-        config_of(SCORED, reference=paths[SCORED]),
+        config_of(SCORED, reference=paths[SCORED], objective={"error_rate": 0.01, "latency_ms": 25}),
         config_of(LABELLED, reference=paths[LABELLED], model_version=VERSION),
         config_of(LEARNING),
         config_of(UNCHECKED, schedule="0 3 1 1 *"),
