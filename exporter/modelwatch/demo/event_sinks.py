@@ -106,9 +106,7 @@ class WebhookSink(_EventSink):
 
     what = "call"
 
-    def __init__(
-        self, credentials: tuple[str, str] | None = None, *, address: tuple[str, int] = (HOST, 0)
-    ) -> None:
+    def __init__(self, credentials: tuple[str, str] | None = None, *, address: tuple[str, int] = (HOST, 0)) -> None:
         self._credentials = credentials
         super().__init__(address)
 
