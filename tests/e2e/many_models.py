@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -158,4 +158,5 @@ def twin(storage: str, port: str) -> None:
 
 
 if __name__ == "__main__":
-    {"serve": serve, "island": island, "twin": twin}[sys.argv[1]](*sys.argv[2:])
+    ROLES: dict[str, Callable[..., None]] = {"serve": serve, "island": island, "twin": twin}
+    ROLES[sys.argv[1]](*sys.argv[2:])
