@@ -41,16 +41,17 @@ M = runpy.run_path(str(SCRIPT))
 
 TIMING = replace(
     TEST,
-    short_window=10.0,
-    long_window=12.0,
+    short_window=8.0,
+    long_window=10.0,
     bridge=30.0,
     memory=7200.0,
-    day=12.0,
+    slow_interval=0.5,
+    day=10.0,
     silence_hold=8.0,
     budget_hour=24.0,
     keep_firing=5.0,
 )
-"""Days of twelve seconds: what is usual is known after three of them. What was seen two hours ago is remembered."""
+"""Days of ten seconds: what is usual is known after a few of them. What was seen two hours ago is remembered."""
 
 WINDOWS = ("5s", "8s")
 MIN_ROWS, NEVER_ENOUGH = 50, 1_000_000

@@ -228,8 +228,9 @@ def broken(start: Story) -> Broken:
 
 
 def usual_is_known(world: Any) -> bool:
-    """Say whether two days of traffic are known (a third is once traffic has fallen), and the usual share of values."""
-    days = f'{anomalies.LEAST_BY_DAY}{{{anomalies.DAY}="2",{c.MODEL_ID}=~"{M["SHOP"]}|{M["BACKLOG"]}"}} >= 100'
+    """Say whether all days of traffic are known but the one that is once it has fallen, and usual shares of values."""
+    last, both = anomalies.KNOWN_DAYS - 1, f"{M['SHOP']}|{M['BACKLOG']}"
+    days = f'{anomalies.LEAST_BY_DAY}{{{anomalies.DAY}="{last}",{c.MODEL_ID}=~"{both}"}} >= 100'
     shares = (
         (c.FEATURE_MISSING, M["NEWCOMER"], "distance"),
         (c.FEATURE_OUT_OF_RANGE, M["TAMPERED"], "distance"),
