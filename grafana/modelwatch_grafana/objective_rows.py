@@ -25,8 +25,9 @@ def _allowed(metric: str) -> str:
     return f"max({bridged(select(c.OBJECTIVE, metric=quoted(metric)))})"
 
 
-def _share(metric: str, function: str, window: str) -> str:
+def _share(metric: str, window: str) -> str:
     """Return the share of bad requests; of slow ones, from the bucket whose bound the objective names."""
+    function = "increase" if window == WHOLE_RANGE else "rate"
     if metric == "error_rate":
         failed, attempted = (f"sum({function}({select(m)}{window}))" for m in (c.PREDICTION_ERRORS, c.PREDICTIONS))
         return f"{failed} / ({attempted} > 0)"
@@ -83,7 +84,7 @@ def _burn() -> Panel:
         f"{PAGE_ABOVE:g} over an hour, for objectives over 30 days.",
         [
             *(
-                Query(f"({_share(metric, 'rate', RATE_RANGE)}) / on () ({_allowed(metric)} > 0)", words)
+                Query(f"({_share(metric, 'rate', RATE_RANGE)}) / ({_allowed(metric)} > 0)", words)
                 for metric, words in METRICS.items()
             ),
             Query(f"vector({PAGE_ABOVE:g}) and on () max({bridged(select(c.OBJECTIVE))})", "pages", limit=True),

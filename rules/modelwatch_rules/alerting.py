@@ -123,12 +123,14 @@ def check_alerts(config: MonitoringConfig, timing: Timing, style: Style) -> list
     stale = f"(\n  {overdue}\n  or\n  {NEVER_CHECKED}\n)\nunless\n  {failed}"
     failing = f"{failed}\nunless\n  {age} <= 1.5 * {CHECK_INTERVAL}"
     rules = [
-        AlertingRule(alert, expr, Severity.WARNING, *text, hold=hold, keep_firing=timing.keep_firing)
-        for alert, expr, text, hold in (
-            (c.ALERT_CHECK_STALE, stale, texts.stale(), timing.hold),
-            (c.ALERT_CHECK_FAILING, failing, texts.failing(), timing.result_hold),
-        )
-    ]
+        # A success ends it for three intervals at least, so it needs nothing against flapping; and it must be over
+        # before the alert that mutes it, which says that whoever checks is down.
+        AlertingRule(c.ALERT_CHECK_STALE, stale, Severity.WARNING, *texts.stale(), hold=timing.hold),
+        AlertingRule(
+            c.ALERT_CHECK_FAILING, failing, Severity.WARNING, *texts.failing(), hold=timing.result_hold,
+            keep_firing=timing.keep_firing,
+        ),
+    ]  # fmt: skip
     return by_model(rules, config, style)
 
 

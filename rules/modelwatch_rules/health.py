@@ -117,12 +117,16 @@ def _seen(record: str, metric: c.Metric, kind: str, timing: Timing) -> str:
 
 
 def _down(timing: Timing) -> list[AlertingRule]:
+    """Return the alerts on targets that can't be read.
+
+    They outlast what they mute: when a sidecar is back, its checks are stale until the first of them has succeeded.
+    """
     checks = f"up == 0\nand on ({_ON_TARGET})\n  {CHECKS_SEEN}"
     recordings = f"up == 0\nand on ({_ON_TARGET})\n  {RECORDINGS_SEEN}\nunless on ({_ON_TARGET})\n  {CHECKS_SEEN}"
     return [
         AlertingRule(
             c.ALERT_DOWN, expr, Severity.ERROR, *_down_text(component), hold=timing.hold,
-            labels={COMPONENT: component},
+            keep_firing=timing.keep_firing, labels={COMPONENT: component},
         )
         for component, expr in (("checks", checks), ("recordings", recordings))
     ]  # fmt: skip

@@ -45,7 +45,8 @@ _OF_INPUT = ", ".join(_INPUT)
 _OF_PROFILE = ", ".join((*MODEL_LABELS, PROFILE))
 
 UNREFERENCED = record_name(MODEL_LABELS, c.DRIFT_STATE, "unreferenced")
-_REFERENCE = ", ".join((MODEL_ID, PROFILE))
+_PROFILE_OF_MODEL = (MODEL_ID, PROFILE)
+_REFERENCE = ", ".join(_PROFILE_OF_MODEL)
 REFERENCE_SHARE = record_name((MODEL_ID, PROFILE, "le"), c.PREDICTION_REFERENCE, "ratio", suffix="_bucket")
 SAME_BIN = record_name((*MODEL_LABELS, PROFILE, "le"), c.PREDICTION_VALUE, "same_bin", suffix="_bucket")
 SAME_LABEL = f"{'_'.join((*MODEL_LABELS, PROFILE, 'category'))}:modelwatch_prediction:same_label"
@@ -180,8 +181,9 @@ def outputs_group(config: MonitoringConfig, timing: Timing, style: Style) -> Gro
     values, every = predicted_values(timing), select(predicted_values(timing), le="+Inf")
     buckets = f"sum by ({_OF_PROFILE}, le) (increase({c.PREDICTION_VALUE.name}_bucket[{window}]))"
     labels = f'sum by ({_OF_PROFILE}, category) (increase({c.FEATURE_CATEGORY.name}{{{FEATURE}=""}}[{window}]))'
-    reference = f"max by ({_REFERENCE}, le) ({c.PREDICTION_REFERENCE.name}_bucket)"
-    whole = f'max by ({_REFERENCE}) ({c.PREDICTION_REFERENCE.name}_bucket{{le="+Inf"}})'
+    references = f"{c.PREDICTION_REFERENCE.name}_bucket"
+    reference = largest((*_PROFILE_OF_MODEL, "le"), bridged(references, timing.bridge))
+    whole = largest(_PROFILE_OF_MODEL, bridged(select(references, le="+Inf"), timing.bridge))
     return Group(
         "modelwatch-outputs.rules",
         (
@@ -230,7 +232,8 @@ def _same_label(timing: Timing) -> str:
     """Return numbers of predicted labels where nearly all are one that the reference has no such share of."""
     labels = predicted_labels(timing)
     every = f"sum by ({_OF_PROFILE}) ({labels}) >= {MIN_REQUESTS}"
-    usual_share = f'{c.FEATURE_REFERENCE_CATEGORY.name}{{{FEATURE}=""}} <= {CATEGORY_AT_MOST:g}'
+    shares = bridged(f'{c.FEATURE_REFERENCE_CATEGORY.name}{{{FEATURE}=""}}', timing.bridge)
+    usual_share = f"{shares} <= {CATEGORY_AT_MOST:g}"
     return (
         f"{labels}\n  >= on ({_OF_PROFILE}) group_left () {1 - EDGE:g} * ({every})\n"
         f"and on ({_REFERENCE}, category)\n  {usual_share}"

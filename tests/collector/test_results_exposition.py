@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from modelwatch import conventions as c
 from modelwatch.collector import ResultsCollector
 from modelwatch.config import ModelMonitoringConfig
+from modelwatch.exceptions import StorageError
 from modelwatch.profile import ReferenceProfile
 
 
@@ -283,6 +284,26 @@ def test_the_reference_is_exposed_as_constant_histograms_and_shares() -> None:
     assert shares["m", "1", label, "city", "Oslo"] == pytest.approx(2 / 3)
     text = generate_latest(registry).decode()
     assert f'modelwatch_prediction_reference_count{{model_id="m",model_version="1",profile="{label}"}} 600.0' in text
+
+
+@pytest.mark.parametrize("refusal", [None, StorageError("can't decode byte 0xff")])
+def test_a_damaged_reference_costs_its_own_families_only(
+    refusal: StorageError | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    class DamagedStore(HeldStore):
+        def load_profile(self, profile_id: str) -> str | None:
+            if refusal is not None:
+                raise refusal
+            return super().load_profile(profile_id)
+
+    other = checked(**RESULT)
+    other.model_id = "other"
+    store = DamagedStore(checked(**{**RESULT, "profile_id": "5f0c"}), other, profiles={"5f0c": "{"})
+    registry = expose(store)
+    for _ in range(2):
+        assert samples(registry, c.DRIFT_CHECKS) == {("m", "1"): 5, ("other", "1"): 5}
+    assert samples(registry, c.FEATURE_BIN_INFO) == {}
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
 
 
 def test_a_store_that_cannot_be_read_is_logged_once_and_the_scrape_goes_on(caplog: pytest.LogCaptureFixture) -> None:

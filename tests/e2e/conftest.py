@@ -80,6 +80,7 @@ def configuration(folder: Path, mail: SmtpSink, chat: SlackSink) -> Json:
                 "model_id": MODEL["FLIGHTS"],
                 "performance_metrics": ["auc", "latency_ms", "error_rate"],
                 "performance_threshold": {"auc": 0.8, "latency_ms": 100, "error_rate": 0.05},
+                "objective": {"error_rate": 0.01, "latency_ms": 250},
                 **watched,
             },
             {"model_id": MODEL["HOSTILE"], **watched},

@@ -59,6 +59,26 @@ def test_a_sidecar_that_vanished_leaves_stale_checks(scenario: Scenario) -> None
     scenario.check()
 
 
+def test_checks_that_are_stale_as_the_sidecar_was_down_are_over_before_the_alert_that_mutes_them(
+    scenario: Scenario,
+) -> None:
+    # It is back after 80 minutes, and makes up for its check a minute later.
+    last = [(35 * MINUTE, 1800), (45 * MINUTE, None), (MINUTE, 1800), (39 * MINUTE, 81 * MINUTE)]
+    scenario.give(c.DRIFT_LAST_SUCCESS, last, **MODEL)
+    scenario.give(c.DRIFT_CHECK_INTERVAL, 600, **MODEL)
+    up = [(35 * MINUTE, 1), (45 * MINUTE, 0), (40 * MINUTE, 1)]
+    where = {"job": "modelwatch-sidecar", "instance": "sidecar:9877"}
+    scenario.give("up", up, **where)
+    down = {**where, "severity": "error", "component": "checks"}
+    scenario.fires(75 * MINUTE, c.ALERT_CHECK_STALE, STALE)
+    for minute in (75, 81, 82, 89):
+        scenario.fires(minute * MINUTE, c.ALERT_DOWN, down)
+    for minute in (82, 100):
+        scenario.silent(minute * MINUTE, c.ALERT_CHECK_STALE)
+    scenario.silent(95 * MINUTE, c.ALERT_DOWN)
+    scenario.check()
+
+
 def test_three_failures_in_a_row_are_an_alert_as_for_direct_alerts(scenario: Scenario) -> None:
     assert alerting.FAILURES_IN_A_ROW == jobs.FAILURES_BEFORE_ALERT
     # Four failures of old, then after 30 minutes no check succeeds any more.

@@ -168,6 +168,26 @@ Look first: what feeds the inputs"""
     scenario.check()
 
 
+def test_what_is_held_is_not_told_to_be_two_of_no_inputs(scenario: Scenario) -> None:
+    drift(scenario, 2)
+    for feature in ("bid_floor", "placement"):
+        scenario.give(c.DRIFT_SEVERITY, 2, drift_type="data", feature=feature, **MODEL)
+    scenario.give(c.DRIFT_STATE, 1, drift_type="data", state="held", **MODEL)
+    scenario.give(c.DRIFTED_FEATURES, 2, **MODEL)
+    scenario.give(c.SCORED_FEATURES, 0, **MODEL)
+    description = """\
+bid_floor: drifted
+placement: drifted
+How sure: not chance, the tests keep the model's budget of false alarms
+Held: too few rows now to say it is over; at most 24 h
+Effect: predictions not scored; quality on real labels not measured
+Look first: what feeds bid_floor, placement"""
+    expected = {**MODEL, "severity": "warning"}
+    summary = "Inputs drifted (bid_floor, placement)."
+    scenario.says(10 * MINUTE, c.ALERT_DATA_DRIFT, summary, description, expected)
+    scenario.check()
+
+
 def test_of_many_features_the_five_worst_are_told(scenario: Scenario) -> None:
     drift(scenario, 2)
     for number in range(8):

@@ -13,6 +13,7 @@ import numpy as np
 from modelwatch import conventions as c
 from modelwatch.collector.families import Families, bound_text
 from modelwatch.collector.readers import is_scrape
+from modelwatch.exceptions import ModelwatchError
 from modelwatch.performance import bounds_of, threshold_severity, verdicts
 from modelwatch.policy import Severity
 from modelwatch.profile import ReferenceProfile
@@ -134,6 +135,7 @@ class ResultsCollector:
         self._complained = False
         self._too_many = False
         self._profiles: dict[str, tuple[float, ReferenceProfile]] = {}
+        self._damaged: set[str] = set()
 
     def describe(self) -> list[Family]:
         """Return nothing, so that registering does not read the store."""
@@ -233,14 +235,25 @@ class ResultsCollector:
         read_at, profile = self._profiles.get(profile_id, (float("-inf"), None))
         # A learnt one grows for two weeks.
         if profile is None or not 0.0 <= now - read_at < PROFILE_SECONDS:
-            text = self._store.load_profile(profile_id)
-            if text is None:
-                return None
+            fresh = self._load(profile_id)
+            if fresh is None:
+                return profile
             if len(self._profiles) >= MAX_PROFILES:
                 self._profiles.clear()
-            profile = ReferenceProfile.from_json(text)
+            profile = fresh
             self._profiles[profile_id] = now, profile
         return profile
+
+    def _load(self, profile_id: str) -> ReferenceProfile | None:
+        """Read a profile; one that is damaged costs its own families, and not the results of all models."""
+        try:
+            text = self._store.load_profile(profile_id)
+            return None if text is None else ReferenceProfile.from_json(text)
+        except ModelwatchError as error:
+            if profile_id not in self._damaged:
+                self._damaged.add(profile_id)
+                logger.warning("the reference %s can't be exposed: %s", profile_id[:8], error)
+            return None
 
 
 def _in_use(results: Iterable[CheckedModel]) -> list[CheckedModel]:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from modelwatch.demo.http_sink import Answer, HttpSink, is_json
+from modelwatch.demo.received import HOST
 
 __all__ = ["PagerDutySink", "WebhookSink"]
 
@@ -99,13 +100,15 @@ class WebhookSink(_EventSink):
     ----------
     credentials : tuple of str and str, or None
         User name and password that it insists on.
+    address : tuple of str and int
+        Where to listen; by default any free port of this machine.
     """
 
     what = "call"
 
-    def __init__(self, credentials: tuple[str, str] | None = None) -> None:
+    def __init__(self, credentials: tuple[str, str] | None = None, *, address: tuple[str, int] = (HOST, 0)) -> None:
         self._credentials = credentials
-        super().__init__()
+        super().__init__(address)
 
     @property
     def url(self) -> str:

@@ -35,6 +35,8 @@ class PrometheusWorld:
         The storage that the application records to.
     timing
         How fast everything goes.
+    deadman_url
+        What the watchdog calls; None for nobody.
 
     Attributes
     ----------
@@ -42,12 +44,22 @@ class PrometheusWorld:
         The programs, once :meth:`start` was called.
     """
 
-    def __init__(self, folder: Path, binaries: Binaries, config: Path, storage: Path, timing: Timing = DEMO) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        binaries: Binaries,
+        config: Path,
+        storage: Path,
+        timing: Timing = DEMO,
+        *,
+        deadman_url: str | None = None,
+    ) -> None:
         self.folder = folder
         self._binaries = binaries
         self._config = config
         self._storage = storage
         self._timing = timing
+        self._deadman_url = deadman_url
         self._ports = {name: free_port() for name in ("sidecar", "prometheus", "alertmanager")}
         self._read = 0
         self.sidecar: Server
@@ -92,6 +104,7 @@ class PrometheusWorld:
                 targets={"app": [f"{HOST}:{port}" for port in app_ports], "sidecar": [sidecar]},
                 alertmanagers=[f"{HOST}:{self._ports['alertmanager']}"],
                 log_url=f"http://{sidecar}/api/v1/alerts",
+                deadman_url=self._deadman_url,
             ),
         )
 
