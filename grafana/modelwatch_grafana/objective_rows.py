@@ -41,7 +41,7 @@ def _share(metric: str, window: str) -> str:
 def _left() -> Panel:
     queries = [
         Query(
-            f"1 - ({_share(metric, 'increase', WHOLE_RANGE)}) / ({_allowed(metric)} > 0)", f"not {words}", instant=True
+            f"1 - ({_share(metric, WHOLE_RANGE)}) / ({_allowed(metric)} > 0)", f"not {words}", instant=True
         )
         for metric, words in METRICS.items()
     ]
@@ -66,7 +66,7 @@ def _bad() -> Panel:
         "burns faster than it may.",
         [
             *(
-                Query(f"{_share(metric, 'rate', RATE_RANGE)} and on () {_allowed(metric)}", words)
+                Query(f"{_share(metric, RATE_RANGE)} and on () {_allowed(metric)}", words)
                 for metric, words in METRICS.items()
             ),
             *(Query(_allowed(metric), f"{words}: allowed", limit=True) for metric, words in METRICS.items()),
@@ -84,7 +84,7 @@ def _burn() -> Panel:
         f"{PAGE_ABOVE:g} over an hour, for objectives over 30 days.",
         [
             *(
-                Query(f"({_share(metric, 'rate', RATE_RANGE)}) / ({_allowed(metric)} > 0)", words)
+                Query(f"({_share(metric, RATE_RANGE)}) / ({_allowed(metric)} > 0)", words)
                 for metric, words in METRICS.items()
             ),
             Query(f"vector({PAGE_ABOVE:g}) and on () max({bridged(select(c.OBJECTIVE))})", "pages", limit=True),
