@@ -40,9 +40,7 @@ def _share(metric: str, window: str) -> str:
 
 def _left() -> Panel:
     queries = [
-        Query(
-            f"1 - ({_share(metric, WHOLE_RANGE)}) / ({_allowed(metric)} > 0)", f"not {words}", instant=True
-        )
+        Query(f"1 - ({_share(metric, WHOLE_RANGE)}) / ({_allowed(metric)} > 0)", f"not {words}", instant=True)
         for metric, words in METRICS.items()
     ]
     return stat(

@@ -23,7 +23,7 @@ from modelwatch_rules.timing import Timing, prometheus_duration
 from modelwatch_rules.words import COUNT, PERCENT, lines, say
 
 __all__ = [
-    "CATEGORY_AT_MOST", "EDGE", "HISTORY_DAYS", "INPUTS", "JUMP", "REFERENCE_EDGE", "REFERENCE_SHARE", "SAME_BIN",
+    "CATEGORY_AT_MOST", "EDGE", "HISTORY_DAYS", "INPUTS", "JUMP", "REFERENCE_EDGE", "REFERENCE_LABELS", "REFERENCE_SHARE", "REFERENCE_VALUES", "SAME_BIN",
     "SAME_LABEL", "STUCK", "UNREFERENCED", "by_day", "expected", "inputs_group", "looked_at", "median", "outputs_group",
     "predicted_labels", "predicted_values", "share", "usual", "value_share",
 ]  # fmt: skip
@@ -48,6 +48,8 @@ UNREFERENCED = record_name(MODEL_LABELS, c.DRIFT_STATE, "unreferenced")
 _PROFILE_OF_MODEL = (MODEL_ID, PROFILE)
 _REFERENCE = ", ".join(_PROFILE_OF_MODEL)
 REFERENCE_SHARE = record_name((MODEL_ID, PROFILE, "le"), c.PREDICTION_REFERENCE, "ratio", suffix="_bucket")
+REFERENCE_VALUES = REFERENCE_SHARE.replace(":ratio", ":max")
+REFERENCE_LABELS = record_name((*_PROFILE_OF_MODEL, "category"), c.FEATURE_REFERENCE_CATEGORY, "max_of_predictions")
 SAME_BIN = record_name((*MODEL_LABELS, PROFILE, "le"), c.PREDICTION_VALUE, "same_bin", suffix="_bucket")
 SAME_LABEL = f"{'_'.join((*MODEL_LABELS, PROFILE, 'category'))}:modelwatch_prediction:same_label"
 STUCK = record_name(MODEL_LABELS, c.PREDICTION_VALUE, "stuck")
@@ -181,9 +183,10 @@ def outputs_group(config: MonitoringConfig, timing: Timing, style: Style) -> Gro
     values, every = predicted_values(timing), select(predicted_values(timing), le="+Inf")
     buckets = f"sum by ({_OF_PROFILE}, le) (increase({c.PREDICTION_VALUE.name}_bucket[{window}]))"
     labels = f'sum by ({_OF_PROFILE}, category) (increase({c.FEATURE_CATEGORY.name}{{{FEATURE}=""}}[{window}]))'
-    references = f"{c.PREDICTION_REFERENCE.name}_bucket"
-    reference = largest((*_PROFILE_OF_MODEL, "le"), bridged(references, timing.bridge))
-    whole = largest(_PROFILE_OF_MODEL, bridged(select(references, le="+Inf"), timing.bridge))
+    # What is known of a reference outlives a sidecar that is restarted.
+    references = largest((*_PROFILE_OF_MODEL, "le"), bridged(f"{c.PREDICTION_REFERENCE.name}_bucket", timing.bridge))
+    shares = bridged(f'{c.FEATURE_REFERENCE_CATEGORY.name}{{{FEATURE}=""}}', timing.bridge)
+    whole = select(REFERENCE_VALUES, le="+Inf")
     return Group(
         "modelwatch-outputs.rules",
         (
@@ -192,7 +195,9 @@ def outputs_group(config: MonitoringConfig, timing: Timing, style: Style) -> Gro
             RecordingRule(
                 value_share(timing), f"{values}\n/ on ({_OF_PROFILE}) group_left ()\n({every} >= {MIN_REQUESTS})"
             ),
-            RecordingRule(REFERENCE_SHARE, f"{reference}\n/ on ({_REFERENCE}) group_left ()\n({whole} > 0)"),
+            RecordingRule(REFERENCE_VALUES, references),
+            RecordingRule(REFERENCE_SHARE, f"{REFERENCE_VALUES}\n/ on ({_REFERENCE}) group_left ()\n({whole} > 0)"),
+            RecordingRule(REFERENCE_LABELS, largest((*_PROFILE_OF_MODEL, "category"), shares)),
             RecordingRule(SAME_BIN, _same_bin(timing)),
             RecordingRule(SAME_LABEL, _same_label(timing)),
             RecordingRule(STUCK, f"max by ({_PAIR}) ({SAME_BIN} or {SAME_LABEL})"),
@@ -232,11 +237,9 @@ def _same_label(timing: Timing) -> str:
     """Return numbers of predicted labels where nearly all are one that the reference has no such share of."""
     labels = predicted_labels(timing)
     every = f"sum by ({_OF_PROFILE}) ({labels}) >= {MIN_REQUESTS}"
-    shares = bridged(f'{c.FEATURE_REFERENCE_CATEGORY.name}{{{FEATURE}=""}}', timing.bridge)
-    usual_share = f"{shares} <= {CATEGORY_AT_MOST:g}"
     return (
         f"{labels}\n  >= on ({_OF_PROFILE}) group_left () {1 - EDGE:g} * ({every})\n"
-        f"and on ({_REFERENCE}, category)\n  {usual_share}"
+        f"and on ({_REFERENCE}, category)\n  {REFERENCE_LABELS} <= {CATEGORY_AT_MOST:g}"
     )
 
 

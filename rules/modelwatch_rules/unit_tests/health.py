@@ -139,9 +139,9 @@ def _few_dropped(of: Context) -> Case:
 
 def _down(of: Context) -> Case:
     case = of.case("a target of ours that can't be read is an alert; one that is gone, or not ours, is none", GROUP)
-    step, hold = case.step, of.up(of.timing.hold)
-    begin = 4 * step
-    down = [(begin, 1.0), (30 * step, 0.0)]
+    step, hold, keep = case.step, of.up(of.timing.hold), of.up(of.timing.keep_firing)
+    begin, during = 4 * step, hold + 4 * step
+    down = [(begin, 1.0), (during, 0.0), (begin + keep + 4 * step, 1.0)]
     ours = {"job": JOBS["app"], "instance": "new:1"}, {"job": JOBS["sidecar"], "instance": "new:2"}
     theirs = ({"job": job, "instance": instance} for job, instance in _not_ours())
     for target in (APP, CHECKER, *theirs):
@@ -163,7 +163,11 @@ def _down(of: Context) -> Case:
     case.silent(hold - step, c.ALERT_DOWN)
     case.fires(hold, c.ALERT_DOWN, *early)
     case.fires(begin + hold - step, c.ALERT_DOWN, *early)
-    case.fires(begin + hold, c.ALERT_DOWN, *early, {**APP, **recordings}, {**CHECKER, **checks})
+    later = ({**APP, **recordings}, {**CHECKER, **checks})
+    case.fires(begin + hold, c.ALERT_DOWN, *early, *later)
+    well = begin + during
+    case.fires(well + keep - step, c.ALERT_DOWN, *later)
+    case.silent(well + keep, c.ALERT_DOWN)
     return case
 
 

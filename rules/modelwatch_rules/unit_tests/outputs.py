@@ -8,7 +8,9 @@ from modelwatch import conventions as c
 from modelwatch.conventions import PROFILE
 from modelwatch_rules.inputs import (
     CATEGORY_AT_MOST,
+    REFERENCE_LABELS,
     REFERENCE_SHARE,
+    REFERENCE_VALUES,
     SAME_BIN,
     SAME_LABEL,
     STUCK,
@@ -17,7 +19,7 @@ from modelwatch_rules.inputs import (
     value_share,
 )
 from modelwatch_rules.limits import MIN_REQUESTS
-from modelwatch_rules.unit_tests.case import Case
+from modelwatch_rules.unit_tests.case import GONE, Case
 from modelwatch_rules.unit_tests.context import OTHER_VERSION, Context
 from modelwatch_rules.unit_tests.lasting import check_lasting, everybody, long_enough, told
 
@@ -32,6 +34,7 @@ def cases(of: Context) -> Iterator[Case]:
     """Return all cases of the group."""
     yield _counts(of)
     yield _references(of)
+    yield _bridged(of)
     yield _bins(of)
     yield _labels(of)
     yield _worst(of)
@@ -92,6 +95,25 @@ def _references(of: Context) -> Case:
         for bound, share in zip(BOUNDS, shares, strict=True)
     ]  # fmt: skip
     case.records(of.step, REFERENCE_SHARE, *expected)
+    return case
+
+
+def _bridged(of: Context) -> Case:
+    case = of.case(
+        "what is known of a reference outlives whoever exposes it for a while", GROUP, 0.4 * of.timing.bridge
+    )
+    step = case.step
+    model, neighbour = {**of.model(), **A}, {**of.model(of.neighbour), **A}
+    known = [(step, 8.0), (step, 4.0), (9 * step, GONE)]
+    me, they = ({c.MODEL_ID: model_id, **A} for model_id in (of.subject, of.neighbour))
+    case.give(c.PREDICTION_REFERENCE, known, "_bucket", **model, le="+Inf")
+    case.give(c.FEATURE_REFERENCE_CATEGORY, known, **model, category="yes")
+    for instance, count in (("a:1", 2.0), ("b:1", 1.0)):
+        case.give(c.PREDICTION_REFERENCE, count, "_bucket", **neighbour, le="+Inf", instance=instance)
+        case.give(c.FEATURE_REFERENCE_CATEGORY, count, **neighbour, category="yes", instance=instance)
+    for record, label in ((REFERENCE_VALUES, {"le": "+Inf"}), (REFERENCE_LABELS, {"category": "yes"})):
+        case.records(3 * step, record, ({**me, **label}, 4), ({**they, **label}, 2))
+        case.records(4 * step, record, ({**they, **label}, 2))
     return case
 
 
