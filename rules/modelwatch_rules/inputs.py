@@ -23,10 +23,31 @@ from modelwatch_rules.timing import Timing, prometheus_duration
 from modelwatch_rules.words import COUNT, PERCENT, lines, say
 
 __all__ = [
-    "CATEGORY_AT_MOST", "EDGE", "HISTORY_DAYS", "INPUTS", "JUMP", "REFERENCE_EDGE", "REFERENCE_LABELS", "REFERENCE_SHARE", "REFERENCE_VALUES", "SAME_BIN",
-    "SAME_LABEL", "STUCK", "UNREFERENCED", "by_day", "expected", "inputs_group", "looked_at", "median", "outputs_group",
-    "predicted_labels", "predicted_values", "share", "usual", "value_share",
-]  # fmt: skip
+    "CATEGORY_AT_MOST",
+    "EDGE",
+    "HISTORY_DAYS",
+    "INPUTS",
+    "JUMP",
+    "REFERENCE_EDGE",
+    "REFERENCE_LABELS",
+    "REFERENCE_SHARE",
+    "REFERENCE_VALUES",
+    "SAME_BIN",
+    "SAME_LABEL",
+    "STUCK",
+    "UNREFERENCED",
+    "by_day",
+    "expected",
+    "inputs_group",
+    "looked_at",
+    "median",
+    "outputs_group",
+    "predicted_labels",
+    "predicted_values",
+    "share",
+    "usual",
+    "value_share",
+]
 
 JUMP = 0.2
 """By how much the share of missing or novel values must exceed its usual one."""

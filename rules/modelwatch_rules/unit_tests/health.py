@@ -165,9 +165,9 @@ def _down(of: Context) -> Case:
     case.fires(begin + hold - step, c.ALERT_DOWN, *early)
     later = ({**APP, **recordings}, {**CHECKER, **checks})
     case.fires(begin + hold, c.ALERT_DOWN, *early, *later)
-    well = begin + during
-    case.fires(well + keep - step, c.ALERT_DOWN, *later)
-    case.silent(well + keep, c.ALERT_DOWN)
+    end = begin + during
+    case.fires(end + keep - step, c.ALERT_DOWN, *later)
+    case.silent(end + keep, c.ALERT_DOWN)
     return case
 
 

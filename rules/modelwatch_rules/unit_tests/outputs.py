@@ -99,10 +99,8 @@ def _references(of: Context) -> Case:
 
 
 def _bridged(of: Context) -> Case:
-    case = of.case(
-        "what is known of a reference outlives whoever exposes it for a while", GROUP, 0.4 * of.timing.bridge
-    )
-    step = case.step
+    step = 0.4 * of.timing.bridge
+    case = of.case("what is known of a reference outlives whoever exposes it for a while", GROUP, step)
     model, neighbour = {**of.model(), **A}, {**of.model(of.neighbour), **A}
     known = [(step, 8.0), (step, 4.0), (9 * step, GONE)]
     me, they = ({c.MODEL_ID: model_id, **A} for model_id in (of.subject, of.neighbour))
@@ -112,7 +110,8 @@ def _bridged(of: Context) -> Case:
         case.give(c.PREDICTION_REFERENCE, count, "_bucket", **neighbour, le="+Inf", instance=instance)
         case.give(c.FEATURE_REFERENCE_CATEGORY, count, **neighbour, category="yes", instance=instance)
     for record, label in ((REFERENCE_VALUES, {"le": "+Inf"}), (REFERENCE_LABELS, {"category": "yes"})):
-        case.records(3 * step, record, ({**me, **label}, 4), ({**they, **label}, 2))
+        for at in (2 * step, 3 * step):
+            case.records(at, record, ({**me, **label}, 4), ({**they, **label}, 2))
         case.records(4 * step, record, ({**they, **label}, 2))
     return case
 
