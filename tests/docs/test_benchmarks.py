@@ -20,3 +20,14 @@ def test_reading_the_history_is_measured_beside_the_same_points_one_row_each(tmp
     assert found["points"]["latency_ms"] == 2 * 1440
     assert all(row["ratio"] > 0 for row in found["results"].values())
     assert "ratio = peer / ours" in done.stdout
+
+
+def test_generating_rules_is_measured_beside_writing_the_same_documents(tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    argv = [sys.executable, "benchmarks/rules_generation.py", "--models", "1", "7", "--rounds", "1", "--json", str(out)]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(out.read_text())
+    assert [row["models"] for row in rows] == [1, 7]
+    assert all(row["ratio"] > 0 and row["seconds"] > 0 for row in rows)
+    assert "PyYAML alone" in done.stdout
