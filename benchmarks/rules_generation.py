@@ -7,8 +7,8 @@ Run it from the repository, with modelwatch installed (it needs nothing else)::
     python benchmarks/rules_generation.py --models 1 50 --rounds 3
 
 Every model has thresholds, an objective, channels of its own and a severity that differs. The peer is `yaml.safe_dump`
-of all documents as they came out, so the ratio says what is spent on top of writing YAML. Both are measured in turn in one
-process, the shortest of the rounds. Times depend on the machine: compare the ratios.
+of all documents as they came out, so the ratio says what is spent on top of writing YAML. Both are measured in turn in
+one process, the shortest of the rounds. Times depend on the machine: compare the ratios.
 """
 
 from __future__ import annotations
