@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
-.PHONY: help demo test lint format generated clean
+.PHONY: help demo test quality lint format generated clean
 .DEFAULT_GOAL := help
 
 help: ## Show what there is to run
@@ -16,6 +16,9 @@ demo: $(VENV)/.demo ## Real flights, a fault, an alert (ARGS="--exit-on-alert" p
 
 test: lint ## Everything that must hold: lint, types, import contracts, all tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS) $(ARGS)
+
+quality: $(VENV)/.dev ## What takes minutes: every change to every rule, unit tests of rules at every speed
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m quality $(ARGS)
 
 lint: $(VENV)/.dev ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .

@@ -195,10 +195,10 @@ def ask(native: NativeStack, path: str) -> Any:
 
 
 @pytest.mark.e2e
-def test_prometheus_reaches_both_targets_of_the_mounted_configuration(native: NativeStack, wait_until: Any) -> None:
+def test_prometheus_reaches_all_targets_of_the_mounted_configuration(native: NativeStack, wait_until: Any) -> None:
     def healthy() -> bool:
         targets = ask(native, "targets")["activeTargets"]
-        return len(targets) == 2 and all(target["health"] == "up" for target in targets)
+        return len(targets) == 3 and all(target["health"] == "up" for target in targets)
 
     wait_until(healthy, 30.0)
 

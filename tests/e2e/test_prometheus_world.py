@@ -127,7 +127,8 @@ def chosen(world: Any) -> Iterator[dict[str, str]]:
     for model_id in (FLIGHTS, SCORER):
         for feature in ("distance", "carrier"):
             yield common | {
-                "model_id": model_id, "feature": feature, "profile": profiles[model_id], "__rate_interval": "10s"
+                "model_id": model_id, "feature": feature, "profile": profiles[model_id], "__rate_interval": "10s",
+                "__range": "1m",
             }  # fmt: skip
 
 

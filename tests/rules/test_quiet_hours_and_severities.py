@@ -194,7 +194,7 @@ def test_an_alert_with_our_word_where_the_site_has_another_is_a_strangers(
 
 def test_tiers_inhibit_each_other_under_the_sites_names() -> None:
     def tiers(labels: dict[str, str]) -> list[tuple[str, str]]:
-        rules = alertmanager_config(of(severity_map=labels), PRODUCTION)["inhibit_rules"][:-1]
+        rules = alertmanager_config(of(severity_map=labels), PRODUCTION)["inhibit_rules"][:-2]
         return [(rule["source_matchers"][0], rule["target_matchers"][0]) for rule in rules]
 
     assert tiers(PAGE) == [('severity="page"', 'severity=~"info|ticket"'), ('severity="ticket"', 'severity="info"')]

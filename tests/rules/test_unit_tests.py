@@ -109,7 +109,8 @@ def test_each_case_says_in_a_sentence_of_its_own_what_it_shows(made: Made) -> No
     ("name", "timing"),
     [
         *((name, "production") for name in CONFIGS if name != "no models"),
-        *(("no models", timing) for timing in ("test", "demo")),
+        pytest.param("no models", "test", marks=pytest.mark.quality),
+        ("no models", "demo"),
     ],
 )
 def test_promtool_finds_all_of_them_true(

@@ -80,6 +80,8 @@ full = ModelMonitoringConfig(
     runbook_url="https://example.com/runbook",
     dashboard_url="https://example.com/dashboard",
     latency_quantile=0.99,
+    objective={"error_rate": 0.001, "latency_ms": 150, "window": "30d"},
+    severity={"MLModelNoPredictions": "error"},
 )
 from_dict: ModelMonitoringConfig = ModelMonitoringConfig.model_validate({"model_id": "m"})
 drift_from_dict: DriftMonitoringConfig = DriftMonitoringConfig.model_validate({"windows": ["1h"]})
