@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["by_model", "model_severity"]
 
+_IN_A_ROW = 8
+
 
 def by_model(rules: Iterable[AlertingRule], config: MonitoringConfig, style: Style) -> list[AlertingRule]:
     """Return each rule for all models but those that gave it another severity, and once more for each of these.
@@ -57,5 +59,13 @@ def _split(rule: AlertingRule, config: MonitoringConfig, style: Style) -> list[A
 
 
 def _restricted(expr: str, operator: str, model_ids: list[str]) -> str:
-    models = "\nor\n".join(of_model(model_id) for model_id in model_ids)
+    models = _any_of([of_model(model_id) for model_id in model_ids])
     return f"(\n{indent(expr)}\n)\n{operator} on ({MODEL_ID})\n(\n{indent(models)}\n)"
+
+
+def _any_of(vectors: list[str]) -> str:
+    """Return the union of vectors, by halves: a chain of hundreds would copy the first of them hundreds of times."""
+    if len(vectors) <= _IN_A_ROW:
+        return "\nor\n".join(vectors)
+    middle = len(vectors) // 2
+    return "\nor\n".join(f"(\n{indent(_any_of(half))}\n)" for half in (vectors[:middle], vectors[middle:]))

@@ -4,7 +4,7 @@ Budgets and windows are those of the SRE workbook (chapter 5, "Alerting on SLOs"
 a page when 2 % of a 30-day budget are gone within an hour or 5 % within six hours, a ticket when 10 % are gone within
 one day or three. A short window beside each ends the alert soon after the burning ends.
 
-All series are by model: an objective is a promise of the model, whatever version keeps it. Objectives are read from
+Budgets are by model: an objective is a promise of the model, whatever version keeps it. Objectives are read from
 gauges, so models that are registered in code are covered.
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from modelwatch import conventions as c
-from modelwatch.conventions import MODEL_ID, Metric
+from modelwatch.conventions import MODEL_ID, MODEL_LABELS, Metric
 from modelwatch.policy import Severity
 from modelwatch_rules.limits import MIN_ERRORS, MIN_REQUESTS
 from modelwatch_rules.naming import record_name
@@ -38,12 +38,14 @@ __all__ = [
 
 _BY = (MODEL_ID, "metric")
 _ON = ", ".join(_BY)
+_PAIR = ", ".join(MODEL_LABELS)
 PERIOD = 30 * 86400.0
 """Seconds: the factors below are for objectives over 30 days."""
 
 ALLOWED = record_name((*_BY, "upper"), c.OBJECTIVE, "max")
-BUDGET = record_name(_BY, c.OBJECTIVE, "per30d")
-"""What may be bad in 30 days: an objective over 60 days has twice the budget to burn in them."""
+BUDGET = record_name(_BY, c.OBJECTIVE, "min")
+PERIODS = record_name([MODEL_ID], c.OBJECTIVE_WINDOW, "per30d")
+IN_TIME = f"{'_'.join(MODEL_LABELS)}:modelwatch_objective_requests_in_time"
 BAD = f"{'_'.join(_BY)}:modelwatch_objective_bad_requests"
 ALL = f"{'_'.join(_BY)}:modelwatch_objective_requests"
 RATE = f"{'_'.join(_BY)}:modelwatch_objective_burn_rate"
@@ -94,12 +96,11 @@ def slo_group(timing: Timing, style: Style) -> Group:
     base = _text(BASE_HOURS, timing)
     records = [
         RecordingRule(ALLOWED, largest((*_BY, "upper"), bridged(c.OBJECTIVE.name, timing.bridge))),
-        RecordingRule(BUDGET, _budget(timing)),
+        RecordingRule(BUDGET, _budget()),
+        RecordingRule(PERIODS, _periods(timing)),
+        RecordingRule(f"{IN_TIME}:increase{base}", _in_time(base)),
         RecordingRule(f"{BAD}:increase{base}", f"{_counted(c.PREDICTION_ERRORS, base)}\nor\n{_slow(base)}"),
-        RecordingRule(
-            f"{ALL}:increase{base}",
-            f"{_counted(c.PREDICTIONS, base)}\nor\n{_where_promised(_of('latency_ms', _answered(base)))}",
-        ),
+        RecordingRule(f"{ALL}:increase{base}", f"{_counted(c.PREDICTIONS, base)}\nor\n{_timed(base)}"),
         *(RecordingRule(burn_rate(hours, timing), _rate(hours, timing)) for hours in windows),
         *(RecordingRule(burning(burn, timing), _burning(burn, timing)) for burn in BURNS),
         RecordingRule(LEFT, _left(timing)),
@@ -113,39 +114,51 @@ def _text(hours: float, timing: Timing) -> str:
     return prometheus_duration(hours * timing.budget_hour)
 
 
-def _budget(timing: Timing) -> str:
-    periods = largest([MODEL_ID], bridged(c.OBJECTIVE_WINDOW.name, timing.bridge))
-    return f"{largest(_BY, ALLOWED)}\n* on ({MODEL_ID}) group_left ()\n({periods} / {PERIOD:g})"
+def _budget() -> str:
+    # Where versions promise differently, the strictest promise holds: a forgotten version must not disarm the others.
+    return f"min by ({_ON}) ({ALLOWED})"
+
+
+def _periods(timing: Timing) -> str:
+    return f"{largest([MODEL_ID], bridged(c.OBJECTIVE_WINDOW.name, timing.bridge))} / {PERIOD:g}"
 
 
 def _of(metric: str, expr: str) -> str:
     return f'label_replace(\n{indent(expr)},\n  "metric", "{metric}", "", ""\n)'
 
 
-def _where_promised(expr: str) -> str:
-    return f"{expr}\nand on ({_ON}) {ALLOWED}"
-
-
 def _counted(metric: Metric, window: str) -> str:
-    return _where_promised(_of("error_rate", f"sum by ({MODEL_ID}) (increase({metric.name}[{window}]))"))
+    """Return requests of the models that promise something about errors."""
+    counted = _of("error_rate", f"sum by ({MODEL_ID}) (increase({metric.name}[{window}]))")
+    return f"{counted}\nand on ({_ON}) {ALLOWED}"
 
 
-def _slow(window: str) -> str:
-    """Return requests above the bound of an objective, which is a bucket's: all but those in it and below.
+def _in_time(window: str) -> str:
+    """Return requests of each version that took no longer than the bound of an objective, which is that of a bucket.
 
-    Where versions have different bounds, the highest holds for all.
+    A version counts by the bounds that it has: after a change of the objective each has another one for a while.
     """
-    by_bound = f"sum by ({MODEL_ID}, le) (increase({c.PREDICTION_LATENCY.name}_bucket[{window}]))"
-    within = (
-        f'label_replace({by_bound}, "upper", "$1", "le", "(.+)")\n'
-        f"and on ({MODEL_ID}, upper) {select(ALLOWED, metric='latency_ms')}"
+    by_bound = f"sum by ({_PAIR}, le) (increase({c.PREDICTION_LATENCY.name}_bucket[{window}]))"
+    known = select(ALLOWED, metric="latency_ms")
+    return (
+        f"max by ({_PAIR}) (\n"
+        f'  label_replace({by_bound}, "upper", "$1", "le", "(.+)")\n  and on ({MODEL_ID}, upper) {known}\n)'
     )
-    return _of("latency_ms", f"{_answered(window)}\n- on ({MODEL_ID})\nmax by ({MODEL_ID}) (\n{indent(within)}\n)")
 
 
 def _answered(window: str) -> str:
     buckets = f'{c.PREDICTION_LATENCY.name}_bucket{{le="+Inf"}}'
-    return f"sum by ({MODEL_ID}) (increase({buckets}[{window}]))"
+    return f"sum by ({_PAIR}) (increase({buckets}[{window}]))"
+
+
+def _slow(window: str) -> str:
+    late = f"{_answered(window)}\n  - on ({_PAIR})\n  {IN_TIME}:increase{window}"
+    return _of("latency_ms", f"sum by ({MODEL_ID}) (\n  {late}\n)")
+
+
+def _timed(window: str) -> str:
+    judged = f"{_answered(window)}\n  and on ({_PAIR})\n  {IN_TIME}:increase{window}"
+    return _of("latency_ms", f"sum by ({MODEL_ID}) (\n  {judged}\n)")
 
 
 def _share(hours: float, timing: Timing) -> str:
@@ -172,7 +185,11 @@ def _alert(tier: Severity, timing: Timing) -> AlertingRule:
 
 
 def _burning(burn: Burn, timing: Timing) -> str:
-    long, short = (f"{burn_rate(hours, timing)} > {burn.factor:g}" for hours in (burn.long, burn.short))
+    limit = f"> {burn.factor:g}"
+    if burn.severity > Severity.WARNING:
+        # A page is for a part of the whole budget, which is larger over a longer period; a ticket is for overspending.
+        limit = f"> on ({MODEL_ID}) group_left () {burn.factor:g} * {PERIODS}"
+    long, short = (f"{burn_rate(hours, timing)} {limit}" for hours in (burn.long, burn.short))
     base, window = _text(BASE_HOURS, timing), _text(burn.long, timing)
     # A sum holds each request as often as the short increase is recorded while it is in it.
     times = BASE_HOURS * timing.budget_hour / timing.slow_interval

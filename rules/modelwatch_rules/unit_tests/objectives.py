@@ -11,7 +11,21 @@ from collections.abc import Iterator, Mapping
 from modelwatch import conventions as c
 from modelwatch.policy import Severity
 from modelwatch_rules.limits import MIN_ERRORS, MIN_REQUESTS
-from modelwatch_rules.slo import ALL, ALLOWED, BAD, BASE_HOURS, BUDGET, BURNS, LEFT, PERIOD, Burn, burn_rate, burning
+from modelwatch_rules.slo import (
+    ALL,
+    ALLOWED,
+    BAD,
+    BASE_HOURS,
+    BUDGET,
+    BURNS,
+    IN_TIME,
+    LEFT,
+    PERIOD,
+    PERIODS,
+    Burn,
+    burn_rate,
+    burning,
+)
 from modelwatch_rules.timing import prometheus_duration
 from modelwatch_rules.unit_tests.case import Case
 from modelwatch_rules.unit_tests.context import OTHER_VERSION, Context
@@ -70,36 +84,40 @@ def _give_requests(
 
 
 def _requests(of: Context) -> Case:
-    name = "bad requests are those that fail, or are slower than the objective's bound"
+    name = "bad requests are those that fail, or are slower than the bound that their version promises"
     case = of.case(name, GROUP, _hours(of, BASE_HOURS) / 2)
     model, other, neighbour = of.model(), of.model(version=OTHER_VERSION), of.model(of.neighbour)
     without, seldom, idle = of.model("without"), of.model("seldom"), of.model("idle")
-    for one, rate, instance in (
-        (model, 16, "a:1"), (model, 8, "b:1"), (other, 4, "a:1"), (neighbour, 16, "a:1"), (without, 16, "a:1"),
-        (seldom, 2.0**-8, "a:1"), (idle, 0, "a:1"),
+    own = {"0.1": 0.25, "0.15": 0.5, "+Inf": 1}
+    for one, rate, buckets, instance in (
+        (model, 16, own, "a:1"), (model, 8, own, "b:1"), (other, 4, {"0.1": 0.25, "0.2": 0.75, "+Inf": 1}, "a:1"),
+        (neighbour, 16, own, "a:1"), (without, 16, own, "a:1"), (seldom, 2.0**-8, own, "a:1"), (idle, 0, own, "a:1"),
+        (of.model(version="no_bound"), 64, {"0.1": 0.25, "+Inf": 1}, "a:1"),
     ):  # fmt: skip
         case.count(c.PREDICTIONS, rate, **one, instance=instance)
         case.count(c.PREDICTION_ERRORS, rate / 4, **one, instance=instance)
-        for bound, share in (("0.1", 0.25), ("0.15", 0.5), ("0.2", 0.75), ("+Inf", 1)):
+        for bound, share in buckets.items():
             case.count(c.PREDICTION_LATENCY, rate * share, "_bucket", **one, le=bound, instance=instance)
     for one in (model, seldom, idle):
         _give_objective(case, one, 0.125)
-    for one, bound in ((model, "0.15"), (other, "0.2"), (neighbour, "0.1")):
+    for one, bound in ((model, "0.15"), (other, "0.2"), (neighbour, "0.1"), (neighbour, "0.15")):
         case.give(c.OBJECTIVE, 0.0625, **one, metric="latency_ms", upper=bound)
-    case.give(c.OBJECTIVE_WINDOW, PERIOD, **neighbour)
     bad, every = _recorded(of)
     at, me = 8 * case.step, of.subject
     errors, slow, slower = _key(me), _key(me, "latency_ms"), _key(of.neighbour, "latency_ms")
     rarely, nothing = _key("seldom"), _key("idle")
-    case.records(at, bad, (errors, 14), (slow, 14), (slower, 24), (rarely, 2.0**-9), (nothing, 0))
-    case.records(at, every, (errors, 56), (slow, 56), (slower, 32), (rarely, 2.0**-7), (nothing, 0))
-    rates = (errors, 0.25 / 0.125), (slow, 0.25 / 0.0625), (slower, 0.75 / 0.0625), (rarely, 0.25 / 0.125)
+    in_time = bad.replace(BAD, IN_TIME)
+    case.records(at, in_time, (model, 24), (other, 6), (neighbour, 16))
+    # Of 28 requests a sample that have a bound, 12 and 1 are beyond it.
+    case.records(at, bad, (errors, 46), (slow, 26), (slower, 16), (rarely, 2.0**-9), (nothing, 0))
+    case.records(at, every, (errors, 184), (slow, 56), (slower, 32), (rarely, 2.0**-7), (nothing, 0))
+    rates = (errors, 0.25 / 0.125), (slow, 26 / 56 / 0.0625), (slower, 0.5 / 0.0625), (rarely, 0.25 / 0.125)
     case.records(at, burn_rate(BASE_HOURS, of.timing), *rates)
     return case
 
 
 def _objectives(of: Context) -> Case:
-    case = of.case("an objective outlives its last sample for a while; its budget follows from its period", GROUP)
+    case = of.case("an objective outlives its last sample for a while; of several, the strictest is kept", GROUP)
     step, t, bridge = case.step, 10 * case.step, of.down(of.timing.bridge)
     model, other, neighbour = of.model(), of.model(version=OTHER_VERSION), of.model(of.neighbour)
     for instance, scale in (("a:1", 1.0), ("b:1", 0.5)):
@@ -108,18 +126,18 @@ def _objectives(of: Context) -> Case:
     for bound, allowed in (("0.15", 0.125), ("0.2", 0.0625)):
         case.give(c.OBJECTIVE, [(2 * t, allowed)], **other, metric="latency_ms", upper=bound)
     _give_objective(case, neighbour, 0.5, months=2)
-    case.give(c.OBJECTIVE, 0.25, **of.model("no_period"), metric="error_rate", upper="")
-    case.give(c.OBJECTIVE_WINDOW, [(2 * t, PERIOD)], **of.model("no_period"))
-    me, slow, they, late = _key(of.subject), _key(of.subject, "latency_ms"), _key(of.neighbour), _key("no_period")
-    always = ({**they, "upper": ""}, 0.5), ({**late, "upper": ""}, 0.25)
+    me, slow, they = _key(of.subject), _key(of.subject, "latency_ms"), _key(of.neighbour)
+    always = ({**they, "upper": ""}, 0.5)
     bounds = ({**slow, "upper": "0.15"}, 0.125), ({**slow, "upper": "0.2"}, 0.0625)
-    case.records(t - step, ALLOWED, ({**me, "upper": ""}, 1), *bounds, *always)
-    case.records(t - step, BUDGET, (me, 1), (slow, 0.125), (they, 1), (late, 0.25))
+    mine, theirs = {c.MODEL_ID: of.subject}, {c.MODEL_ID: of.neighbour}
+    case.records(t - step, ALLOWED, ({**me, "upper": ""}, 1), *bounds, always)
+    case.records(t - step, BUDGET, (me, 1), (slow, 0.0625), (they, 0.5))
+    case.records(t - step, PERIODS, (mine, 1), (theirs, 2))
     last = 2 * t - step
     for at, known in ((t + step, True), (last + bridge, True), (last + bridge + step, False)):
-        case.records(at, ALLOWED, *((({**me, "upper": ""}, 0.25), *bounds) if known else ()), *always)
-        budgets = ((me, 0.0625), (slow, 0.125 / 4), (late, 0.25)) if known else ()
-        case.records(at, BUDGET, *budgets, (they, 1))
+        case.records(at, ALLOWED, *((({**me, "upper": ""}, 0.25), *bounds) if known else ()), always)
+        case.records(at, BUDGET, *(((me, 0.25), (slow, 0.0625)) if known else ()), (they, 0.5))
+        case.records(at, PERIODS, *([(mine, 0.25)] if known else []), (theirs, 2))
     return case
 
 
@@ -169,6 +187,9 @@ def _burn(of: Context, burn: Burn) -> Case:
     lately, before = {0: 1.5}, {INSIDE - 1: 3.0 * INSIDE}
     for what, metric, factors in (
         ("too_fast", "error_rate", dict.fromkeys(range(INSIDE), JUST_ABOVE)),
+        ("two_months", "error_rate", dict.fromkeys(range(INSIDE), JUST_ABOVE)),
+        ("two_months_lately", "error_rate", {0: 3.0, INSIDE - 1: JUST_ABOVE * INSIDE - 3.0}),
+        ("two_months_before", "error_rate", {0: JUST_ABOVE, **before}),
         # Each of two metrics shows it in one window only.
         ("not_both", "error_rate", lately),
         ("not_both", "latency_ms", before),
@@ -176,9 +197,18 @@ def _burn(of: Context, burn: Burn) -> Case:
         ("just_allowed_in_short", "error_rate", {0: 1.0, **before}),
     ):
         _give_burning(case, of, _key(what, metric), {ago: burn.factor * factor for ago, factor in factors.items()})
-    at, too_fast = OLDEST * case.step, _key("too_fast")
-    case.records(at, burning(burn, of.timing), (too_fast, JUST_ABOVE * burn.factor))
-    case.fires(at, c.ALERT_BUDGET_BURN, *of.tiers(too_fast, TIERS, burn.severity))
+    # Twice the period is twice the budget: what pages must burn twice as fast.
+    means = {"too_fast": JUST_ABOVE}
+    two_months = {"two_months": JUST_ABOVE, "two_months_lately": JUST_ABOVE}
+    two_months["two_months_before"] = (JUST_ABOVE + before[INSIDE - 1]) / INSIDE
+    for name in two_months:
+        case.give(c.OBJECTIVE_WINDOW, 2 * PERIOD, **of.model(name))
+    if burn.severity <= Severity.WARNING:
+        means |= two_months
+    at = OLDEST * case.step
+    case.records(at, burning(burn, of.timing), *((_key(name), mean * burn.factor) for name, mean in means.items()))
+    expected = [one for name in means for one in of.tiers(_key(name), TIERS, burn.severity)]
+    case.fires(at, c.ALERT_BUDGET_BURN, *expected)
     return case
 
 
