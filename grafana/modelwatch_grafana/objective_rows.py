@@ -22,20 +22,23 @@ def objectives() -> tuple[Panel, ...]:
 
 
 def _allowed(metric: str) -> str:
-    return f"max({bridged(select(c.OBJECTIVE, metric=quoted(metric)))})"
+    """Return the share that may be bad: where versions promise differently, the strictest, as the rules have it."""
+    return f"min({bridged(select(c.OBJECTIVE, metric=quoted(metric)))})"
 
 
 def _share(metric: str, window: str) -> str:
-    """Return the share of bad requests; of slow ones, from the bucket whose bound the objective names."""
+    """Return the share of bad requests; of slow ones, from each version's bucket whose bound an objective names."""
     function = "increase" if window == WHOLE_RANGE else "rate"
     if metric == "error_rate":
         failed, attempted = (f"sum({function}({select(m)}{window}))" for m in (c.PREDICTION_ERRORS, c.PREDICTIONS))
         return f"{failed} / ({attempted} > 0)"
-    buckets = f"sum by (le) ({function}({select(c.PREDICTION_LATENCY)}{window}))"
-    every = f"sum({function}({select(c.PREDICTION_LATENCY, le=quoted('+Inf'))}{window}))"
+    version = c.MODEL_VERSION
+    buckets = f"sum by ({version}, le) ({function}({select(c.PREDICTION_LATENCY)}{window}))"
+    every = f"sum by ({version}) ({function}({select(c.PREDICTION_LATENCY, le=quoted('+Inf'))}{window}))"
     bounds = f"max by (upper) ({bridged(select(c.OBJECTIVE, metric=quoted(metric)))})"
-    within = f'label_replace({buckets}, "upper", "$1", "le", "(.+)") and on (upper) {bounds}'
-    return f"1 - max({within}) / ({every} > 0)"
+    named = f'label_replace({buckets}, "upper", "$1", "le", "(.+)") and on (upper) {bounds}'
+    in_time = f"max by ({version}) ({named})"
+    return f"1 - sum({in_time}) / (sum({every} and on ({version}) {in_time}) > 0)"
 
 
 def _left() -> Panel:

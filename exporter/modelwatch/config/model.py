@@ -126,8 +126,8 @@ class ModelMonitoringConfig(ConfigModel):
         What is promised over a month, as ``{error_rate:, latency_ms:, window:}``: generated rules alert when the budget
         of bad requests burns too fast.
     severity : dict, optional
-        How bad alerts are that have no threshold, by name: ``{"MLModelNoPredictions": "error"}``; "none" is no alert. It
-        holds for all versions of the model; of several that differ, the worst. Generated rules have it from the file.
+        How bad alerts are that have no threshold, by name: ``{"MLModelNoPredictions": "error"}``; "none" is no alert.
+        It holds for all versions of the model; of several that differ, the worst. Generated rules have it from the file.
     defaulted
         Written by modelwatch itself: which values nobody wrote.
 

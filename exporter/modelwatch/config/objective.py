@@ -58,8 +58,8 @@ class Objective(ConfigModel):
         Milliseconds within which requests are to be answered; the share that may take longer is what the model's
         `latency_quantile` leaves (0.05 at the default of 0.95).
     window : str, default "30d"
-        The period that the shares are meant over, from 28 to 90 days: over twice the time, what pages must burn twice as
-        fast. Tickets are for any overspending that lasts.
+        The period that the shares are meant over, from 28 to 90 days: over twice the time, what pages must burn
+        twice as fast. Tickets are for any overspending that lasts.
 
     Examples
     --------
