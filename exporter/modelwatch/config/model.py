@@ -127,7 +127,7 @@ class ModelMonitoringConfig(ConfigModel):
         of bad requests burns too fast.
     severity : dict, optional
         How bad alerts are that have no threshold, by name: ``{"MLModelNoPredictions": "error"}``; "none" is no alert.
-        It holds for all versions of the model; of several that differ, the worst. Generated rules have it from the file.
+        It holds for all versions of the model; of several that differ, the worst.
     defaulted
         Written by modelwatch itself: which values nobody wrote.
 
