@@ -192,10 +192,26 @@ def test_an_alert_with_our_word_where_the_site_has_another_is_a_strangers(
     assert receivers_of(tmp_path / ALERTMANAGER_FILE, **labels) == ("log",)
 
 
+def pairs(labels: dict[str, str], cause: str) -> list[tuple[str, str]]:
+    """Which severity mutes which, by the rules whose source begins like this."""
+    rules = alertmanager_config(of(severity_map=labels), PRODUCTION)["inhibit_rules"]
+    named = (rule for rule in rules if rule["source_matchers"][1].startswith(cause))
+    return [(rule["source_matchers"][0], rule["target_matchers"][0]) for rule in named]
+
+
+def test_a_cause_mutes_nothing_louder_under_the_sites_names() -> None:
+    for cause in ('alertname="MLModelNoPredictions"', 'alertname="ModelwatchDown"'):
+        assert pairs(PAGE, cause) == [
+            ('severity="page"', 'severity=~"info|ticket|page"'),
+            ('severity="ticket"', 'severity=~"info|ticket"'),
+            ('severity="info"', 'severity="info"'),
+        ]
+        assert pairs(MAPS["all one"], cause) == [('severity="alert"', 'severity="alert"')]
+
+
 def test_tiers_inhibit_each_other_under_the_sites_names() -> None:
     def tiers(labels: dict[str, str]) -> list[tuple[str, str]]:
-        rules = alertmanager_config(of(severity_map=labels), PRODUCTION)["inhibit_rules"][:-2]
-        return [(rule["source_matchers"][0], rule["target_matchers"][0]) for rule in rules]
+        return pairs(labels, "alertname=~")
 
     assert tiers(PAGE) == [('severity="page"', 'severity=~"info|ticket"'), ('severity="ticket"', 'severity="info"')]
     assert tiers(MAPS["with dots"])[0] == ('severity="P.1"', 'severity=~"P\\\\.4|P\\\\.3|P\\\\.2"')
