@@ -478,7 +478,7 @@ def test_pagerduty_gets_its_key_from_a_file_and_a_severity_that_it_knows() -> No
     assert (made["routing_key_file"], made["send_resolved"]) == ("/run/secrets/pd", True)
     assert made["url"] == "https://events.pagerduty.com/v2/enqueue"
     assert "routing_key" not in made
-    assert made["class"] == "{{ .GroupLabels.alertname }}"
+    assert made["class"] == "{{ .CommonLabels.alertname }}"
 
 
 def test_a_webhook_is_called_at_its_address() -> None:

@@ -165,8 +165,8 @@ class AlertingConfig(ConfigModel):
         interval = self.grouping.interval_seconds
         if interval is not None and interval > self.repeat_interval_seconds:
             sentence = (
-                f"must be at most repeat_interval, {show(self.repeat_interval)}, as Alertmanager repeats at intervals of"
-                f" the group only; got {show(self.grouping.interval)}"
+                f"must be at most repeat_interval, {show(self.repeat_interval)}, as Alertmanager repeats at intervals"
+                f" of the group only; got {show(self.grouping.interval)}"
             )
             raise mistakes([(("grouping", "interval"), sentence)])
         return self
