@@ -167,7 +167,12 @@ def render_with(
         path.write_text(templates, "utf-8")
         status = "firing" if any(alert["status"] == "firing" for alert in alerts) else "resolved"
         common = dict(set.intersection(*(set(alert["labels"].items()) for alert in alerts)))
-        data = {"receiver": receiver, "status": status, "alerts": alerts, "externalURL": "http://am.example.com:9093"}
+        data: dict[str, Any] = {
+            "receiver": receiver,
+            "status": status,
+            "alerts": alerts,
+            "externalURL": "http://am.example.com:9093",
+        }
         data |= {"commonLabels": common, "groupLabels": {key: common[key] for key in group_by if key in common}}
         (tmp_path / "data.json").write_text(json.dumps(data), "utf-8")
         command = [
