@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from modelwatch.config import ALL_LABELS
-from modelwatch.conventions import MODEL_ID
+from modelwatch.conventions import MODEL_ID, MODEL_VERSION, SEGMENT
+from modelwatch.exceptions import did_you_mean
 from modelwatch.policy import LOG, Severity, has_quiet_hours, severity_of
+from modelwatch_rules.matchers import SITE_LABELS
 from modelwatch_rules.model_groups import model_groups
 from modelwatch_rules.people import People
 from modelwatch_rules.receivers import receiver_warnings
@@ -17,6 +19,12 @@ if TYPE_CHECKING:
     from modelwatch.config import MonitoringConfig
 
 __all__ = ["routing_warnings"]
+
+LABELS = (
+    *("alertname", "severity", MODEL_ID, MODEL_VERSION, SEGMENT, "metric", "feature", "reason", "storage", "channel"),
+    *("component", "job", "instance", *SITE_LABELS),
+)
+"""What our alerts carry, and what sites tell their environments by; anything else is a site's own, or a slip."""
 
 
 def routing_warnings(
@@ -61,10 +69,16 @@ def _grouping_warnings(config: MonitoringConfig) -> list[str]:
     by = config.alerting.grouping.by
     absent = [label for label in ("alertname", MODEL_ID) if by is not None and label not in by]
     if absent and ALL_LABELS not in (by or ()):
+        several = "several models of the same people" if absent == [MODEL_ID] else "several alerts"
         out.append(
-            f"alerting.grouping.by is without {' and '.join(absent)}: one message will be about several alerts, with"
-            " the worst in its headline"
+            f"alerting.grouping.by is without {' and '.join(absent)}: one message will be about {several}, with the"
+            " worst in its headline"
         )
+    out += [
+        f"alerting.grouping.by: {label!r} is no label of ours{hint}"
+        for label in by or ()
+        if label not in LABELS and (hint := did_you_mean(label.lower(), LABELS, cutoff=0.75))
+    ]
     return out
 
 

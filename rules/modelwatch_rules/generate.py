@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from modelwatch.policy import severity_labels
 from modelwatch_rules.groups import DEFAULT_RUNBOOK_BASE, rule_file
 from modelwatch_rules.promql import Style
-from modelwatch_rules.render import header, replace_files, to_yaml
+from modelwatch_rules.render import header, is_generated, replace_files, to_yaml
 from modelwatch_rules.routing import alertmanager_config, conversations_apart, routing_comment
 from modelwatch_rules.scraping import DEFAULT_ALERTMANAGER, DEFAULT_TARGETS, RULE_FILE, prometheus_config
 from modelwatch_rules.templates import TEMPLATE_FILE, notification_templates
@@ -121,6 +121,8 @@ def contents(config: MonitoringConfig, options: Options | None = None) -> dict[s
 def generate(config: MonitoringConfig, out: Path, options: Options | None = None) -> list[Path]:
     """Write all files below a folder; they are replaced together, and only once all of them could be made.
 
+    What an earlier call wrote there and this one would not is removed.
+
     Parameters
     ----------
     config
@@ -141,7 +143,9 @@ def generate(config: MonitoringConfig, out: Path, options: Options | None = None
         If the folder can't be written to.
     """
     written = replace_files(out, contents(config, options))
-    # Tests of another configuration would fail on these rules.
-    for leftover in set((out / TESTS_FOLDER).glob(TEST_FILES)) - set(written):
+    # Tests of another configuration would fail on these rules; routing with or without `--merge`, which is not what was
+    # asked for now, would stay as it was and be called right.
+    routing = {path for name in (ALERTMANAGER_FILE, MERGE_FILE) if is_generated(path := out / name)}
+    for leftover in {*(out / TESTS_FOLDER).glob(TEST_FILES), *routing} - set(written):
         leftover.unlink(missing_ok=True)
     return written

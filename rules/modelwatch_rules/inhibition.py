@@ -29,7 +29,7 @@ def inhibit_rules(tiers: Sequence[str]) -> list[dict[str, Any]]:
     tiers
         Values of the label `severity`, each once, from the mildest up.
     """
-    return [*_tier_rules(tiers), _down_over_stale(), _silence_over_traffic()]
+    return [*_tier_rules(tiers), *_down_over_stale(tiers), *_silence_over_traffic(tiers)]
 
 
 def _tier_rules(tiers: Sequence[str]) -> list[dict[str, Any]]:
@@ -48,19 +48,28 @@ def _tier_rules(tiers: Sequence[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _down_over_stale() -> dict[str, Any]:
-    """Return the rule by which a checker that is down is told once, and not again as one stale check per model."""
-    return {
-        "source_matchers": [matcher("alertname", ALERT_DOWN), matcher("component", "checks")],
-        "target_matchers": [matcher("alertname", ALERT_CHECK_STALE)],
-        "equal": list(SITE_LABELS),
-    }
+def _down_over_stale(tiers: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the rules by which a checker that is down is told once, and not again as one stale check per model."""
+    down = [matcher("alertname", ALERT_DOWN), matcher("component", "checks")]
+    return _no_louder(tiers, down, [matcher("alertname", ALERT_CHECK_STALE)], SITE_LABELS)
 
 
-def _silence_over_traffic() -> dict[str, Any]:
-    """Return the rule by which a model that is silent is not also called one with little traffic."""
-    return {
-        "source_matchers": [matcher("alertname", ALERT_NO_PREDICTIONS), matcher(MODEL_ID, ".+", "=~")],
-        "target_matchers": [matcher("alertname", ALERT_TRAFFIC_ANOMALY), matcher(MODEL_ID, ".+", "=~")],
-        "equal": [MODEL_ID, *SITE_LABELS],
-    }
+def _silence_over_traffic(tiers: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the rules by which a model that is silent is not also called one with little traffic."""
+    known = matcher(MODEL_ID, ".+", "=~")
+    silent, few = ([matcher("alertname", alert), known] for alert in (ALERT_NO_PREDICTIONS, ALERT_TRAFFIC_ANOMALY))
+    return _no_louder(tiers, silent, few, (MODEL_ID, *SITE_LABELS))
+
+
+def _no_louder(
+    tiers: Sequence[str], source: Sequence[str], target: Sequence[str], equal: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Return a rule per tier of the cause: what it mutes is as loud as it at most, or nobody would be woken."""
+    return [
+        {
+            "source_matchers": [severities([tiers[rank]]), *source],
+            "target_matchers": [severities(tiers[: rank + 1]), *target],
+            "equal": list(equal),
+        }
+        for rank in range(len(tiers) - 1, -1, -1)
+    ]

@@ -48,8 +48,12 @@ PAGERDUTY_ENQUEUE = "https://events.pagerduty.com/v2/enqueue"
 SLACK_POST_MESSAGE = "https://slack.com/api/chat.postMessage"
 _TLS_PORT = 465
 
-# One conversation per alert of a model in mail programs, whatever its tier; "%.64x" is the first 64 bytes in hex.
-_REFERENCES = '<modelwatch-{{ .GroupLabels.alertname }}-{{ printf "%.64x" .GroupLabels.model_id }}@DOMAIN>'
+# One conversation per alert of a model in mail programs, whatever its tier; "%.64x" is the first 64 bytes in hex. Where
+# a message is about several models, it belongs to those about the same group.
+_REFERENCES = (
+    "<modelwatch-{{ .CommonLabels.alertname }}-"
+    r"""{{ or .CommonLabels.model_id (join "\x1f" .GroupLabels.SortedPairs.Values) | printf "%.64x" }}@DOMAIN>"""
+)
 
 
 def receiver_entry(name: str, receiver: Receiver | None, log_url: str) -> dict[str, Any]:
@@ -186,9 +190,9 @@ def _pagerduty(receiver: PagerDutyReceiver) -> dict[str, Any]:
         "client_url": call(PAGERDUTY_URL),
         "description": call(EMAIL_SUBJECT),
         "severity": call(PAGERDUTY_SEVERITY),
-        "component": "{{ .GroupLabels.model_version }}",
-        "group": "{{ .GroupLabels.model_id }}",
-        "class": "{{ .GroupLabels.alertname }}",
+        "component": "{{ .CommonLabels.model_version }}",
+        "group": "{{ .CommonLabels.model_id }}",
+        "class": "{{ .CommonLabels.alertname }}",
         "details": {"facts": call(EMAIL_TEXT)},
     }
 

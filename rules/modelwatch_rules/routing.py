@@ -1,10 +1,11 @@
 """The Alertmanager configuration: who is told what, as `modelwatch.policy` decides it for direct messages too.
 
-The tree has one level of decisions. Below the top route stand the dead man's switch, one route per model of the
-configuration, and the routes for everything else; below a model's route stands one route per channel, with the
-severities that it is told of. So a channel gets one message per alert and model, which goes on from tier to tier and
-is resolved once. Quiet hours cut a channel's route in two, as Alertmanager mutes whole routes: what gets through at
-night is told, and ends, apart from the rest.
+The tree has one level of decisions. Below the top route stand the dead man's switch, one route for all models of the
+configuration of which the same people are told the same, and the routes for everything else; below a models' route
+stands one route per channel, with the severities that it is told of. So a channel gets one message per alert and model
+(or what else `alerting.grouping` says: Alertmanager never groups what comes by different routes), which goes on from
+tier to tier and is resolved once. Quiet hours cut a channel's route in two, as Alertmanager mutes whole routes: what
+gets through at night is told, and ends, apart from the rest.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from modelwatch.conventions import ALERT_WATCHDOG, DEFAULT_SIDECAR_PORT, MODEL_I
 from modelwatch.policy import LOG, Severity
 from modelwatch_rules.cautions import routing_warnings
 from modelwatch_rules.inhibition import inhibit_rules
-from modelwatch_rules.matchers import OWN_ALERTS, SITE_LABELS, matcher, severities
+from modelwatch_rules.matchers import OWN_ALERTS, SITE_LABELS, any_of, matcher, severities
 from modelwatch_rules.model_groups import model_groups
 from modelwatch_rules.people import People, Told
 from modelwatch_rules.receivers import receiver_entry, webhook_entry
@@ -94,7 +95,7 @@ def alertmanager_config(
         "repeat_interval": prometheus_duration(repeat),
         "routes": [
             _watchdog_route(timing, names),
-            *(_model_route(*key, models, people, names) for key, models in model_groups(config).items()),
+            *_model_routes(config, people, names),
             *_channel_routes(people.told([None]), people, names),
         ],
     }
@@ -249,12 +250,24 @@ def _first(written: float | None, otherwise: float) -> float:
     return otherwise if written is None else written
 
 
-def _model_route(
-    model_id: str, version: str, models: Sequence[ModelMonitoringConfig], people: People, names: _Names
-) -> dict[str, Any]:
-    matchers = [matcher(MODEL_ID, model_id)] + ([matcher(MODEL_VERSION, version)] if version else [])
-    routes = _channel_routes(people.told(models), people, names)
-    return {"matchers": matchers, "receiver": names.of(LOG), "routes": routes}
+def _model_routes(config: MonitoringConfig, people: People, names: _Names) -> list[dict[str, Any]]:
+    """Return one route per audience, and before them one per version whose audience is not that of its whole model."""
+    told = {key: people.told(models) for key, models in model_groups(config).items()}
+    routes: list[dict[str, Any]] = []
+    alike: dict[tuple[tuple[str, tuple[str, ...]], ...], list[str]] = {}
+
+    def add(matchers: list[str], audience: Told) -> None:
+        channels = _channel_routes(audience, people, names)
+        routes.append({"matchers": matchers, "receiver": names.of(LOG), "routes": channels})
+
+    for (model_id, version), audience in told.items():
+        if not version:
+            alike.setdefault(tuple(audience.items()), []).append(model_id)
+        elif audience != told[model_id, ""]:
+            add([matcher(MODEL_ID, model_id), matcher(MODEL_VERSION, version)], audience)
+    for pairs, model_ids in alike.items():
+        add([any_of(MODEL_ID, model_ids)], dict(pairs))
+    return routes
 
 
 def _channel_routes(told: Told, people: People, names: _Names) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from modelwatch import conventions as c
 from modelwatch.config import MonitoringConfig
 from modelwatch.policy import Severity, severities_by_label
 from modelwatch_rules.about import ABOUT, about_template, go_string
@@ -30,6 +31,7 @@ __all__ = [
     "SLACK_TEXT",
     "SLACK_TITLE",
     "TEMPLATE_FILE",
+    "TIERED_ALERTS",
     "call",
     "notification_templates",
 ]
@@ -43,6 +45,16 @@ SLACK_TEXT = "modelwatch.slack.text"
 SLACK_COLOR = "modelwatch.slack.color"
 PAGERDUTY_SEVERITY = "modelwatch.pagerduty.severity"
 PAGERDUTY_URL = "modelwatch.pagerduty.url"
+
+TIERED_ALERTS = (
+    *c.DRIFT_ALERTS.values(),
+    c.ALERT_LATENCY_HIGH,
+    c.ALERT_ERROR_RATE_HIGH,
+    c.ALERT_BELOW_FLOOR,
+    c.ALERT_ABOVE_CEILING,
+    c.ALERT_BUDGET_BURN,
+)
+"""What fires at several severities at once: where the highest ends, a lower one may go on. Any other is over then."""
 
 _MAX_SUMMARY = 180
 """Characters of a summary in a subject line; names are at most 200, and a header line must stay below 998."""
@@ -247,8 +259,8 @@ def notification_templates(
     config : MonitoringConfig or None
         Its models, with their owners and links, and what the site calls severities.
     apart : mapping of str to sequence of str
-        By receiver, the tiers that it is told of in a conversation apart from that about lower ones: the end of such a
-        conversation is not the end of the alert.
+        By receiver, the tiers that it is told of in a conversation apart from that about lower ones: of an alert that
+        fires at several at once, the end of such a conversation is not the end.
     version : Version
         Of Alertmanager.
     """
@@ -271,19 +283,20 @@ def _words(worst_of: Mapping[str, Severity], apart: Mapping[str, Sequence[str]])
         return " ".join(go_string(tier) for tier in tiers if worst_of[tier] in severities) or '" "'
 
     cases = [
-        f"{{{{ if and (eq $.Receiver {go_string(receiver)})"
+        f"{{{{ else if and (eq $.Receiver {go_string(receiver)})"
         f" (eq $lead.Labels.severity {' '.join(map(go_string, above))}) }}}}"
-        '{{ print "no longer " $lead.Labels.severity | toUpper }}{{ else }}'
+        '{{ print "no longer " $lead.Labels.severity | toUpper }}'
         for receiver, above in apart.items()
         if above
     ]
+    over = f"{{{{ if not (eq $lead.Labels.alertname {' '.join(map(go_string, TIERED_ALERTS))}) }}}}RESOLVED"
     return {
         "about": ABOUT,
         "tiers": " ".join(map(go_string, tiers)),
         "worst": named(Severity.CRITICAL),
         "danger": named(Severity.ERROR, Severity.CRITICAL),
         "calm": named(Severity.INFO),
-        "over_word": f"{''.join(cases)}RESOLVED{'{{ end }}' * len(cases)}",
+        "over_word": f"{over}{''.join(cases)}{{{{ else }}}}RESOLVED{{{{ end }}}}" if cases else "RESOLVED",
         "max": str(_MAX_SUMMARY),
         "most": str(_MOST),
     }

@@ -21,12 +21,13 @@ import yaml
 
 from modelwatch import ProductionMonitoringService
 from modelwatch.cli.main import build_parser
-from modelwatch.config import DEFAULT_ALERT_SEVERITIES, DriftMonitoringConfig, load_config
+from modelwatch.config import DEFAULT_ALERT_SEVERITIES, DriftMonitoringConfig, QuietHours, load_config
 from modelwatch.config.thresholds import DEFAULT_THRESHOLDS
 from modelwatch.conventions import DEFAULT_METRICS_PORT, DEFAULT_SIDECAR_PORT, LATENCY_BUCKETS_SECONDS, MODEL_ALERTS
 from modelwatch.drift.decision import FAMILY_SHARES
 from modelwatch.drift.family import GROSS_MIN_ROWS, GROSS_SHAPE_JS, GROSS_SHARE_JS
 from modelwatch.notify.retry import RetryPolicy
+from modelwatch.policy import LEAST_BY_TYPE, LEAST_OF_OTHERS, has_quiet_hours
 from modelwatch.service.learning import ENOUGH_ROWS, ENOUGH_SECONDS
 from modelwatch.service.operational import GAP_FACTOR, SILENCE_AT_LEAST
 from modelwatch.sidecar import web
@@ -35,7 +36,7 @@ from modelwatch_rules.anomalies import DAYS, FACTOR, KNOWN_DAYS
 from modelwatch_rules.health import DROPPED_AT_LEAST
 from modelwatch_rules.inputs import CATEGORY_AT_MOST, EDGE, HISTORY_DAYS, JUMP, REFERENCE_EDGE
 from modelwatch_rules.limits import MIN_ERRORS, MIN_REQUESTS
-from modelwatch_rules.slo import BURNS, Burn
+from modelwatch_rules.slo import BURNS, PERIOD, Burn
 from modelwatch_rules.timing import PRODUCTION, prometheus_duration
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -363,6 +364,7 @@ def _split(hours: float) -> tuple[str, str]:
     return text[:-1], {"m": "min"}.get(text[-1], text[-1])
 
 
+RETENTION = "--storage.tsdb.retention.time"
 DRIFT = DriftMonitoringConfig()
 LEVELS = (
     f"(JS) {DRIFT.thresholds.warning:.2f} is a warning, {DRIFT.thresholds.error:.2f} an error,"
@@ -390,6 +392,7 @@ SAID = {
     ],
     "MLModelErrorBudgetBurn": [
         *(burn(one) for one in BURNS), f"Needs {MIN_REQUESTS} requests in the long window, or {MIN_ERRORS} bad ones",
+        f"*Budget* needs {PERIOD / 86400:g} days of Prometheus (`{RETENTION}={PERIOD / 86400 + 1:g}d`",
     ],
     "MLModelNoPredictions": [
         f"the greater of {SILENCE_AT_LEAST / 60:g} min and {GAP_FACTOR:g} times the longest gap",
@@ -432,3 +435,20 @@ def test_numbers_in_words_are_those_of_the_code() -> None:
     assert FAMILY_SHARES["data"] == 0.5
     assert 1 / FACTOR == 0.2
     assert RetryPolicy().max_age == 3600
+
+
+def test_prometheus_of_the_compose_file_remembers_the_whole_period_of_an_objective() -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+    options = dict(option.partition("=")[::2] for option in compose["services"]["prometheus"]["command"])
+    assert options[RETENTION] == f"{PERIOD / 86400 + 1:g}d"
+
+
+def test_the_index_tells_of_default_channels_and_quiet_hours_what_the_policy_does() -> None:
+    index = plain(INDEX)
+    table = {kind: least.label for kind, least in LEAST_BY_TYPE.items()}
+    assert (table["email"], table["slack"], table["pagerduty"]) == ("error", "critical", "critical")
+    assert "of a model with `alert_channels`, email is told from error up, Slack and PagerDuty of critical" in index
+    assert f"Of any other model every receiver is told from {LEAST_OF_OTHERS.label} up" in index
+    hours = QuietHours(times=["22:00-07:00"])
+    assert f"below `below` ({hours.below}, unless written)" in index
+    assert {kind for kind in table if has_quiet_hours(hours, kind, None)} == {"email", "slack"}

@@ -161,10 +161,19 @@ def render_with(
     monkeypatch.setenv("TZ", "UTC")
     path = tmp_path / TEMPLATE_FILE
 
-    def render(templates: str, name: str, *alerts: dict[str, Any], receiver: str = "r") -> str:
+    def render(
+        templates: str, name: str, *alerts: dict[str, Any], receiver: str = "r", group_by: Sequence[str] = ()
+    ) -> str:
         path.write_text(templates, "utf-8")
         status = "firing" if any(alert["status"] == "firing" for alert in alerts) else "resolved"
-        data = {"receiver": receiver, "status": status, "alerts": alerts, "externalURL": "http://am.example.com:9093"}
+        common = dict(set.intersection(*(set(alert["labels"].items()) for alert in alerts)))
+        data: dict[str, Any] = {
+            "receiver": receiver,
+            "status": status,
+            "alerts": alerts,
+            "externalURL": "http://am.example.com:9093",
+        }
+        data |= {"commonLabels": common, "groupLabels": {key: common[key] for key in group_by if key in common}}
         (tmp_path / "data.json").write_text(json.dumps(data), "utf-8")
         command = [
             amtool, "template", "render", f"--template.glob={path}", f"--template.data={tmp_path / 'data.json'}",

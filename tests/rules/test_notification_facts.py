@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 
 from modelwatch.config import MonitoringConfig
+from modelwatch_rules.generate import RULES_PATH, Options, contents
 from modelwatch_rules.routing import conversations_apart
 from modelwatch_rules.templates import (
     EMAIL_HTML,
@@ -19,6 +21,7 @@ from modelwatch_rules.templates import (
     SLACK_COLOR,
     SLACK_TEXT,
     SLACK_TITLE,
+    TIERED_ALERTS,
     notification_templates,
 )
 
@@ -199,8 +202,10 @@ def test_the_end_of_the_loud_part_is_not_called_the_end_of_the_alert(render_with
     }
     made = notification_templates(config, apart=apart)
 
-    def level(severity: str, receiver: str, end: str = END) -> str:
-        title = render_with(made, SLACK_TITLE, alert(severity, end=end), receiver=receiver)
+    def level(severity: str, receiver: str, end: str = END, alertname: str = "MLModelDataDrift") -> str:
+        one = alert(severity, end=end)
+        one["labels"]["alertname"] = alertname
+        title = render_with(made, SLACK_TITLE, one, receiver=receiver)
         return title[: title.index("]") + 1]
 
     for receiver in ("chat", 'odd "chat"'):
@@ -208,8 +213,19 @@ def test_the_end_of_the_loud_part_is_not_called_the_end_of_the_alert(render_with
         assert level("critical", receiver) == "[NO LONGER CRITICAL]"
         assert level("error", receiver) == "[RESOLVED]"
     assert level("critical", "mail") == "[RESOLVED]"
+    # What has one severity goes on in no other conversation.
+    for alertname in ("MLModelNoPredictions", "MLModelStuckOutput", "ModelwatchCheckFailing", "ModelwatchDown"):
+        assert level("critical", "chat", alertname=alertname) == "[RESOLVED]"
     merged = conversations_apart(config, merge=True, environ={})
     assert merged["modelwatch-chat"] == ("critical",)
+
+
+def test_the_alerts_that_may_go_on_below_are_those_whose_rules_have_several_severities() -> None:
+    made = yaml.safe_load(contents(of({"model_id": "m"}), Options(environ={}))[RULES_PATH])
+    by_alert: dict[str, set[str]] = {}
+    for rule in (rule for group in made["groups"] for rule in group["rules"] if "alert" in rule):
+        by_alert.setdefault(rule["alert"], set()).add(rule["labels"]["severity"])
+    assert {alertname for alertname, tiers in by_alert.items() if len(tiers) > 1} == set(TIERED_ALERTS)
 
 
 def test_without_quiet_hours_nothing_is_apart() -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from modelwatch.config import EmailReceiver
+from modelwatch_rules.receivers import receiver_entry
 from modelwatch_rules.templates import (
     EMAIL_HTML,
     EMAIL_SUBJECT,
@@ -210,6 +212,24 @@ def test_alerts_about_the_monitoring_and_of_strangers_are_readable_too(rendered:
     assert rendered(SLACK_COLOR, strange) == "warning"
     pages = [alert("page", labels={"instance": i}, summary=f"Page {i}.") for i in ("a", "b")]
     assert "PAGE: Page b since" in rendered(EMAIL_TEXT, *pages)
+
+
+def test_mails_about_one_alert_of_a_model_are_one_thread_and_of_several_models_one_per_group(
+    render_with: Render,
+) -> None:
+    receiver = EmailReceiver.model_validate({"to": "a@example.com", "smtp": "x.example.com:25"})
+    thread = receiver_entry("mail", receiver, "http://log")["email_configs"][0]["headers"]["References"]
+    template = f'{{{{ define "thread" }}}}{thread}{{{{ end }}}}'
+
+    def of(*teams: str, by: tuple[str, ...] = ("team",), **labels: str) -> str:
+        alerts = [alert(labels={"model_id": f"m{i}", "team": team} | labels) for i, team in enumerate(teams)]
+        return render_with(template, "thread", *alerts, group_by=by)
+
+    default = ("alertname", "model_id")
+    assert of("a") == of("a", by=default) == "<modelwatch-MLModelDataDrift-6d30@example.com>"
+    assert of("a", "a", model_id="m0") == of("a"), "findings of one model"
+    assert of("a", "a") == of("a", "a", "a") == "<modelwatch-MLModelDataDrift-61@example.com>"
+    assert of("b", "b") == "<modelwatch-MLModelDataDrift-62@example.com>"
 
 
 @pytest.mark.skipif(not Path("/usr/share/zoneinfo").exists(), reason="no time zone data on this machine")

@@ -192,10 +192,26 @@ def test_an_alert_with_our_word_where_the_site_has_another_is_a_strangers(
     assert receivers_of(tmp_path / ALERTMANAGER_FILE, **labels) == ("log",)
 
 
+def pairs(labels: dict[str, str], cause: str) -> list[tuple[str, str]]:
+    """Which severity mutes which, by the rules whose source begins like this."""
+    rules = alertmanager_config(of(severity_map=labels), PRODUCTION)["inhibit_rules"]
+    named = (rule for rule in rules if rule["source_matchers"][1].startswith(cause))
+    return [(rule["source_matchers"][0], rule["target_matchers"][0]) for rule in named]
+
+
+def test_a_cause_mutes_nothing_louder_under_the_sites_names() -> None:
+    for cause in ('alertname="MLModelNoPredictions"', 'alertname="ModelwatchDown"'):
+        assert pairs(PAGE, cause) == [
+            ('severity="page"', 'severity=~"info|ticket|page"'),
+            ('severity="ticket"', 'severity=~"info|ticket"'),
+            ('severity="info"', 'severity="info"'),
+        ]
+        assert pairs(MAPS["all one"], cause) == [('severity="alert"', 'severity="alert"')]
+
+
 def test_tiers_inhibit_each_other_under_the_sites_names() -> None:
     def tiers(labels: dict[str, str]) -> list[tuple[str, str]]:
-        rules = alertmanager_config(of(severity_map=labels), PRODUCTION)["inhibit_rules"][:-2]
-        return [(rule["source_matchers"][0], rule["target_matchers"][0]) for rule in rules]
+        return pairs(labels, "alertname=~")
 
     assert tiers(PAGE) == [('severity="page"', 'severity=~"info|ticket"'), ('severity="ticket"', 'severity="info"')]
     assert tiers(MAPS["with dots"])[0] == ('severity="P.1"', 'severity=~"P\\\\.4|P\\\\.3|P\\\\.2"')
@@ -236,4 +252,27 @@ def test_grouping_that_cannot_do_what_it_says_is_warned_of() -> None:
     assert "grouping" not in said("prometheus", by=["alertname", "model_id", "team"])
     assert "grouping" not in said("prometheus", by=["..."])
     assert "a message that modelwatch sends by itself is about one alert" in said("direct", wait="1m")
-    assert "grouping.by is without model_id: one message" in said("prometheus", by=["alertname"])
+    assert "grouping.by is without model_id: one message will be about several models of the same people" in said(
+        "prometheus", by=["alertname"]
+    )
+    assert "grouping.by is without alertname and model_id: one message will be about several alerts" in said(
+        "prometheus", by=["team"]
+    )
+
+
+def of_grouping(label: str) -> list[str]:
+    """What is said of one more label."""
+    config = of(grouping={"by": ["alertname", "model_id", label]})
+    return [said for said in routing_warnings(config, environ={}) if "grouping" in said]
+
+
+@pytest.mark.parametrize(
+    ("slip", "meant"), [("modelid", "model_id"), ("Model_ID", "model_id"), ("alert_name", "alertname"), ("ENV", "env")]
+)
+def test_a_label_that_is_nearly_one_of_ours_is_asked_about(slip: str, meant: str) -> None:
+    assert of_grouping(slip) == [f"alerting.grouping.by: {slip!r} is no label of ours (did you mean {meant!r}?)"]
+
+
+@pytest.mark.parametrize("label", ["team", "owner", "model_type", "severity", "cluster", "instance", "tier"])
+def test_a_label_of_ours_or_of_the_site_is_not_asked_about(label: str) -> None:
+    assert of_grouping(label) == []

@@ -370,8 +370,14 @@ def test_receivers_that_are_called_like_ours_stay_apart(merge: bool) -> None:
     assert len(names) == len(set(names)) == 7
 
 
+def inhibitions(cause: str) -> list[dict[str, Any]]:
+    """The rules whose source begins, after its severity, like this."""
+    rules = alertmanager_config(many(), PRODUCTION)["inhibit_rules"]
+    return [rule for rule in rules if rule["source_matchers"][1].startswith(cause)]
+
+
 def test_only_alerts_about_the_same_finding_of_the_same_model_inhibit_each_other() -> None:
-    *rules, _, _ = alertmanager_config(many(), PRODUCTION)["inhibit_rules"]
+    rules = inhibitions("alertname=~")
     tiers = [(rule["source_matchers"][0], rule["target_matchers"][0]) for rule in rules]
     assert tiers == [
         ('severity="critical"', 'severity=~"info|warning|error"'),
@@ -384,22 +390,35 @@ def test_only_alerts_about_the_same_finding_of_the_same_model_inhibit_each_other
         assert 'model_id=~".+"' in rule["target_matchers"]
 
 
+UP_TO = (
+    ("critical", 'severity=~"info|warning|error|critical"'),
+    ("error", 'severity=~"info|warning|error"'),
+    ("warning", 'severity=~"info|warning"'),
+    ("info", 'severity="info"'),
+)
+"""What a cause of each severity may mute: nothing that is louder."""
+
+
 def test_a_checker_that_is_down_mutes_the_staleness_of_all_its_checks_and_nothing_else() -> None:
-    down = alertmanager_config(many(), PRODUCTION)["inhibit_rules"][-2]
-    assert down == {
-        "source_matchers": ['alertname="ModelwatchDown"', 'component="checks"'],
-        "target_matchers": ['alertname="ModelwatchCheckStale"'],
-        "equal": list(SITE_LABELS),
-    }
+    assert inhibitions('alertname="ModelwatchDown"') == [
+        {
+            "source_matchers": [f'severity="{severity}"', 'alertname="ModelwatchDown"', 'component="checks"'],
+            "target_matchers": [at_most, 'alertname="ModelwatchCheckStale"'],
+            "equal": list(SITE_LABELS),
+        }
+        for severity, at_most in UP_TO
+    ]
 
 
-def test_a_model_that_is_silent_is_not_also_one_with_little_traffic() -> None:
-    silent = alertmanager_config(many(), PRODUCTION)["inhibit_rules"][-1]
-    assert silent == {
-        "source_matchers": ['alertname="MLModelNoPredictions"', 'model_id=~".+"'],
-        "target_matchers": ['alertname="MLModelTrafficAnomaly"', 'model_id=~".+"'],
-        "equal": ["model_id", *SITE_LABELS],
-    }
+def test_a_model_that_is_silent_is_not_also_one_with_little_traffic_unless_that_is_louder() -> None:
+    assert inhibitions('alertname="MLModelNoPredictions"') == [
+        {
+            "source_matchers": [f'severity="{severity}"', 'alertname="MLModelNoPredictions"', 'model_id=~".+"'],
+            "target_matchers": [at_most, 'alertname="MLModelTrafficAnomaly"', 'model_id=~".+"'],
+            "equal": ["model_id", *SITE_LABELS],
+        }
+        for severity, at_most in UP_TO
+    ]
 
 
 # ── receivers and times ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -459,7 +478,7 @@ def test_pagerduty_gets_its_key_from_a_file_and_a_severity_that_it_knows() -> No
     assert (made["routing_key_file"], made["send_resolved"]) == ("/run/secrets/pd", True)
     assert made["url"] == "https://events.pagerduty.com/v2/enqueue"
     assert "routing_key" not in made
-    assert made["class"] == "{{ .GroupLabels.alertname }}"
+    assert made["class"] == "{{ .CommonLabels.alertname }}"
 
 
 def test_a_webhook_is_called_at_its_address() -> None:

@@ -448,3 +448,17 @@ def test_checks_that_are_down_are_told_once_and_not_again_for_each_model(world: 
     assert [world.state_of(one) for one in muted] == ["suppressed", "suppressed"]
     assert {world.state_of(one) for one in heard} == {"active"}
     assert ("firing", "ModelwatchCheckStale", "warning") not in world.log.alerts()
+
+
+def test_silence_mutes_unusual_traffic_but_not_where_that_is_louder(world: World, wait_until: Wait) -> None:
+    def pair(model_id: str, silence: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        return (
+            alert(silence, model_id, alertname="MLModelNoPredictions", model_version=""),
+            alert("warning", model_id, alertname="MLModelTrafficAnomaly", model_version=""),
+        )
+
+    (calm, loud), (silent, few) = pair("nightly", "info"), pair("online", "critical")
+    world.fire(calm, loud, silent, few)
+    wait_until(lambda: ("firing", "MLModelTrafficAnomaly", "warning") in world.log.alerts("/hook"), SECONDS)
+    wait_until(lambda: world.state_of(few) == "suppressed", SECONDS)
+    assert {world.state_of(one) for one in (calm, loud, silent)} == {"active"}

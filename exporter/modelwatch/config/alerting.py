@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from itertools import combinations
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from modelwatch.config.base import ConfigModel, Count, SeverityName, Text, duration_validator, name_validator
 from modelwatch.config.model import ModelMonitoringConfig
@@ -159,6 +159,17 @@ class AlertingConfig(ConfigModel):
         if (sentence := _order_mistake(labels)) is not None:
             raise mistake(sentence)
         return labels
+
+    @model_validator(mode="after")
+    def _repeats_at_intervals(self) -> AlertingConfig:
+        interval = self.grouping.interval_seconds
+        if interval is not None and interval > self.repeat_interval_seconds:
+            sentence = (
+                f"must be at most repeat_interval, {show(self.repeat_interval)}, as Alertmanager repeats at intervals"
+                f" of the group only; got {show(self.grouping.interval)}"
+            )
+            raise mistakes([(("grouping", "interval"), sentence)])
+        return self
 
     @property
     def repeat_interval_seconds(self) -> float:
