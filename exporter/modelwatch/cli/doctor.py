@@ -76,6 +76,7 @@ def _checkups() -> list[tuple[str, Checkup]]:
         ("Prometheus", prometheus.look_at_prometheus),
         ("Alertmanager", alertmanager.look_at_alertmanager),
         ("who is told", channels.look_at_audience),
+        ("quiet hours", channels.look_at_quiet_hours),
         ("silences", channels.look_at_silences),
         ("channels", channels.look_at_channels),
     ]

@@ -14,7 +14,12 @@ from modelwatch.policy import Severity, has_quiet_hours, is_quiet, severities_by
 if TYPE_CHECKING:
     from modelwatch.config import MonitoringConfig, QuietHours
 
-__all__ = ["held_now", "idle_warnings", "quiet_lines", "quiet_warnings", "who_is_quiet"]
+__all__ = ["held_now", "idle_warnings", "local_time", "quiet_lines", "quiet_warnings"]
+
+
+def local_time(config: MonitoringConfig, at: float) -> datetime:
+    """Return a moment as the clocks of the configuration's time zone show it."""
+    return datetime.fromtimestamp(at, ZoneInfo(config.timezone or "UTC"))
 
 
 def held_now(config: MonitoringConfig, severity: Severity, channels: Iterable[str], at: float) -> tuple[str, ...]:
@@ -23,7 +28,7 @@ def held_now(config: MonitoringConfig, severity: Severity, channels: Iterable[st
     In mode prometheus severities that share a label can't be told apart: of these the worst decides.
     """
     alerting, receivers = config.alerting, receivers_of(config)
-    moment = datetime.fromtimestamp(at, ZoneInfo(config.timezone or "UTC"))
+    moment = local_time(config, at)
     if alerting.mode == "prometheus":
         severity = severities_by_label(alerting.severity_map)[severity_labels(alerting.severity_map)[severity]]
     return tuple(
@@ -33,7 +38,7 @@ def held_now(config: MonitoringConfig, severity: Severity, channels: Iterable[st
     )
 
 
-def who_is_quiet(config: MonitoringConfig, hours: QuietHours) -> tuple[str, ...]:
+def _who(config: MonitoringConfig, hours: QuietHours) -> tuple[str, ...]:
     """Return the channels that quiet hours are for; in mode direct an application may serve some by its own handler."""
     receivers = receivers_of(config)
     channels = list(receivers)
@@ -45,8 +50,7 @@ def who_is_quiet(config: MonitoringConfig, hours: QuietHours) -> tuple[str, ...]
 def quiet_lines(config: MonitoringConfig) -> list[str]:
     """Return for each entry of the quiet hours who is quiet below what, and when."""
     return [
-        f"{', '.join(who_is_quiet(config, hours)) or 'nobody'} below {hours.below} {_when(hours)}"
-        f" ({config.timezone or 'UTC'})"
+        f"{', '.join(_who(config, hours)) or 'nobody'} below {hours.below} {_when(hours)} ({config.timezone or 'UTC'})"
         for hours in config.alerting.quiet_hours
     ]
 
@@ -72,7 +76,7 @@ def quiet_warnings(config: MonitoringConfig) -> list[str]:
                 f"{where}: it covers the whole week: what is below {hours.below} is never told; a 'min_severity' of"
                 " the receiver says that better"
             )
-        if hours.receivers is not None and not who_is_quiet(config, hours):
+        if hours.receivers is not None and not _who(config, hours):
             named = ", ".join(map(repr, hours.receivers))
             out.append(f"{where}: no receiver of this configuration is, or is of the type, {named}: nobody is quiet")
     return out
