@@ -25,8 +25,8 @@ _API = "/api/v2/alerts"
 
 def look_at_alertmanager(patient: Patient) -> list[Finding]:
     """Return whether each Alertmanager that Prometheus tells, or that somebody named, would tell our people."""
-    if patient.direct and patient.alertmanager is None:
-        return [skipped(_ALERTMANAGER, "alerting.mode is direct: modelwatch tells by itself")]
+    if patient.unwatched and patient.alertmanager is None:
+        return [skipped(_ALERTMANAGER, f"{patient.unwatched} (--alertmanager URL looks)")]
     return [finding for url in _addresses(patient) for finding in _look_at(patient, url)]
 
 

@@ -33,6 +33,8 @@ _PORTS = {"http": 80, "https": 443}
 
 def look_at_audience(patient: Patient) -> list[Finding]:
     """Return where the configuration leaves somebody untold."""
+    if patient.unreadable:
+        return [skipped("who is told", "the configuration can't be read")]
     if not patient.config.models:
         return [skipped("who is told", "no model is configured in a file")]
     found = gaps(patient.config, audience_of(patient.config))
@@ -80,7 +82,8 @@ def look_at_channels(patient: Patient) -> list[Finding]:
         for name, finding in zip(receivers, together(jobs, 3 * TIMEOUT), strict=True)
     ]
     found += _handlers(patient, receivers)
-    return found or [skipped("channels", "none but the log is configured")]
+    none = "the configuration can't be read" if patient.unreadable else "none but the log is configured"
+    return found or [skipped("channels", none)]
 
 
 def _look_at(patient: Patient, name: str, receiver: Receiver) -> Finding:
