@@ -162,7 +162,9 @@ def _rules(patient: Patient, url: str) -> Iterator[Finding]:
 def _as_generated(patient: Patient, groups: list[Mapping[str, Any]]) -> Finding:
     count = sum(len(group["rules"]) for group in groups)
     if not patient.configured:
-        return ok("rules", f"{count} in {len(groups)} groups; not compared, as there is no configuration here")
+        return ok(
+            "rules", f"{count} in {len(groups)} groups; not compared, as there is no configuration that can be read"
+        )
     timing, differing = compare_rules(patient.config, groups)
     if differing:
         words = f"loaded, but {len(differing)} differ from this configuration: {listed(differing, 3)}"
