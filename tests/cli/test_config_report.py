@@ -245,14 +245,6 @@ def test_mistakes_as_json_are_a_list() -> None:
     assert (code, err, found["ok"], len(found["mistakes"])) == (2, "", False, 2)
 
 
-@pytest.mark.parametrize("argv", [["--predictions-per-day", "0"], ["--workers", "0"], ["--features", "x"]])
-def test_numbers_that_are_none_are_refused(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as left:
-        main(["check-config", *argv])
-    assert left.value.code == 2
-    assert argv[0] in capsys.readouterr().err
-
-
 def test_nothing_that_is_secret_is_told() -> None:
     _, out, _ = check(write(alerting={"receivers": RECEIVERS}, models=MODELS))
     assert "S3CRET" not in out + json.dumps(as_json(Path("models.yaml")))
@@ -261,3 +253,23 @@ def test_nothing_that_is_secret_is_told() -> None:
 def test_severity_none_tells_nobody_and_is_no_level() -> None:
     assert Severity.NONE not in LEVELS
     assert audience_of(MonitoringConfig())[0].told[Severity.CRITICAL] == ("log",)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "sentence"),
+    [
+        ("--predictions-per-day", "x", "must be a number above 0, got 'x'"),
+        ("--predictions-per-day", "nan", "must be a number above 0, got 'nan'"),
+        ("--predictions-per-day", "0", "must be a number above 0, got '0'"),
+        ("--predictions-per-day", "1e13", "must be at most 1e+12, got '1e13'"),
+        ("--workers", "x", "must be a whole number from 1 to 100000, got 'x'"),
+        ("--features", "0", "must be a whole number from 1 to 100000, got '0'"),
+    ],
+)
+def test_a_number_that_is_none_is_refused_in_words(
+    capsys: pytest.CaptureFixture[str], option: str, value: str, sentence: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["check-config", option, value])
+    assert ended.value.code == 2
+    assert f"argument {option}: {sentence}" in capsys.readouterr().err

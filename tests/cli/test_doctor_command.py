@@ -47,7 +47,7 @@ def test_with_nothing_running_all_is_looked_at_nevertheless(
     assert report.code == 1
     assert report.of("storage")[0][0] == "PROBLEM"
     assert report.fix("storage") == f"start the application with it: export MODELWATCH_STORAGE={tmp_path / 'none'}"
-    assert [report.of(w)[0][0] for w in ("checks", "application", "sidecar", "last scrape")] == ["SKIPPED"] * 4
+    assert [report.of(w)[0][0] for w in ("checks", "last scrape")] == ["SKIPPED"] * 2
     watched = report.of("Prometheus")[0]
     if mode == "direct":
         assert watched[0] == "SKIPPED"
@@ -62,7 +62,7 @@ def test_with_nothing_running_all_is_looked_at_nevertheless(
 def test_nothing_at_all_is_configured(write: Callable[..., Path], doctor: Any, tmp_path: Path) -> None:
     write(models=[]).unlink()
     report = doctor("--storage", tmp_path / "none", *NOWHERE)
-    assert report.problems == ["storage"]
+    assert report.problems == ["storage", "application", "sidecar"]
     assert report.of("configuration")[0][0] == "SKIPPED"
 
 
@@ -76,6 +76,43 @@ def test_a_configuration_with_mistakes_hides_nothing_else(
     assert (status, said[-12:]) == ("PROBLEM", "(and 1 more)")
     assert report.fix("configuration") == f"modelwatch check-config {path.name}"
     assert report.of("database")[0][0] == "OK"
+
+
+def test_what_a_configuration_that_cannot_be_read_says_is_not_guessed(
+    write: Callable[..., Path], doctor: Any, tmp_path: Path
+) -> None:
+    write(alerting={"mode": "prometheus"}, models=[{"model_id": "m", "sampling_rate": 2}])
+    with serving(tmp_path / "s") as (_, url):
+        report = doctor("--storage", tmp_path / "s", "--app", url)
+    unknown = "alerting.mode is not known, as the configuration can't be read"
+    assert report.of("Prometheus") == [("SKIPPED", f"{unknown} (--prometheus URL looks)")]
+    assert report.of("Alertmanager") == [("SKIPPED", f"{unknown} (--alertmanager URL looks)")]
+    assert report.of("last scrape") == [("SKIPPED", f"NEVER; {unknown}")]
+    assert report.of("who is told") == report.of("channels") == [("SKIPPED", "the configuration can't be read")]
+    assert not any("mode is direct" in finding["said"] for finding in report.findings)
+
+
+# ── addresses that somebody gave ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9", "garbage", "http://[", ""])
+@pytest.mark.parametrize(
+    ("option", "what"),
+    [
+        ("--app", "application"),
+        ("--sidecar", "sidecar"),
+        ("--prometheus", "Prometheus"),
+        ("--alertmanager", "Alertmanager"),
+    ],
+)
+def test_who_does_not_answer_at_an_address_that_was_given_is_a_problem(
+    write: Callable[..., Path], doctor: Any, tmp_path: Path, option: str, what: str, address: str
+) -> None:
+    write(models=[])
+    report = doctor("--storage", tmp_path / "s", option, address)
+    [(status, said)] = report.of(what)
+    assert (status, "failed: " in said) == ("PROBLEM", False)
+    assert option in report.fix(what)
 
 
 # ── the storage ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -203,7 +240,7 @@ def test_another_program_at_an_address_is_not_taken_for_ours(
     address = f"http://{HOST}:{hook.port}"
     where = ("--app", address, "--sidecar", address, "--prometheus", address, "--alertmanager", address)
     report = doctor("--storage", tmp_path / "s", *where)
-    assert report.of("application")[0][0] == "SKIPPED"
+    assert report.of("application")[0] == ("PROBLEM", f"no metrics at {address}: it answered 405")
     assert report.of("Prometheus")[0][0] == report.of("Alertmanager")[0][0] == "PROBLEM"
 
 

@@ -218,7 +218,15 @@ class TestCommand:
             (["--scrape", "app=localhost:99999"], "HOST:PORT"),
             (["--alertmanager", "http://am:9093"], "HOST:PORT"),
             (["--runbook-base", "wiki/{{ $value }}"], "https://"),
+            (["--runbook-base", "https://wiki.example.com/{{x}}"], "without '?', '#' and '{{'"),
+            (["--runbook-base", "https://wiki.example.com/ml#"], "without '?'"),
             (["--grafana-url", "grafana.example.com"], "https://"),
+            (["--grafana-url", "http://x/?a=b"], "without '?'"),
+            (["--log-url", "not a url"], "--log-url must be an address"),
+            (["--log-url", "http://"], "names a server"),
+            (["--deadman-url", "garbage"], "--deadman-url must be an address"),
+            (["--deadman-url", "ftp://x/y"], "https://"),
+            (["--deadman-url", "http://x:99999/y"], "names a server"),
         ],
     )
     def test_what_can_not_be_an_address_is_refused(

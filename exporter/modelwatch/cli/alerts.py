@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
 from modelwatch.cli.arguments import add_sources
@@ -97,7 +99,9 @@ def run_test(args: argparse.Namespace, out: TextIO) -> int:
 def _directly(
     args: argparse.Namespace, sources: Sources, models: list[ModelMonitoringConfig], ring: Ring, out: TextIO
 ) -> int:
+    from modelwatch.cli.quiet import held_now
     from modelwatch.cli.ring import direct_channels, send_directly
+    from modelwatch.policy import Severity
 
     told, known = direct_channels(sources, models, ring)
     chosen = told
@@ -114,11 +118,13 @@ def _directly(
         out.write("  nobody would be told\n")
         return FINDING
     out.write("".join(f"  {line}\n" for line in _silenced(sources, ring)))
+    held = held_now(sources.config, Severity[ring.level.name], chosen, ring.at)
     width = max(map(len, chosen))
+    out.write("".join(f"  {channel:<{width}}  a real one would be held: quiet hours\n" for channel in held))
     if args.dry_run:
         out.write("".join(f"  {channel:<{width}}  would be told\n" for channel in chosen))
         return OK if set(chosen) <= known else FINDING
-    outcomes = send_directly(sources, models, ring, chosen)
+    outcomes = send_directly(sources, models, replace(ring, held=held), chosen)
     out.write("".join(f"  {one.channel:<{width}}  {one.said}{_left_open(sources, one)}\n" for one in outcomes))
     failed = sum(not outcome.ok for outcome in outcomes)
     if failed:
@@ -149,6 +155,8 @@ def _silenced(sources: Sources, ring: Ring) -> list[str]:
 
 
 def _by_alertmanager(args: argparse.Namespace, sources: Sources, ring: Ring, out: TextIO) -> int:
+    from modelwatch.cli.quiet import held_now
+    from modelwatch.policy import Severity
     from modelwatch_rules.routing import expected_receivers
 
     if args.channel is not None:
@@ -160,11 +168,19 @@ def _by_alertmanager(args: argparse.Namespace, sources: Sources, ring: Ring, out
         for merge in (False, True)
     }
     heard = _heard(sources, names[False])
+    held = held_now(sources.config, Severity[ring.level.name], heard, ring.at)
     out.write(f"{ring.level} of {ring.model.model_id}, through Alertmanager (alerting.mode: prometheus)\n")
-    out.write(f"  the generated routing tells  {', '.join(heard) or 'nobody'}\n")
-    if args.dry_run:
-        return OK if heard else FINDING
-    return _posted(args.alertmanager, sources, ring, [set(names[False]), set(names[True])], out) if heard else FINDING
+    out.write(f"  the generated routing tells  {_with_quiet(heard, held)}\n")
+    if not heard:
+        return FINDING
+    found = OK
+    if not args.dry_run:
+        expected = [set(names[False]), set(names[True])]
+        found = _posted(args.alertmanager, sources, replace(ring, held=held), expected, out)
+    if set(heard) <= set(held):
+        out.write("  failed: quiet hours keep everybody from being told now\n")
+        return FINDING
+    return found
 
 
 def _heard(sources: Sources, expected: tuple[str, ...]) -> list[str]:
@@ -173,6 +189,14 @@ def _heard(sources: Sources, expected: tuple[str, ...]) -> list[str]:
     from modelwatch.policy import LOG
 
     return [name for name in expected if name in {LOG, *receivers_of(sources.config)}]
+
+
+def _with_quiet(names: Sequence[str], held: Collection[str]) -> str:
+    """Return receivers in a row, with who of them is muted; in somebody else's file ours have a prefix."""
+    from modelwatch_rules.routing import PREFIX
+
+    muted = {*held, *(PREFIX + channel for channel in held)}
+    return ", ".join(f"{name} (muted by quiet hours)" if name in muted else name for name in names) or "nobody"
 
 
 def _posted(url: str, sources: Sources, ring: Ring, expected: list[set[str]], out: TextIO) -> int:
@@ -186,7 +210,7 @@ def _posted(url: str, sources: Sources, ring: Ring, expected: list[set[str]], ou
         out.write(f"  failed: {error}\n")
         return FINDING
     ends = clock_time(posted.ends_at, ring.at, sources.config.timezone)
-    out.write(f"  this Alertmanager tells      {', '.join(posted.receivers) or 'nobody'}\n")
+    out.write(f"  this Alertmanager tells      {_with_quiet(posted.receivers, ring.held)}\n")
     out.write(f"  posted; it ends by itself at {ends}\n")
     if posted.muted_by:
         out.write(f"  failed: {posted.muted_by} keeps it from being told\n")

@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
+from modelwatch.cli.arguments import positive, whole
 from modelwatch.config import MonitoringConfig, find_config, load_config
 from modelwatch.exceptions import ConfigError, InputError
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Options", "add_parser", "run"]
 
 OK, FINDING, INPUT_ERROR = 0, 1, 2
+_MOST_PREDICTIONS = 1e12
 NO_CONFIG = "no configuration found: give --config FILE, set MODELWATCH_CONFIG, or write models.yaml here"
 
 _DESCRIPTION = """\
@@ -68,27 +70,23 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
     parser.add_argument("--strict", action="store_true", help="exit code 1 if there are warnings")
     parser.add_argument(
-        "--predictions-per-day", type=_positive, metavar="N", help="of each model, for the disk (default: a million)"
+        "--predictions-per-day", type=_predictions, metavar="N", help="of each model, for the disk (default: a million)"
     )
     parser.add_argument("--workers", type=_whole, default=1, metavar="N", help="processes that record (default: 1)")
     parser.add_argument("--features", type=_whole, metavar="N", help="inputs of models without a profile")
     parser.set_defaults(func=_run)
 
 
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 1e12:
-        msg = f"must be more than 0 and at most 1e12, not {text}"
+def _predictions(text: str) -> float:
+    value = positive(text)
+    if value > _MOST_PREDICTIONS:
+        msg = f"must be at most {_MOST_PREDICTIONS:g}, got {text[:80]!r}"
         raise argparse.ArgumentTypeError(msg)
     return value
 
 
 def _whole(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 100_000:
-        msg = f"must be a whole number from 1 to 100000, not {text}"
-        raise argparse.ArgumentTypeError(msg)
-    return value
+    return whole(text, 1, 100_000)
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from modelwatch.cli.config_forecast import (
     ModelForecast,
     forecast_of,
 )
+from modelwatch.cli.quiet import idle_warnings, quiet_lines, quiet_warnings
 from modelwatch.cli.tables import listed, table
 from modelwatch.config import default_storage_path
 from modelwatch.config.values import size_text
@@ -128,6 +129,7 @@ class ConfigReport:
         return {
             "mode": self.config.alerting.mode,
             "receivers": {name: receiver.type for name, receiver in self.config.alerting.receivers.items()},
+            "quiet_hours": quiet_lines(self.config),
             "models": [_model_json(model, told[id(model.config)], self._results(model)) for model in forecast.models],
             "any_other_model": {"told": _told_json(self.audiences[-1])},
             "series": {
@@ -160,7 +162,8 @@ class ConfigReport:
                     f"{name}: {number(model.recorded.fixed)} series at one target are more than {ADVISED_SERIES}:"
                     " leave inputs out when the profile is built (--exclude), or take fewer --bins"
                 )
-        return [*out, *gaps(self.config, self.audiences), *_alertmanager_warnings(self.config), *self._disk_warnings()]
+        out += [*gaps(self.config, self.audiences), *quiet_warnings(self.config), *idle_warnings(self.config)]
+        return [*out, *_alertmanager_warnings(self.config), *self._disk_warnings()]
 
     def _disk_warnings(self) -> list[str]:
         forecast = self.forecast
@@ -205,7 +208,7 @@ def _summary(config: MonitoringConfig) -> list[str]:
     if receivers := config.alerting.receivers:
         named = ", ".join(f"{name} ({r.type})" if name != r.type else name for name, r in receivers.items())
         lines.append(f"receivers: {named}")
-    return lines
+    return [*lines, *(f"quiet hours: {line}" for line in quiet_lines(config))]
 
 
 def _model_line(model: ModelMonitoringConfig) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from modelwatch.cli.arguments import positive, whole
+
 __all__ = ["add_parser"]
 
 
@@ -17,7 +19,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "arrives in the log, by email and on Slack (servers on this machine). It takes about two minutes.",
         epilog="Exit codes: 0 ok, 1 the alert did not come or came without a fault, 2 usage.",
     )
-    parser.add_argument("--duration", type=_positive, metavar="S", help="stop after S seconds, whatever has happened")
+    parser.add_argument("--duration", type=positive, metavar="S", help="stop after S seconds, whatever has happened")
     parser.add_argument("--exit-on-alert", action="store_true", help="stop once the alert has arrived on all channels")
     parser.add_argument(
         "--speed", type=float, default=1.0, metavar="X", help="everything X times as fast (0.25 to 4; default 1)"
@@ -47,7 +49,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     application.add_argument("--slack-port", type=_port, metavar="PORT", help="run a stand-in for Slack there")
     application.add_argument(
         "--fault-cycle",
-        type=_positive,
+        type=positive,
         nargs=3,
         metavar=("FIRST", "LENGTH", "PERIOD"),
         default=(120.0, 180.0, 900.0),
@@ -82,17 +84,5 @@ def _run(args: argparse.Namespace) -> int:
     )
 
 
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        msg = f"must be more than 0 seconds, not {text}"
-        raise argparse.ArgumentTypeError(msg)
-    return value
-
-
 def _port(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= 65535:
-        msg = f"must be a port, 0 to 65535, not {text}"
-        raise argparse.ArgumentTypeError(msg)
-    return value
+    return whole(text, 0, 65535)

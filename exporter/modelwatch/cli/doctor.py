@@ -37,8 +37,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog="Exit codes: 0 all is well, 1 problems, 2 usage.",
     )
     add_sources(parser)
-    parser.add_argument("--app", metavar="URL", default=_APP, help="metrics of the application (default: %(default)s)")
-    parser.add_argument("--sidecar", metavar="URL", default=_SIDECAR, help="the sidecar (default: %(default)s)")
+    parser.add_argument("--app", metavar="URL", help=f"metrics of the application (default: {_APP})")
+    parser.add_argument("--sidecar", metavar="URL", help=f"the sidecar (default: {_SIDECAR})")
     parser.add_argument(
         "--prometheus", metavar="URL", help="default: http://localhost:9090 in mode prometheus, else not asked"
     )
@@ -54,7 +54,8 @@ def run(args: argparse.Namespace, out: TextIO) -> int:
     from modelwatch.cli.checkups.finding import Status, run_checkups
 
     found, config, configured = _configuration(args.config)
-    patient = _patient(args, config, configured=configured)
+    unreadable = any(finding.status is Status.PROBLEM for finding in found)
+    patient = _patient(args, config, configured=configured, unreadable=unreadable)
     found += run_checkups(_checkups(), patient)
     problems = sum(finding.status is Status.PROBLEM for finding in found)
     if args.format == "json":
@@ -76,6 +77,7 @@ def _checkups() -> list[tuple[str, Checkup]]:
         ("Prometheus", prometheus.look_at_prometheus),
         ("Alertmanager", alertmanager.look_at_alertmanager),
         ("who is told", channels.look_at_audience),
+        ("quiet hours", channels.look_at_quiet_hours),
         ("silences", channels.look_at_silences),
         ("channels", channels.look_at_channels),
     ]
@@ -104,7 +106,7 @@ def _configuration(path: str | None) -> tuple[list[Finding], MonitoringConfig, b
     return [ok("configuration", words)], config, True
 
 
-def _patient(args: argparse.Namespace, config: MonitoringConfig, *, configured: bool) -> Patient:
+def _patient(args: argparse.Namespace, config: MonitoringConfig, *, configured: bool, unreadable: bool) -> Patient:
     from modelwatch.cli.checkups.finding import Patient
     from modelwatch.config import default_storage_path
 
@@ -116,10 +118,12 @@ def _patient(args: argparse.Namespace, config: MonitoringConfig, *, configured: 
         folder,
         _facts(folder, now),
         now,
-        app=args.app,
-        sidecar=args.sidecar,
+        app=_APP if args.app is None else args.app,
+        sidecar=_SIDECAR if args.sidecar is None else args.sidecar,
         prometheus=args.prometheus,
         alertmanager=args.alertmanager,
+        given=frozenset(o for o, url in (("--app", args.app), ("--sidecar", args.sidecar)) if url is not None),
+        unreadable=unreadable,
     )
 
 

@@ -24,7 +24,7 @@ from modelwatch.notify.post import post_json
 from modelwatch.notify.retry import RetryPolicy
 from modelwatch.notify.text import AlertText
 from modelwatch.notify.wording import clean, clock_time, html_text, slack_code, slack_text
-from modelwatch.policy import AlertLevel, Severity
+from modelwatch.policy import AlertLevel, Severity, severity_labels
 from modelwatch.records import Alert
 from modelwatch.service.claims import served_since
 from modelwatch.service.models import ModelBook
@@ -60,6 +60,8 @@ class Ring:
     level: AlertLevel
     asked_by: str
     at: float
+    held: tuple[str, ...] = ()
+    """Channels that quiet hours keep a real alert from at this moment."""
 
     @classmethod
     def now(cls, model: ModelMonitoringConfig, level: AlertLevel) -> Ring:
@@ -76,7 +78,7 @@ class Ring:
         when = clock_time(self.at, self.at, zone)
         lines = (
             f"Asked for by {clean(self.asked_by)} at {when} with `modelwatch alerts test`",
-            f"A real alert of severity {self.level} of this model takes the same way",
+            self._of_a_real_one(),
             "Nothing has to be done; if you can read this, the channel works",
         )
         told = "\n".join(slack_text(line) for line in lines)
@@ -88,6 +90,13 @@ class Ring:
             html=f'<p style="font-size:1.1em"><strong>{html_text(tag)}</strong> {html_text(f"{name}: {_WHAT}")}</p>'
             + "".join(f"<p>{html_text(line)}</p>" for line in lines),
         )
+
+    def _of_a_real_one(self) -> str:
+        """Return whether a real alert would come the same way now."""
+        real = f"A real alert of severity {self.level} of this model"
+        if not self.held:
+            return f"{real} takes the same way"
+        return f"{real} would be held from {clean(', '.join(self.held))} now: quiet hours"
 
     def alert(self, zone: str | None) -> dict[str, Any]:
         """Return the alert as handlers get it."""
@@ -224,11 +233,11 @@ class Posted:
     ends_at: float
 
 
-def labels_of(ring: Ring) -> dict[str, str]:
-    """Return the labels of a test: those that alerts of the generated rules are routed by."""
+def labels_of(ring: Ring, config: MonitoringConfig) -> dict[str, str]:
+    """Return the labels of a test: those that alerts of the generated rules are routed by, in the site's words."""
     labels = {
         "alertname": ALERT_TEST,
-        "severity": ring.level.value,
+        "severity": severity_labels(config.alerting.severity_map)[Severity[ring.level.name]],
         MODEL_ID: ring.model.model_id,
         MODEL_VERSION: ring.model.model_version,
     }
@@ -243,7 +252,7 @@ def post_to_alertmanager(url: str, ring: Ring, config: MonitoringConfig) -> Post
     NotifyError
         If it can't be reached, or does not take it; the message does not hold the address.
     """
-    labels, text = labels_of(ring), ring.text(config.timezone)
+    labels, text = labels_of(ring, config), ring.text(config.timezone)
     starts = datetime.fromtimestamp(ring.at, timezone.utc)
     ends = starts + LIFE
     entry = {

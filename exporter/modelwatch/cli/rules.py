@@ -150,9 +150,10 @@ def _options(args: argparse.Namespace) -> Options:
     for kind, address in map(parse_target, args.scrape):
         targets[kind].append(address)
     base = args.runbook_base or DEFAULT_RUNBOOK_BASE
-    _check_address("--runbook-base", base)
-    if args.grafana_url is not None:
-        _check_address("--grafana-url", args.grafana_url)
+    _check_base("--runbook-base", base)
+    _check_base("--grafana-url", args.grafana_url)
+    _check_address("--log-url", args.log_url)
+    _check_address("--deadman-url", args.deadman_url)
     return Options(
         timing=TIMINGS[args.timing],
         merge=args.merge,
@@ -168,10 +169,19 @@ def _options(args: argparse.Namespace) -> Options:
     )
 
 
-def _check_address(option: str, url: str) -> None:
+def _check_base(option: str, url: str | None) -> None:
     """Refuse what can't be the beginning of an address, or would be a template in an alert."""
-    if not url.startswith(("https://", "http://")) or "{{" in url or not url.isprintable():
-        raise InputError(f"{option} must be an address that begins with https:// or http://, got {url!r:.200}")
+    _check_address(option, url)
+    if url is not None and any(mark in url for mark in ("{{", "?", "#")):
+        raise InputError(f"{option} must be the beginning of an address, without '?', '#' and '{{{{', got {url!r:.200}")
+
+
+def _check_address(option: str, url: str | None) -> None:
+    """Refuse what nobody can call; it is not repeated, as the address of a webhook is a secret."""
+    from modelwatch.notify.secret_files import usable_address
+
+    if url is not None and not usable_address(url):
+        raise InputError(f"{option} must be an address that begins with https:// or http:// and names a server")
 
 
 def run_check(folder: Path, out: TextIO) -> int:

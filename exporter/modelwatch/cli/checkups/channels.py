@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from modelwatch.cli.audience import audience_of, gaps, receivers_of
 from modelwatch.cli.checkups.finding import TIMEOUT, Finding, Patient, ok, problem, skipped, together
+from modelwatch.cli.quiet import idle_warnings, local_time, quiet_lines, quiet_warnings
 from modelwatch.config import channels_without_receiver
 from modelwatch.exceptions import did_you_mean
 from modelwatch.notify.errors import NotifyError
@@ -24,7 +25,7 @@ from modelwatch.service.silences import scope_words
 if TYPE_CHECKING:
     from modelwatch.config import Receiver
 
-__all__ = ["look_at_audience", "look_at_channels", "look_at_silences"]
+__all__ = ["look_at_audience", "look_at_channels", "look_at_quiet_hours", "look_at_silences"]
 
 SLACK_API = "https://slack.com"
 _PORTS = {"http": 80, "https": 443}
@@ -32,6 +33,8 @@ _PORTS = {"http": 80, "https": 443}
 
 def look_at_audience(patient: Patient) -> list[Finding]:
     """Return where the configuration leaves somebody untold."""
+    if patient.unreadable:
+        return [skipped("who is told", "the configuration can't be read")]
     if not patient.config.models:
         return [skipped("who is told", "no model is configured in a file")]
     found = gaps(patient.config, audience_of(patient.config))
@@ -40,6 +43,21 @@ def look_at_audience(patient: Patient) -> list[Finding]:
     if not mine:
         return [ok("who is told", "everything from warning up reaches somebody")]
     return [problem("who is told", sentence, "modelwatch check-config shows who gets what") for sentence in mine]
+
+
+def look_at_quiet_hours(patient: Patient) -> list[Finding]:
+    """Return when who is not told of what, who is not now, and what of the alerting section is not as it was meant."""
+    config = patient.config
+    moment = local_time(config, patient.now)
+    found = [
+        ok("quiet hours", f"{line}; {'they hold now' if hours.hold_at(moment) else 'not now'}")
+        for hours, line in zip(config.alerting.quiet_hours, quiet_lines(config), strict=True)
+    ]
+    fix = "modelwatch check-config shows who is quiet, and when"
+    found += [problem("quiet hours", sentence, fix) for sentence in quiet_warnings(config)]
+    return found + [
+        problem("alerting", one, "leave it out, or write mode: prometheus") for one in idle_warnings(config)
+    ]
 
 
 def look_at_silences(patient: Patient) -> list[Finding]:
@@ -64,7 +82,8 @@ def look_at_channels(patient: Patient) -> list[Finding]:
         for name, finding in zip(receivers, together(jobs, 3 * TIMEOUT), strict=True)
     ]
     found += _handlers(patient, receivers)
-    return found or [skipped("channels", "none but the log is configured")]
+    none = "the configuration can't be read" if patient.unreadable else "none but the log is configured"
+    return found or [skipped("channels", none)]
 
 
 def _look_at(patient: Patient, name: str, receiver: Receiver) -> Finding:

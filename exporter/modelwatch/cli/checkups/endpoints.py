@@ -52,8 +52,11 @@ def look_at_endpoints(patient: Patient) -> list[Finding]:
         if isinstance(answer, Endpoint):
             found.append(_served(patient, answer))
         else:
-            why = answer or "it did not answer in time"
-            found.append(skipped(what, f"no metrics at {shown(url)}: {why}; elsewhere: {option} URL"))
+            why = f"no metrics at {shown(url)}: {answer or 'it did not answer in time'}"
+            if option in patient.given:
+                found.append(problem(what, why, f"start it, or give {option} URL of where it serves metrics"))
+            else:
+                found.append(skipped(what, f"{why}; elsewhere: {option} URL"))
     endpoints = [answer for answer in answers if isinstance(answer, Endpoint)]
     return [*found, *_read_by(patient, endpoints), *_twice(endpoints)]
 
@@ -123,6 +126,8 @@ def _read_by(patient: Patient, endpoints: list[Endpoint]) -> list[Finding]:
     when = f"{ago(age)}" if last else "NEVER"
     if patient.direct:
         return [skipped("last scrape", f"{when}; nobody has to, as alerting.mode is direct")]
+    if patient.unreadable:
+        return [skipped("last scrape", f"{when}; {patient.unwatched}")]
     return [problem("last scrape", f"{when}: nobody will be alerted", _SCRAPE_FIX)]
 
 

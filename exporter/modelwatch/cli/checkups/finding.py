@@ -77,6 +77,10 @@ class Patient:
         Where metrics are served.
     prometheus, alertmanager : str or None
         Addresses that somebody gave.
+    given : frozenset of str
+        Options of those of `app` and `sidecar` that somebody gave: who is sought there is expected there.
+    unreadable : bool
+        Whether there is a configuration that can't be read: what it says of `alerting.mode` is not known.
     """
 
     config: MonitoringConfig
@@ -88,11 +92,20 @@ class Patient:
     sidecar: str
     prometheus: str | None = None
     alertmanager: str | None = None
+    given: frozenset[str] = frozenset()
+    unreadable: bool = False
 
     @property
     def direct(self) -> bool:
-        """Whether modelwatch itself tells people."""
-        return self.config.alerting.mode == "direct"
+        """Whether modelwatch itself tells people, as far as that is known."""
+        return self.config.alerting.mode == "direct" and not self.unreadable
+
+    @property
+    def unwatched(self) -> str:
+        """Why Prometheus and Alertmanager don't have to be there; "" if they do."""
+        if self.unreadable:
+            return "alerting.mode is not known, as the configuration can't be read"
+        return "alerting.mode is direct: modelwatch tells by itself" if self.direct else ""
 
 
 Checkup = Callable[[Patient], list[Finding]]

@@ -41,16 +41,15 @@ Rule = tuple[str, str, tuple[tuple[str, str], ...], float, str]
 
 def look_at_prometheus(patient: Patient) -> list[Finding]:
     """Return whether Prometheus watches us."""
-    if patient.direct and patient.prometheus is None:
-        return [skipped(_PROMETHEUS, "alerting.mode is direct: modelwatch tells by itself (--prometheus URL looks)")]
+    if patient.unwatched and patient.prometheus is None:
+        return [skipped(_PROMETHEUS, f"{patient.unwatched} (--prometheus URL looks)")]
     url = patient.prometheus or DEFAULT_PROMETHEUS
     try:
         version = ask(url, "/api/v1/status/buildinfo")["version"]
     except (NotifyError, KeyError, TypeError) as error:
         said = str(error) if isinstance(error, NotifyError) else "another program answers"
-        return [
-            problem(_PROMETHEUS, f"{shown(url)}: {said}; nobody will be alerted", "start it, or give --prometheus URL")
-        ]
+        so = "" if patient.unwatched else "; nobody will be alerted"
+        return [problem(_PROMETHEUS, f"{shown(url)}: {said}{so}", "start it, or give --prometheus URL")]
     found = [ok(_PROMETHEUS, f"{shown(url)}, version {version}")]
     for part, look in (("scrapes", _scrapes), ("rules", _rules), ("alertmanagers", _alertmanagers)):
         try:
@@ -163,7 +162,9 @@ def _rules(patient: Patient, url: str) -> Iterator[Finding]:
 def _as_generated(patient: Patient, groups: list[Mapping[str, Any]]) -> Finding:
     count = sum(len(group["rules"]) for group in groups)
     if not patient.configured:
-        return ok("rules", f"{count} in {len(groups)} groups; not compared, as there is no configuration here")
+        return ok(
+            "rules", f"{count} in {len(groups)} groups; not compared, as there is no configuration that can be read"
+        )
     timing, differing = compare_rules(patient.config, groups)
     if differing:
         words = f"loaded, but {len(differing)} differ from this configuration: {listed(differing, 3)}"
