@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import inspect
 
-__all__ = ["kind_that_waits"]
+__all__ = ["ASYNC_FUNCTION", "kind_that_waits"]
 
+ASYNC_FUNCTION = "an async function"
 _KINDS = (
-    (inspect.iscoroutinefunction, "an async function"),
+    (inspect.iscoroutinefunction, ASYNC_FUNCTION),
     (inspect.isasyncgenfunction, "an async generator"),
     (inspect.isgeneratorfunction, "a generator"),
 )

@@ -10,10 +10,10 @@ import functools
 import inspect
 import os
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, ParamSpec, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal, ParamSpec, Protocol, TypeVar, cast
 
-from modelwatch.callables import kind_that_waits
+from modelwatch.callables import ASYNC_FUNCTION, kind_that_waits
 from modelwatch.exceptions import InputError, NotAvailableError
 
 Outcome = Literal["ok", "error", "ignored"]
@@ -60,7 +60,9 @@ def wrap(
     Parameters
     ----------
     function
-        The predict function: a plain function or a method. Async functions and generators are refused.
+        The predict function: a function or a method, async or not. Of an async one the latency is the time until its
+        answer is there, and a call that is cancelled counts as an attempt, neither as an answer nor as an error.
+        Generators are refused.
     recorder
         Called at each call; returns who records, or None if recording is off.
     features, prediction_id, metadata, timestamp
@@ -74,11 +76,11 @@ def wrap(
     Raises
     ------
     NotAvailableError
-        If `function` is async or a generator, or an object whose ``__call__`` is.
+        If `function` is a generator, or an object whose ``__call__`` is.
     InputError
         If an argument name is not an argument of `function`, or `function` is none, or has no readable signature.
     """
-    _refuse_what_cannot_be_timed(function)
+    is_async = _check_what_can_be_timed(function)
     arguments = _Arguments(function)
     pick_features = arguments.features if features is None else arguments.picker(features, "features")
     picks = {
@@ -130,10 +132,28 @@ def wrap(
         record(who, args, kwargs, result, clock() - start, "ok")
         return result
 
-    return wrapper
+    @functools.wraps(function)
+    async def async_wrapper(*args: P.args, **kwargs: P.kwargs) -> object:
+        who = recorder()
+        if who is None:
+            return await awaited(*args, **kwargs)
+        start = clock()
+        try:
+            result = await awaited(*args, **kwargs)
+        except BaseException as error:
+            # What is no Exception, such as a cancellation, is somebody else's end of the call: the model did not fail.
+            outcome: Outcome = "ignored" if isinstance(error, ignored) or not isinstance(error, Exception) else "error"
+            record(who, args, kwargs, None, clock() - start, outcome)
+            raise
+        record(who, args, kwargs, result, clock() - start, "ok")
+        return result
+
+    awaited = cast("Callable[P, Awaitable[object]]", function)
+    return cast("Callable[P, R]", async_wrapper) if is_async else wrapper
 
 
-def _refuse_what_cannot_be_timed(function: object) -> None:
+def _check_what_can_be_timed(function: object) -> bool:
+    """Refuse what has no moment at which its answer is there; return whether the answer must be awaited."""
     name = _name_of(function)
     if isinstance(function, (classmethod, staticmethod, property)):
         above = type(function).__name__
@@ -142,9 +162,11 @@ def _refuse_what_cannot_be_timed(function: object) -> None:
     if not callable(function):
         msg = f"@monitor goes on a predict function; {name} is not callable"
         raise InputError(msg)
-    if kind := kind_that_waits(function):
+    kind = kind_that_waits(function)
+    if kind not in ("", ASYNC_FUNCTION):
         msg = f"@monitor on {name}: {kind} is not available yet; decorate the plain function that it calls"
         raise NotAvailableError(msg)
+    return kind == ASYNC_FUNCTION
 
 
 def _name_of(function: object) -> str:

@@ -50,7 +50,7 @@ class Monitor:
         ignore_errors: tuple[type[BaseException], ...] = (),
     ) -> Callable[[Callable[P, R]], Callable[P, R]]:
         """
-        Return a decorator that records every call of a predict function.
+        Return a decorator that records every call of a predict function, async or not.
 
         Binds to the default service on the first call and registers a model that no configuration lists: latency,
         errors and traffic are watched, and drift, against the profile that `reference` names or one that is learnt from
@@ -83,7 +83,7 @@ class Monitor:
         InputError
             At decoration, if the model_id is not usable or an argument name does not exist.
         NotAvailableError
-            At decoration, for async functions and generators.
+            At decoration, for generators.
 
         Examples
         --------

@@ -271,6 +271,15 @@ def decorate(service: ProductionMonitoringService) -> None:
     print(answered)
 
 
+@monitor("ad_score_model_v1")
+async def predict_later(features: dict[str, float]) -> float:
+    return 0.5
+
+
+async def ask() -> float:
+    return await predict_later({"bid": 0.4})
+
+
 score: float = predict({"bid": 0.4})
 more: dict[str, float] = predict_more({"bid": 0.4}, "r-17")
 last: str | None = monitor.last_prediction_id()

@@ -375,7 +375,7 @@ class RecordingCalls:
         InputError
             If the model_id is not usable, or, at decoration, an argument name does not exist.
         NotAvailableError
-            At decoration, for async functions and generators.
+            At decoration, for generators.
 
         Examples
         --------
