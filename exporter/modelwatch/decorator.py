@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, ParamSpec, Protocol, TypeVar, cast
 
 from modelwatch.callables import ASYNC_FUNCTION, kind_that_waits
-from modelwatch.exceptions import InputError, NotAvailableError
+from modelwatch.exceptions import InputError
 
 Outcome = Literal["ok", "error", "ignored"]
 P = ParamSpec("P")
@@ -75,10 +75,9 @@ def wrap(
 
     Raises
     ------
-    NotAvailableError
-        If `function` is a generator, or an object whose ``__call__`` is.
     InputError
-        If an argument name is not an argument of `function`, or `function` is none, or has no readable signature.
+        If an argument name is not an argument of `function`, or `function` is none, has no readable signature, or is a
+        generator.
     """
     is_async = _check_what_can_be_timed(function)
     arguments = _Arguments(function)
@@ -164,8 +163,8 @@ def _check_what_can_be_timed(function: object) -> bool:
         raise InputError(msg)
     kind = kind_that_waits(function)
     if kind not in ("", ASYNC_FUNCTION):
-        msg = f"@monitor on {name}: {kind} is not available yet; decorate the plain function that it calls"
-        raise NotAvailableError(msg)
+        msg = f"@monitor on {name}: {kind} has no one answer to record; decorate what makes each prediction"
+        raise InputError(msg)
     return kind == ASYNC_FUNCTION
 
 

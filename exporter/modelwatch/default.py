@@ -81,9 +81,8 @@ class Monitor:
         Raises
         ------
         InputError
-            At decoration, if the model_id is not usable or an argument name does not exist.
-        NotAvailableError
-            At decoration, for generators.
+            At decoration, if the model_id is not usable, an argument name does not exist, or the function is a
+            generator.
 
         Examples
         --------

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from modelwatch import ProductionMonitoringService, monitor
 from modelwatch.decorator import check_reference_path, wrap
-from modelwatch.exceptions import InputError, NotAvailableError
+from modelwatch.exceptions import InputError
 
 if TYPE_CHECKING:
     from .conftest import Recorded
@@ -133,8 +133,8 @@ async def _async_generator(features: object) -> AsyncIterator[float]:
 
 
 @pytest.mark.parametrize("function", [_generator, _async_generator, functools.partial(_generator)])
-def test_what_cannot_be_timed_is_refused_at_decoration(function: Any, recorded: Recorded) -> None:
-    with pytest.raises(NotAvailableError, match="not available yet"):
+def test_what_answers_bit_by_bit_is_refused_at_decoration(function: Any, recorded: Recorded) -> None:
+    with pytest.raises(InputError, match="generator has no one answer to record; decorate what makes each"):
         wrap(function, lambda: recorded)
 
 

@@ -373,9 +373,8 @@ class RecordingCalls:
         Raises
         ------
         InputError
-            If the model_id is not usable, or, at decoration, an argument name does not exist.
-        NotAvailableError
-            At decoration, for generators.
+            If the model_id is not usable, or, at decoration, an argument name does not exist or the function is a
+            generator.
 
         Examples
         --------
