@@ -126,7 +126,10 @@ LATE = (
     ),
     Kind.of(c.ALERT_TRAFFIC_ANOMALY, M["SHOP"], "warning", r"Far fewer requests than usual: \d+ requests", [ADS]),
 )  # fmt: skip
-CHECKER_DOWN = Kind.of(c.ALERT_DOWN, "", "error", DOWN.format("sidecar"), EVERYBODY)
+# Prometheus repeats for minutes that the application is back: the message about the end may count both, that one first.
+CHECKER_DOWN = Kind.of(
+    c.ALERT_DOWN, "", "error", rf"(?:{DOWN.format('sidecar')}|{DOWN.format('app')}, \+1 more)", EVERYBODY
+)
 KINDS = (*STANDING, RECORDER_DOWN, *EARLY, TWICE, *LATE, CHECKER_DOWN)
 
 CHECKED = {*M["SERVED"]} - {M["SCRAMBLED"]}
