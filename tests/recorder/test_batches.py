@@ -394,7 +394,7 @@ def test_the_last_id_of_a_batch_is_the_last_prediction(make_recorder: Any) -> No
     recorder = make_recorder()
     answer = recorder.record_many("m", [1, 2, 3], None)
     assert len(set(answer["prediction_ids"])) == 3
-    assert last_prediction_id("m") == answer["prediction_ids"][-1]
+    assert last_prediction_id() == answer["prediction_ids"][-1]
 
 
 def test_ground_truth_of_many_predictions_is_stored_once(make_recorder: Any, sink: Any) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from modelwatch import ProductionMonitoringService
@@ -78,7 +79,7 @@ def test_rows_that_found_the_queue_full_are_told(
     service: ProductionMonitoringService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service._parts.recorder._engine, "backlog", Backlog(4))
-    answer = service.record_predictions("m", [0.5] * 7, {"a": [1.0] * 7})
+    answer = service.record_predictions("m", [0.5] * 7, {"a": np.ones(7)})
     assert (answer["recorded"], answer["sampled"]) == (7, 2)
     (warning,) = warnings_of(service)
     assert "used: 5 rows not looked at, as the queue was full (last at" in warning

@@ -1,14 +1,17 @@
 """Counting a batch of rows over the cells of a profile: the one place where a value gets its cell.
 
-Numbers are binned by sorting each column and looking up the edges in it, which for larger batches is three times as
-fast as looking up every value in the edges (measured at 256 rows and above; below, the plain look-up is faster).
+Numbers are binned by sorting each column and looking up the edges in it where that is faster than looking up every
+value in the edges: for larger batches three times, on processors for which numpy's sort is vectorised; on others it is
+slower at any size. So the two are timed once per process, in a millisecond.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -26,7 +29,9 @@ from modelwatch.records import (
     IntArray,
 )
 
-SORT_ROWS = 256
+SORT_SIZES = (256, 1024)
+"""From which of these sizes batches are sorted is a matter of timing; smaller ones are looked up value by value."""
+NEVER = 1 << 62
 BLOCK_VALUES = 1 << 18
 """Numbers that are binned at once: 2 MiB, so that sorting stays in the cache and memory does not grow with rows."""
 
@@ -47,8 +52,9 @@ class CellAssigner:
     ----------
     layout : CellLayout
         The cells.
-    sort_rows : int
-        Batches of at least so many rows are sorted, smaller ones looked up value by value; the counts are the same.
+    sort_rows : int, optional
+        Batches of at least so many rows are sorted, smaller ones looked up value by value; by default whichever is
+        faster here. The counts are the same.
 
     >>> layout = CellLayout((FeatureCells("age", "numeric", minimum=0.0, edges=(10.0, 20.0)),))
     >>> batch = CellAssigner(layout).bin({"age": [5, 10.0, 11, -1, None, "x"]}, 6)
@@ -58,7 +64,7 @@ class CellAssigner:
     [26.0]
     """
 
-    def __init__(self, layout: CellLayout, *, sort_rows: int = SORT_ROWS) -> None:
+    def __init__(self, layout: CellLayout, *, sort_rows: int | None = None) -> None:
         self.layout = layout
         self._sort_rows = sort_rows
         self._numeric = _NumericMembers(layout)
@@ -104,6 +110,11 @@ class CellAssigner:
             cells[self.layout.offsets[-1] :] = 0
         return BinnedBatch(n, cells, sums)
 
+    def _sorts(self, n: int) -> bool:
+        if self._sort_rows is not None:
+            return n >= self._sort_rows
+        return n >= SORT_SIZES[0] and n >= timed_sort_rows()
+
     def _count_numbers(
         self, columns: Mapping[str, Any], n: int, block: slice, cells: IntArray, sums: FloatArray
     ) -> None:
@@ -116,11 +127,47 @@ class CellAssigner:
                 cells[tail + reason] += count
                 cells[tail + MISSING] -= count  # an invalid value is read as NaN, which is counted as missing below
         sums[members.indices[block]] = members.in_range_sums(numbers, block)
-        if n >= self._sort_rows:
+        if self._sorts(n):
             numbers.sort(axis=1)
             members.add_sorted(numbers, block, cells)
         else:
             members.add_each(numbers, block, cells)
+
+
+@cache
+def timed_sort_rows() -> int:
+    """Return from how many rows on sorting is faster on this machine; `NEVER` if it is not at any size that was timed.
+
+    >>> timed_sort_rows() in (*SORT_SIZES, NEVER)
+    True
+    """
+    values = np.random.default_rng(0).normal(size=(4, SORT_SIZES[-1]))
+    edges = np.linspace(-2.0, 2.0, 16)
+    for size in SORT_SIZES:
+        part = np.ascontiguousarray(values[:, :size])
+        if _fastest(_by_sorting, part, edges) < _fastest(_by_look_up, part, edges):
+            return size
+    return NEVER
+
+
+def _by_sorting(values: FloatArray, edges: FloatArray) -> None:
+    values = np.sort(values, axis=1)
+    for row in values:
+        row.searchsorted(edges, side="right")
+
+
+def _by_look_up(values: FloatArray, edges: FloatArray) -> None:
+    for row in values:
+        np.bincount(edges.searchsorted(row, side="left"), minlength=len(edges) + 1)
+
+
+def _fastest(work: Callable[[FloatArray, FloatArray], None], values: FloatArray, edges: FloatArray) -> float:
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        work(values, edges)
+        times.append(time.perf_counter() - began)
+    return min(times)
 
 
 class _NumericMembers:

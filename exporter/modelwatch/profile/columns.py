@@ -100,6 +100,15 @@ def _fill_carefully(column: list[Any], out: FloatArray) -> Counter[int]:
     return invalid
 
 
+def _count_texts(values: list[Any]) -> Counter[str] | None:
+    """Count values that are all texts; None if there are others."""
+    try:
+        counts = Counter(values)
+    except Exception:  # noqa: BLE001 - part of the recorder boundary: the hash of a stranger's object may raise anything
+        return None
+    return counts if set(map(type, counts)) == {str} else None
+
+
 def count_categories(column: NDArray[Any] | list[Any]) -> tuple[Counter[str], Counter[int]]:
     """Count a column's categories, and its missing and invalid values by tail cell.
 
@@ -108,10 +117,12 @@ def count_categories(column: NDArray[Any] | list[Any]) -> tuple[Counter[str], Co
     """
     values = list(column) if isinstance(column, np.ndarray) and column.dtype.kind in "mMcV" else column
     values = values.tolist() if isinstance(values, np.ndarray) else values
+    if len(values) and type(values[0]) is str:
+        found = _count_texts(values)
+        if found is not None:
+            return found, Counter()
     kinds = set(map(type, values))
     counted: Iterable[tuple[Any, int]]
-    if kinds == {str}:
-        return Counter(values), Counter()
     if kinds <= {str, NoneType}:
         counted = Counter(values).items()
     elif kinds <= _PLAIN_CATEGORIES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from modelwatch.profile.cells import BinnedBatch
 from modelwatch.recorder.batch import ActualsBatch, BatchSlice
 from modelwatch.recorder.blocks import SlotTotals
 from modelwatch.recorder.columns import Columns, storable
-from modelwatch.recorder.inputs import Actual, Attempt, Attempts, MetricUpdate
+from modelwatch.recorder.inputs import Actual, MetricUpdate
 from modelwatch.recorder.intervals import AttemptSums, Intervals
 from modelwatch.recorder.learning import RowBudget, names_and_counts
 from modelwatch.recorder.minutes import Minutes, MinuteSheet
@@ -47,12 +47,6 @@ from modelwatch.records import (
 
 logger = logging.getLogger("modelwatch")
 
-Slice = Attempts | BatchSlice
-"""Attempts of one model version, as columns."""
-SLICE = 256
-"""Rows between two chances for other threads to run: measured, 64 cost more and 1024 gain nothing."""
-BATCH_SLICE = 2048
-"""The same for rows that come as columns, of which one costs a tenth."""
 MAX_CLASSES = 50
 MAX_GAUGES = 200
 MAX_REASONS = 50
@@ -87,12 +81,9 @@ class Aggregator:
 
     # --- attempts ----------------------------------------------------------------------------------------------
 
-    def add(self, entry: VersionEntry, rows: Sequence[Attempt], now: float) -> None:
-        """Count one slice of attempts of one model version."""
-        self.add_slice(entry, Attempts.of(rows), now)
-
-    def add_slice(self, entry: VersionEntry, attempts: Slice, now: float) -> None:
+    def add(self, entry: VersionEntry, attempts: BatchSlice, now: float) -> None:
         """Count attempts of one model version; there must be one at least."""
+        self.fault(entry.labels, "features", now, attempts.unreadable)
         times = self._times(entry, attempts.times, now)
         length = entry.config.count_interval
         starts = np.floor(times / length) * length
@@ -116,7 +107,7 @@ class Aggregator:
     def _add_to_interval(
         self,
         entry: VersionEntry,
-        attempts: Slice,
+        attempts: BatchSlice,
         times: FloatArray,
         start: float,
         now: float,
@@ -124,10 +115,6 @@ class Aggregator:
         sheet = MinuteSheet(times)
         sums = self._count_attempts(entry, attempts, sheet, now)
         try:
-            if 0 < sums.sampled < sums.attempts:
-                looked_at = np.array([prediction_id is not None for prediction_id in attempts.ids])
-                attempts, times = attempts.chosen(looked_at), times[looked_at]
-                sheet.keep(looked_at)
             if sums.sampled:
                 self._look_at(entry, attempts, times, start, sums, sheet, now)
         except Exception:  # the recorder boundary: whatever was handed in must not stop the counting
@@ -136,7 +123,7 @@ class Aggregator:
         self.intervals.add_attempts(entry, start, sums, now)
         self.minutes.add(entry.labels, sheet, now)
 
-    def _count_attempts(self, entry: VersionEntry, attempts: Slice, sheet: MinuteSheet, now: float) -> AttemptSums:
+    def _count_attempts(self, entry: VersionEntry, attempts: BatchSlice, sheet: MinuteSheet, now: float) -> AttemptSums:
         seconds, invalid = seconds_of(attempts.latencies)
         if invalid:
             self.fault(entry.labels, "latency", now, invalid)
@@ -144,7 +131,7 @@ class Aggregator:
         sums = AttemptSums(
             attempts=len(attempts.ids),
             errors=attempts.errors,
-            sampled=len(attempts.ids) - attempts.ids.count(None),
+            sampled=0 if attempts.ids[0] is None else len(attempts.ids),
             latency_cells=cells.astype(np.int64),
             latency_sum=finite_sum(seconds),
             first_at=sheet.first_at,
@@ -187,14 +174,14 @@ class Aggregator:
     def _look_at(
         self,
         entry: VersionEntry,
-        attempts: Slice,
+        attempts: BatchSlice,
         times: FloatArray,
         start: float,
         sums: AttemptSums,
         sheet: MinuteSheet,
         now: float,
     ) -> None:
-        ids = [prediction_id for prediction_id in attempts.ids if prediction_id is not None]
+        ids = cast("Sequence[str]", attempts.ids)
         predictions, unreadable = plain_predictions(attempts.predictions)
         self.fault(entry.labels, "prediction", now, unreadable)
         self._count_predictions(entry, predictions, sums, now)
@@ -354,7 +341,7 @@ def _actual_chunk(labels: tuple[str, str], items: list[tuple[float, str, Any]]) 
     return ActualChunk(model_id, np.array(times, np.float64), list(ids), list(values), version)
 
 
-def _outcome_columns(predictions: Values, attempts: Slice, keys: tuple[str, ...] | None) -> tuple[Columns, int]:
+def _outcome_columns(predictions: Values, attempts: BatchSlice, keys: tuple[str, ...] | None) -> tuple[Columns, int]:
     """Return the columns of a row chunk that are no features, but for empty ones; and how many metadata are no dict."""
     columns: Columns = {}
     unreadable = 0

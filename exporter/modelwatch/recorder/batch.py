@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import Any
@@ -14,25 +14,26 @@ from numpy.typing import NDArray
 from modelwatch.recorder.columns import Columns, to_columns
 from modelwatch.recorder.models import VersionEntry
 from modelwatch.recorder.outcomes import Values, plain_values
+from modelwatch.recorder.sizes import words_each
 from modelwatch.records import FloatArray
 
 Column = NDArray[Any] | list[Any]
 BoolArray = NDArray[np.bool_]
 
-MAX_WAITING_VALUES = 1 << 24
-"""Values of batches (rows by columns) that may wait in one process: 128 MiB of numbers."""
+MAX_WAITING_WORDS = 1 << 24
+"""Words of 8 bytes of batches that may wait in one process: 128 MiB."""
 
 
 class Backlog:
-    """How many values of batches wait in this process; the lock is held for an addition only."""
+    """How many words of batches wait in this process; the lock is held for an addition only."""
 
-    def __init__(self, limit: int = MAX_WAITING_VALUES) -> None:
+    def __init__(self, limit: int = MAX_WAITING_WORDS) -> None:
         self._limit = limit
         self._waiting = 0
         self._lock = threading.Lock()
 
     def reserve(self, rows: int, width: int) -> int:
-        """Make room for rows of `width` values, as far as there is any; return for how many.
+        """Make room for rows of `width` words, as far as there is any; return for how many.
 
         >>> backlog = Backlog(10)
         >>> backlog.reserve(3, 2), backlog.reserve(3, 2), backlog.release(6), backlog.reserve(3, 2)
@@ -44,7 +45,7 @@ class Backlog:
         return granted
 
     def reserve_all(self, values: int) -> bool:
-        """Make room for all of `values`, or for nothing; return whether there is room.
+        """Make room for all of `values` words, or for nothing; return whether there is room.
 
         >>> backlog = Backlog(10)
         >>> backlog.reserve_all(11), backlog.reserve_all(10), backlog.reserve_all(1)
@@ -58,7 +59,7 @@ class Backlog:
 
     @property
     def waiting(self) -> int:
-        """How many values wait now."""
+        """How many words wait now."""
         return self._waiting
 
     def release(self, values: int) -> None:
@@ -75,9 +76,8 @@ class Rows:
 
     @property
     def width(self) -> int:
-        """Roughly how many values one row holds."""
-        first = self.objects[0] if len(self.objects) else ()
-        return max(1, len(first)) if isinstance(first, Sized) else 1
+        """About how many words of 8 bytes one row holds."""
+        return words_each(self.objects)
 
     def chosen(self, mask: BoolArray) -> Rows:
         """Return some rows."""
@@ -97,8 +97,8 @@ class Table:
 
     @property
     def width(self) -> int:
-        """How many values one row holds."""
-        return max(1, len(self.columns))
+        """About how many words of 8 bytes one row holds: as many as it has values, if they are numbers."""
+        return max(1, sum(map(words_each, self.columns.values())))
 
     def chosen(self, mask: BoolArray) -> Table:
         """Return some rows."""
@@ -121,7 +121,7 @@ def _named(columns: dict[str, Column], names: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class BatchSlice:
-    """Some predictions of a batch, as :class:`~modelwatch.recorder.inputs.Attempts` hands over single ones."""
+    """Attempts of one model version, as columns: all of them looked at, or (ids None) none."""
 
     ids: Sequence[str | None]
     times: Sequence[Any] | FloatArray
@@ -132,6 +132,8 @@ class BatchSlice:
     metadata: Sequence[Any]
     failed: BoolArray | None
     dropped: BoolArray | None
+    unreadable: int = 0
+    """How many of them have features that can't be read, as far as that is known already."""
 
     @property
     def errors(self) -> int:

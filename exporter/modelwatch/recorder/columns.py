@@ -11,19 +11,18 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from numbers import Number
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
-from modelwatch.recorder.outcomes import floats_or_list, plain_values
-from modelwatch.recorder.text import are_labels, label_text
-from modelwatch.records import FloatArray
+from modelwatch.recorder.outcomes import plain_values
+from modelwatch.recorder.text import label_text
+from modelwatch.recorder.uniform import Columns, dict_columns, sequence_columns
+
+__all__ = ["MAX_COLUMNS", "Columns", "as_mapping", "storable", "to_columns"]
 
 MAX_COLUMNS = 2000
 """Columns that are looked at in one slice of rows; a dict whose keys never repeat must not fill the memory."""
-
-Columns = dict[str, "list[Any] | FloatArray"]
 
 
 def to_columns(rows: Sequence[Any], names_hint: Sequence[str] = ()) -> tuple[Columns, int]:
@@ -47,25 +46,15 @@ def to_columns(rows: Sequence[Any], names_hint: Sequence[str] = ()) -> tuple[Col
     ({'a': [1, 2.5]}, 0)
     """
     first = rows[0] if rows else None
-    if type(first) is dict:
-        uniform = _uniform_dicts(rows, tuple(first))
-        if uniform is not None:
-            return uniform, 0
-    return _any_rows(rows, tuple(names_hint))
-
-
-def _uniform_dicts(rows: Sequence[Any], keys: tuple[Any, ...]) -> Columns | None:
-    """Return the columns of dicts that all have the same text keys, the usual case; None if they don't."""
-    size = len(keys)
-    if not 2 <= size <= MAX_COLUMNS or set(map(type, rows)) != {dict} or set(map(len, rows)) != {size}:
-        return None
-    if set(map(type, keys)) != {str} or not are_labels(keys):
-        return None
+    uniform: Columns | None = None
     try:
-        columns = map(floats_or_list, zip(*map(itemgetter(*keys), rows), strict=True))
-        return dict(zip(keys, columns, strict=True))
-    except KeyError:
-        return None
+        if type(first) is dict:
+            uniform = dict_columns(rows, MAX_COLUMNS)
+        elif type(first) in (np.ndarray, list, tuple):
+            uniform = sequence_columns(rows, names_hint, MAX_COLUMNS)
+    except Exception:  # noqa: BLE001 - the recorder boundary: row by row, what raises here costs no other row
+        uniform = None
+    return _any_rows(rows, tuple(names_hint)) if uniform is None else (uniform, 0)
 
 
 def _any_rows(rows: Sequence[Any], names: tuple[str, ...]) -> tuple[Columns, int]:

@@ -18,12 +18,21 @@ from modelwatch.recorder.ids import IdSource
 from modelwatch.recorder.inputs import Barrier
 from modelwatch.recorder.models import VersionEntry
 from modelwatch.recorder.pending import Sink
+from modelwatch.recorder.sizes import rough_size
 from modelwatch.recorder.worker import Worker
 
 logger = logging.getLogger("modelwatch")
 
+WAKE_SHARE = 4
+"""The thread is woken once the queue holds this part of what it may hold."""
 LIGHT_FACTOR = 4
 """A full queue takes no more rows; attempts alone, which hold next to nothing, up to this multiple of the bound."""
+MAX_QUEUE_BYTES = 64 * 2**20
+"""About how much memory the predictions of one process that wait may hold."""
+PROBE_ROWS = 128
+"""After how many calls the size of what waits is estimated: the newest row stands for those since the last time."""
+BLIND_ROWS = 16
+"""The same where the newest item is no row."""
 EXIT_SECONDS = 2.0
 FORK_SECONDS = 1.0
 """How long a fork waits at most for the background thread."""
@@ -45,8 +54,8 @@ class Engine:
         Returns all model versions.
     interval
         Seconds between two flushes.
-    max_queue
-        Rows that may wait.
+    max_queue, max_bytes
+        Rows that may wait, and about how many bytes they may hold.
     threaded
         Whether a thread does the work; if not, :meth:`flush` does it in the caller's.
     prepare
@@ -63,6 +72,7 @@ class Engine:
         interval: float,
         max_queue: int,
         threaded: bool,
+        max_bytes: int = MAX_QUEUE_BYTES,
         prepare: Callable[[], None] | None = None,
     ) -> None:
         self.storage = storage
@@ -73,6 +83,7 @@ class Engine:
         self._threaded = threaded
         self._prepare = prepare
         self.max_queue = max_queue
+        self._max_bytes = max_bytes
         self.light_limit = LIGHT_FACTOR * max_queue
         self.closed = False
         self._begin()
@@ -94,12 +105,13 @@ class Engine:
         # for the fork itself.
         self._quiet_lock = threading.RLock()
         self._forking: set[int] = set()
-        # Queue length from which a call takes the slow way: at once until the thread runs, then when it should wake.
-        self.attention = -1 if self._threaded or self.closed else self.max_queue
+        # Queue length from which a call takes the slow way, to see to the thread and the memory that is held.
+        self.attention = -1
+        self._probed, self._bytes = 0, 0
 
     def attend(self) -> bool:
         """
-        Start or wake the thread where that is due; whether the queue is full.
+        Start or wake the thread where that is due, and estimate what waits; whether the queue is full.
 
         Raises
         ------
@@ -111,9 +123,27 @@ class Engine:
             raise RecorderClosedError(msg)
         if self._threaded and self._thread is None:
             self._start()
-        elif not self._wake.is_set():
+        waiting = len(self.queue)
+        full = self._estimate(waiting)
+        if (full or waiting >= self.max_queue // WAKE_SHARE) and not self._wake.is_set():
             self._wake.set()
-        return len(self.queue) >= self.max_queue
+        return full
+
+    def _estimate(self, waiting: int) -> bool:
+        """Return whether what waits is too much; the next estimate is due sooner the larger rows are."""
+        if waiting < self._probed:
+            self._probed, self._bytes = 0, 0  # it was drained since
+        try:
+            newest = self.queue[-1]
+        except IndexError:
+            newest = None
+        size = sum(map(rough_size, newest[4:])) if type(newest) is tuple else 0
+        self._bytes += size * (waiting - self._probed)
+        self._probed = waiting
+        full = waiting >= self.max_queue or self._bytes >= self._max_bytes
+        rows = max(1, min(PROBE_ROWS, self._max_bytes // PROBE_ROWS // size)) if size else min(waiting, BLIND_ROWS) or 1
+        self.attention = min(waiting + (0 if full else rows), self.max_queue)
+        return full
 
     def put(self, item: object) -> None:
         """
@@ -142,10 +172,8 @@ class Engine:
             except RuntimeError:  # the interpreter is going down, or the system has no threads left
                 logger.warning("modelwatch: no background thread can be started; flush() does its work")
                 self._threaded = False
-                self.attention = self.max_queue
                 return
             self._thread = thread
-            self.attention = max(1, self.max_queue // 4)
 
     def _run(self) -> None:
         due = time.monotonic() + self._interval
@@ -167,6 +195,8 @@ class Engine:
                     self._prepare()
                 with self._quiet_lock:
                     barriers = self.worker.drain(self.queue, self._entries())
+                    if not self.closed:
+                        self.attention = 1  # what comes now may be of another size
                     flush = flush or bool(barriers)
                     in_slot = flush and self.worker.write_slot()
                 if flush:

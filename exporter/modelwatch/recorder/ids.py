@@ -10,9 +10,9 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
-_last: ContextVar[tuple[str, str]] = ContextVar("modelwatch_last_prediction_id")
+_last: ContextVar[str] = ContextVar("modelwatch_last_prediction_id")
 remember = _last.set
-"""Store ``(model_id, prediction_id)`` for :func:`last_prediction_id`; bound once, it lies on the request path."""
+"""Store a prediction_id for :func:`last_prediction_id`; bound once, it lies on the request path."""
 
 _RANGE = 2**32
 
@@ -77,7 +77,6 @@ def mixed_hashes(crcs: NDArray[np.uint32]) -> NDArray[np.uint32]:
     return mixed
 
 
-def last_prediction_id(model_id: str | None = None) -> str | None:
-    """Return the id of the last prediction recorded in this context; None if none was, or it was of another model."""
-    last = _last.get(None)
-    return None if last is None or model_id not in (None, last[0]) else last[1]
+def last_prediction_id() -> str | None:
+    """Return the id of the last prediction recorded in this context; None if none was."""
+    return _last.get(None)

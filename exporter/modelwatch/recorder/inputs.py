@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import compress
 from threading import Event
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from modelwatch.recorder.columns import Columns, to_columns
 from modelwatch.recorder.models import VersionEntry
 
 IMMUTABLE = frozenset(
@@ -20,50 +17,17 @@ IMMUTABLE = frozenset(
 )
 
 
-Attempt = tuple[VersionEntry, "str | None", Any, Any, Any, Any, Any, Any, bool, bool]
+Attempt = tuple[VersionEntry, str, Any, Any, Any, Any, Any, Any]
 """
-One attempted prediction in the queue: entry, prediction_id, when, latency_ms, prediction, features, actual, metadata,
-failed, dropped. A plain tuple, since the request path builds one per call. A light one (prediction_id None) counts as
-an attempt only: it was not sampled, failed, or was dropped.
+A prediction in the queue that is looked at: entry, prediction_id, when, latency_ms, prediction, features, actual,
+metadata. A plain tuple, since the request path builds one per call.
 """
 
-
-class Attempts(NamedTuple):
-    """Attempts as columns."""
-
-    entries: tuple[VersionEntry, ...]
-    ids: tuple[str | None, ...]
-    times: tuple[Any, ...]
-    latencies: tuple[Any, ...]
-    predictions: tuple[Any, ...]
-    features: tuple[Any, ...]
-    actuals: tuple[Any, ...]
-    metadata: tuple[Any, ...]
-    failed: tuple[bool, ...]
-    dropped: tuple[bool, ...]
-
-    @classmethod
-    def of(cls, rows: Iterable[Attempt]) -> Attempts:
-        """Return rows, of which there must be one at least, as columns."""
-        return cls(*zip(*rows, strict=True))
-
-    @property
-    def errors(self) -> int:
-        """How many attempts failed."""
-        return self.failed.count(True)
-
-    @property
-    def lost(self) -> int:
-        """How many should have been looked at, and can't be."""
-        return self.dropped.count(True)
-
-    def chosen(self, mask: NDArray[np.bool_]) -> Attempts:
-        """Return some of them."""
-        return Attempts(*(tuple(compress(column, mask)) for column in self))
-
-    def columns(self, names: Sequence[str]) -> tuple[Columns, int]:
-        """Return the features as columns, and how many rows can't be read."""
-        return to_columns(self.features, names)
+LightAttempt = list[Any]
+"""
+An attempt in the queue that only counts, as it was not sampled, failed, or was dropped: entry, when, latency_ms,
+failed, dropped. A list, which tells it from the other kind at no cost.
+"""
 
 
 @dataclass(frozen=True)

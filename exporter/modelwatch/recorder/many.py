@@ -93,7 +93,7 @@ class BatchRecording(ABC):
             )
             looked_at, dropped = self._append(many, full, copy)
             if rows:
-                remember((model_id, many.ids[-1]))
+                remember(many.ids[-1])
         except Exception as fault:  # noqa: BLE001 - the recorder boundary: nothing of ours may reach a predict
             return self._refused(model_id, fault)
         result = {

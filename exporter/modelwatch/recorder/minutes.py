@@ -49,11 +49,6 @@ class MinuteSheet:
         """By minute from `first` on, shape (minutes, len(MINUTE_FIELDS))."""
         return np.array([self._row]) if self._minutes is None else self._sums
 
-    def keep(self, chosen: Any) -> None:  # noqa: ANN401 - an array of bools
-        """Have what is added from now on come from these rows only."""
-        if self._minutes is not None:
-            self._minutes = self._minutes[chosen]
-
     def add_attempts(self, attempts: int, errors: int, failed: Any) -> None:  # noqa: ANN401 - a sequence of bools
         """Count rows, of which `errors` failed; `failed` says which, if any did."""
         if self._minutes is None:

@@ -12,7 +12,7 @@ import modelwatch.profile.serial  # noqa: F401 - as no thread may import anythin
 from modelwatch.exceptions import InputError, ModelwatchError, UnknownModelError, did_you_mean
 from modelwatch.profile import ReferenceProfile
 from modelwatch.recorder.blocks import SlotTotals
-from modelwatch.recorder.engine import Engine, RecorderClosedError
+from modelwatch.recorder.engine import MAX_QUEUE_BYTES, Engine, RecorderClosedError
 from modelwatch.recorder.ids import remember, sampled
 from modelwatch.recorder.inputs import IMMUTABLE, Actual, Fault, MetricUpdate, snapshot
 from modelwatch.recorder.many import BatchRecording
@@ -46,8 +46,9 @@ class Recorder(BatchRecording):
         Seconds since 1970.
     flush_interval
         Seconds between two flushes.
-    max_queue
-        Predictions that may wait. Beyond it features are not looked at, which is counted; attempts always count.
+    max_queue, max_queue_bytes
+        Predictions that may wait, and about how many bytes they may hold. Beyond it features are not looked at, which
+        is counted; attempts always count.
     start_thread
         False for tests and batch jobs: then only :meth:`flush` does the work, in the caller's thread.
     prepare
@@ -62,6 +63,7 @@ class Recorder(BatchRecording):
         clock: Callable[[], float] = time.time,
         flush_interval: float = 1.0,
         max_queue: int = 8192,
+        max_queue_bytes: int = MAX_QUEUE_BYTES,
         start_thread: bool = True,
         prepare: Callable[[], None] | None = None,
     ) -> None:
@@ -78,6 +80,7 @@ class Recorder(BatchRecording):
             self.entries,
             interval=flush_interval,
             max_queue=max_queue,
+            max_bytes=max_queue_bytes,
             threaded=start_thread,
             prepare=prepare,
         )
@@ -148,7 +151,6 @@ class Recorder(BatchRecording):
         model_id: str,
         prediction: Any,  # noqa: ANN401 - a model may return anything
         features: Any,  # noqa: ANN401 - and take anything
-        *,
         actual: Any = None,  # noqa: ANN401 - like a prediction
         metadata: Any = None,  # noqa: ANN401 - a dict, but nobody is told off here
         latency_ms: Any = None,  # noqa: ANN401 - a number, as above
@@ -197,28 +199,26 @@ class Recorder(BatchRecording):
             if model_version is not None:
                 entry = self._models[model_id].version(model_version)
             engine = self._engine
-            if prediction_id is not None:
-                prediction_id = id_text(prediction_id)
-            prediction_id = prediction_id or engine.prefix + str(engine.next_id())
-            when = self._clock() if timestamp is None else timestamp
+            given = None if prediction_id is None else id_text(prediction_id)
+            prediction_id = given or engine.prefix + str(engine.next_id())
+            remember(prediction_id)
+            if timestamp is None:
+                timestamp = self._clock()
             queue = engine.queue
             full = len(queue) >= engine.attention and engine.attend()
-            failed = error is not None and error is not False
-            rate = entry.rate
-            looked_at = not (failed or counted_only) and (rate >= 1.0 or sampled(prediction_id, rate))
-            remember((model_id, prediction_id))
-            if full or not looked_at:
-                return self._count_only(entry, prediction_id, when, latency_ms, failed, looked_at)
+            if full or counted_only or error is not None or entry.rate < 1.0:
+                failed = error is not None and error is not False
+                looked_at = not (failed or counted_only) and sampled(prediction_id, entry.rate)
+                if full or not looked_at:
+                    return self._count_only(entry, prediction_id, timestamp, latency_ms, failed, looked_at)
             if copy:
-                if type(features) is dict:
-                    features = features.copy()
-                elif type(features) not in IMMUTABLE:
-                    features = self._snapshot(entry, features)
+                # The usual case stands here, as a call of our own would cost as much as the copy.
+                features = features.copy() if type(features) is dict else self._snapshot(entry, features)
                 if type(prediction) not in IMMUTABLE:
                     prediction = self._snapshot(entry, prediction)
                 if metadata is not None:
                     metadata = self._snapshot(entry, metadata)
-            queue.append((entry, prediction_id, when, latency_ms, prediction, features, actual, metadata, False, False))
+            queue.append((entry, prediction_id, timestamp, latency_ms, prediction, features, actual, metadata))
         except Exception as fault:  # noqa: BLE001 - the recorder boundary: nothing of ours may reach a predict
             return self._refused(model_id, fault)
         return {"status": "success", "model_id": model_id, "prediction_id": prediction_id, "sampled": True}
@@ -235,7 +235,7 @@ class Recorder(BatchRecording):
         """Count an attempt whose features are not looked at; `dropped` if they should have been."""
         queue = self._engine.queue
         if len(queue) < self._engine.light_limit:
-            queue.append((entry, None, when, latency_ms, None, None, None, None, failed, dropped))
+            queue.append([entry, when, latency_ms, failed, dropped])
         else:
             entry.overflow_attempts.add()
             if failed:

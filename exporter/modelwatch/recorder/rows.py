@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from modelwatch.recorder.columns import MAX_COLUMNS, Columns
+from modelwatch.recorder.columns import MAX_COLUMNS
+from modelwatch.recorder.uniform import Columns, merged
 from modelwatch.records import FloatArray, RowChunk
 
 _PLAIN = 8
@@ -65,19 +66,7 @@ class RowBuffer:
 
     def _chunk(self, some: slice, ids: list[str]) -> RowChunk:
         slices = self._slices[some]
-        names = list(dict.fromkeys(name for _, columns in slices for name in columns))[:MAX_COLUMNS]
-        return RowChunk(*self._labels, np.concatenate(self._times[some]), ids, {n: _column(n, slices) for n in names})
-
-
-def _column(name: str, slices: Sequence[tuple[int, Columns]]) -> list[Any] | FloatArray:
-    parts = [columns.get(name) for _, columns in slices]
-    arrays = [part for part in parts if isinstance(part, np.ndarray)]
-    if len(arrays) == len(parts):
-        return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-    out: list[Any] = []
-    for part, (size, _) in zip(parts, slices, strict=True):
-        out.extend([None] * size if part is None else part.tolist() if isinstance(part, np.ndarray) else part)
-    return out
+        return RowChunk(*self._labels, np.concatenate(self._times[some]), ids, merged(slices, MAX_COLUMNS))
 
 
 def _cut(column: list[Any] | FloatArray) -> list[Any] | FloatArray:

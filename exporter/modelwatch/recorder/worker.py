@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from modelwatch.recorder.aggregate import BATCH_SLICE, SLICE, Aggregator, Slice
-from modelwatch.recorder.batch import ActualsBatch, Batch
+from modelwatch.recorder.aggregate import Aggregator
+from modelwatch.recorder.batch import ActualsBatch, Batch, BatchSlice
 from modelwatch.recorder.blocks import Encoder, SlotTotals, decode
-from modelwatch.recorder.inputs import Actual, Attempt, Attempts, Barrier, Fault, MetricUpdate
+from modelwatch.recorder.gather import BLOCK, SLICE, Gathering
+from modelwatch.recorder.inputs import Actual, Barrier, Fault, MetricUpdate
 from modelwatch.recorder.journal import Journal
 from modelwatch.recorder.models import VersionEntry
 from modelwatch.recorder.pending import Pending, Sink
@@ -61,40 +62,35 @@ class Worker:
 
     def drain(self, queue: deque[Any], entries: Iterable[VersionEntry]) -> list[Barrier]:
         """Count all that is in the queue now; return the barriers that were met."""
-        groups: dict[VersionEntry, list[Attempt]] = {}
         others: list[Any] = []
-        current: VersionEntry | None = None
-        append = others.append
-        for _ in range(len(queue)):
-            item = queue.popleft()
-            if type(item) is not tuple:
-                others.append(item)
-                continue
-            if item[0] is not current:
-                current = item[0]
-                append = groups.setdefault(current, []).append
-            append(item)
-        item = None  # else the last row would live until the next drain
+        gathering = Gathering()
+        left = len(queue)
+        pop = queue.popleft
         now = self._clock()
-        for entry, rows in groups.items():
-            for first in range(0, len(rows), SLICE):
-                self._guarded_add(entry, Attempts.of(rows[first : first + SLICE]), now)
+        while left:
+            size = min(left, SLICE)
+            left -= size
+            others.extend(gathering.take([pop() for _ in range(size)]))
+            for entry, rows in gathering.ready():
+                self._guarded_add(entry, rows, now)
+            time.sleep(YIELD_SECONDS)
+        for entry, rows in gathering.rest():
+            self._guarded_add(entry, rows, now)
         for entry in entries:
             self._aggregator.add_overflow(entry, now)
         return self._take_others(others, now)
 
-    def _guarded_add(self, entry: VersionEntry, rows: Slice, now: float) -> None:
-        """Count a slice, then let others have the interpreter for a moment."""
+    def _guarded_add(self, entry: VersionEntry, rows: BatchSlice, now: float) -> None:
         try:
-            self._aggregator.add_slice(entry, rows, now)
+            self._aggregator.add(entry, rows, now)
         except Exception as error:  # noqa: BLE001 - the recorder boundary: the thread must outlive whatever was handed in
             self._fault(entry.labels, "internal", f"a slice of {len(rows.ids)} predictions was lost: {error!r}")
-        time.sleep(YIELD_SECONDS)
 
     def _add_batch(self, batch: Batch, now: float) -> None:
         try:
-            for rows in batch.slices(BATCH_SLICE):
+            for rows in batch.slices(BLOCK):
                 self._guarded_add(batch.entry, rows, now)
+                time.sleep(YIELD_SECONDS)
         except Exception as error:  # noqa: BLE001 - the recorder boundary: columns of a stranger's may not be sliced
             self._fault(batch.entry.labels, "internal", f"a batch of {batch.size} predictions was lost: {error!r}")
         finally:

@@ -96,6 +96,7 @@ class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls, Expo
         self._clock = clock
         self._started_at = clock()
         self._parts = Parts(loaded, storage_path, alert_handlers or {}, registry, clock, background=background)
+        self._record = self._parts.recorder.record
         self.registry = self._parts.exposing.registry
         for model in loaded.models:
             self._parts.registrar.register(model)

@@ -28,6 +28,7 @@ class RecordingCalls:
 
     _parts: Parts
     _clock: Callable[[], float]
+    _record: Callable[..., Result]
 
     def record_prediction(
         self,
@@ -98,18 +99,21 @@ class RecordingCalls:
         "no model 'ad_scor' is registered (did you mean 'ad_score'?)"
         >>> service.close()
         """
-        answer = self._parts.recorder.record(
+        if segment is not None:
+            metadata = with_segment(metadata, segment)
+        # By position: eleven keywords cost a tenth of a microsecond more.
+        answer = self._record(
             model_id,
             prediction,
             features,
-            actual=actual,
-            metadata=metadata if segment is None else with_segment(metadata, segment),
-            latency_ms=latency_ms,
-            prediction_id=prediction_id,
-            timestamp=timestamp,
-            model_version=model_version,
-            error=error,
-            copy=copy,
+            actual,
+            metadata,
+            latency_ms,
+            prediction_id,
+            timestamp,
+            model_version,
+            error,
+            copy,
         )
         return answer if segment is None else _with_segment_warning(answer)
 
