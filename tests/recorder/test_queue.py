@@ -106,3 +106,36 @@ def test_sizes_are_told_from_outside() -> None:
     assert rough_size(endless) < 1000
     assert words_each([Secretive(), Secretive()]) >= 1
     assert words_each(np.array(["x" * 800] * 3)) == 400
+
+
+def test_small_batches_are_counted_together_and_each_row_once(make_recorder: Any, sink: Any, see: Any) -> None:
+    recorder = make_recorder(sink)
+    added: list[int] = []
+    aggregator = recorder._engine.worker._aggregator
+    add = aggregator.add
+
+    def noting(entry: Any, rows: Any, now: float) -> None:
+        added.append(len(rows.ids))
+        add(entry, rows, now)
+
+    aggregator.add = noting
+    for i in range(100):
+        features = np.full((3, 2), float(i)) if i % 2 else [{"f0": float(i), "f1": float(i)}] * 3
+        recorder.record_many("m", [0.5] * 3, features, latency_ms=3.0, errors=[False, False, i == 7])
+    recorder.record("m", 0.5, {"f0": 100.0, "f1": 1.0}, error="down")
+    recorder.flush()
+    assert see.totals(recorder) == (301, 2, 299)
+    assert sorted(added) == [2, 299]
+    expected = [float(i) for i in range(100) for _ in range(3)]
+    expected.remove(7.0)
+    assert sorted(sink.rows[0].columns["f0"]) == expected
+    assert sum(t.latency_sum for t in sink.totals) == pytest.approx(0.3)
+
+
+def test_a_large_batch_is_counted_in_blocks(make_recorder: Any, sink: Any, see: Any) -> None:
+    recorder = make_recorder(sink)
+    recorder.record_many("m", np.zeros(7), np.zeros((7, 1)))
+    recorder.record_many("m", np.zeros(3 * BLOCK + 1), np.zeros((3 * BLOCK + 1, 1)))
+    recorder.flush()
+    assert see.totals(recorder)[2] == 3 * BLOCK + 8
+    assert recorder._engine.backlog.waiting == 0

@@ -32,6 +32,7 @@ from modelwatch.records import (
 SORT_SIZES = (256, 1024)
 """From which of these sizes batches are sorted is a matter of timing; smaller ones are looked up value by value."""
 NEVER = 1 << 62
+_FLOAT64 = np.dtype(np.float64)
 BLOCK_VALUES = 1 << 18
 """Numbers that are binned at once: 2 MiB, so that sorting stays in the cache and memory does not grow with rows."""
 
@@ -67,7 +68,8 @@ class CellAssigner:
     def __init__(self, layout: CellLayout, *, sort_rows: int | None = None) -> None:
         self.layout = layout
         self._sort_rows = sort_rows
-        self._numeric = _NumericMembers(layout)
+        self._numeric = np.array([i for i, m in enumerate(layout.members) if m.kind == "numeric"], dtype=np.int64)
+        self._blocks: dict[int, list[_NumericBlock]] = {}
         self._categorical = [
             (member, offset, {text: place for place, text in enumerate(member.categories)})
             for member, offset in zip(layout.members, layout.offsets, strict=True)
@@ -101,9 +103,8 @@ class CellAssigner:
         if n <= 0:
             return BinnedBatch(0, cells, sums)
         given = columns if self.layout.prediction is None else {**columns, PREDICTION: predictions}
-        block = max(1, BLOCK_VALUES // n)
-        for first in range(0, len(self._numeric.names), block):
-            self._count_numbers(given, n, slice(first, first + block), cells, sums)
+        for block in self._blocks_for(n):
+            self._count_numbers(block, given, n, cells, sums)
         for member, offset, places in self._categorical:
             _count_texts(member, places, given.get(member.name), n, cells[offset : offset + member.size])
         if self.layout.prediction is not None and predictions is None:
@@ -115,23 +116,35 @@ class CellAssigner:
             return n >= self._sort_rows
         return n >= SORT_SIZES[0] and n >= timed_sort_rows()
 
+    def _blocks_for(self, n: int) -> list[_NumericBlock]:
+        """Return the numeric members in blocks of `BLOCK_VALUES` values; there are few ways to divide them."""
+        size = 1 << (max(1, BLOCK_VALUES // n).bit_length() - 1)
+        size = min(size, max(1, len(self._numeric)))
+        found = self._blocks.get(size)
+        if found is None:
+            parts = [self._numeric[first : first + size] for first in range(0, len(self._numeric), size)]
+            found = self._blocks[size] = [_NumericBlock(self.layout, part) for part in parts]
+        return found
+
     def _count_numbers(
-        self, columns: Mapping[str, Any], n: int, block: slice, cells: IntArray, sums: FloatArray
+        self, block: _NumericBlock, columns: Mapping[str, Any], n: int, cells: IntArray, sums: FloatArray
     ) -> None:
-        """Count the numeric members of one block."""
-        members = self._numeric
-        names = members.names[block]
-        numbers = np.empty((len(names), n))
-        for row, (name, tail) in enumerate(zip(names, members.tails[block], strict=True)):
-            for reason, count in _read_numbers(columns.get(name), n, numbers[row]).items():
+        room = np.zeros((len(block.names), n + 1))  # a zero behind each row, which is an end to sum up to
+        numbers = room[:, :n]
+        for row, name, tail in zip(numbers, block.names, block.tails, strict=True):
+            column = columns.get(name)
+            if type(column) is np.ndarray and column.dtype is _FLOAT64 and column.shape == row.shape:
+                row[:] = column  # the usual case of the recorder
+                continue
+            for reason, count in _read_numbers(column, n, row).items():
                 cells[tail + reason] += count
                 cells[tail + MISSING] -= count  # an invalid value is read as NaN, which is counted as missing below
-        sums[members.indices[block]] = members.in_range_sums(numbers, block)
         if self._sorts(n):
             numbers.sort(axis=1)
-            members.add_sorted(numbers, block, cells)
+            sums[block.indices] = block.add_sorted(room, cells)
         else:
-            members.add_each(numbers, block, cells)
+            sums[block.indices] = block.in_range_sums(numbers)
+            block.add_each(numbers, cells)
 
 
 @cache
@@ -170,56 +183,80 @@ def _fastest(work: Callable[[FloatArray, FloatArray], None], values: FloatArray,
     return min(times)
 
 
-class _NumericMembers:
-    """The numeric members of a layout, prepared for counting.
+class _NumericBlock:
+    """Some numeric members of a layout, prepared for counting.
 
     Each has the cuts ``[just below minimum, *edges, inf]``. The number of cuts below a value is its slot: 0 is low,
     then come the bins, high, and, because NaN sorts behind inf, missing.
     """
 
-    def __init__(self, layout: CellLayout) -> None:
-        self.indices = np.array([i for i, m in enumerate(layout.members) if m.kind == "numeric"], dtype=np.int64)
-        members = [layout.members[i] for i in self.indices]
+    def __init__(self, layout: CellLayout, indices: IntArray) -> None:
+        self.indices = indices
+        members = [layout.members[i] for i in indices]
         self.names = [member.name for member in members]
-        self.tails = [layout.offsets[i] + layout.members[i].shape_size for i in self.indices]
-        self.minima = np.array([m.minimum if m.edges else np.inf for m in members]).reshape(-1, 1)
-        self.maxima = np.array([m.edges[-1] if m.edges else -np.inf for m in members]).reshape(-1, 1)
-        self.cuts = [_cuts(member) for member in members]
-        self.slot_cells = [
+        self.tails = [layout.offsets[i] + layout.members[i].shape_size for i in indices]
+        self._minima = np.array([m.minimum if m.edges else np.inf for m in members]).reshape(-1, 1)
+        self._maxima = np.array([m.edges[-1] if m.edges else -np.inf for m in members]).reshape(-1, 1)
+        self._cuts = [_cuts(member) for member in members]
+        self._slot_cells = [
             np.array([tail + LOW, *range(tail - m.shape_size, tail), tail + HIGH, tail + MISSING], dtype=np.int64)
             for m, tail in zip(members, self.tails, strict=True)
         ]
+        # Of sorted rows, all members one after another: 0, how many values lie up to each cut, n.
+        lengths = np.array([len(cuts) + 2 for cuts in self._cuts], dtype=np.int64)
+        ends = np.cumsum(lengths)
+        self._size = int(lengths.sum())
+        self._last = ends - 1
+        inner = np.ones(self._size, dtype=bool)
+        inner[ends - lengths] = inner[self._last] = False
+        self._at_cuts = np.flatnonzero(inner)
+        steps = np.ones(max(self._size - 1, 0), dtype=bool)
+        steps[self._last[:-1]] = False
+        self._steps = np.flatnonzero(steps)
+        self._all_cells = np.concatenate(self._slot_cells)
+        self._in_range = np.column_stack([ends - lengths + 1, ends - 3])  # up to just below the minimum, the last edge
 
-    def in_range_sums(self, numbers: FloatArray, block: slice) -> FloatArray:
+    def in_range_sums(self, numbers: FloatArray) -> FloatArray:
         """Return each row's sum of the values between minimum and maximum, kept finite."""
-        inside = numbers >= self.minima[block]
-        inside &= numbers <= self.maxima[block]
+        inside = numbers >= self._minima
+        inside &= numbers <= self._maxima
         with np.errstate(over="ignore", invalid="ignore"):
             sums: FloatArray = numbers.sum(axis=1)
             mixed = ~inside.all(axis=1)
             if mixed.any():
                 sums[mixed] = np.where(inside[mixed], numbers[mixed], 0.0).sum(axis=1)
-        return sums if np.isfinite(sums).all() else np.nan_to_num(sums)
+        return _kept_finite(sums)
 
-    def add_sorted(self, numbers: FloatArray, block: slice, cells: IntArray) -> None:
-        """Add the counts of rows that are sorted: look up the cuts in the values."""
-        cuts = self.cuts[block]
-        # One row after another, each as 0, how many values lie up to each cut, n; then all steps at once.
-        up_to = np.empty(sum(map(len, cuts)) + 2 * len(cuts), dtype=np.int64)
-        steps = np.ones(len(up_to) - 1, dtype=bool)
-        end = 0
-        for row, row_cuts in zip(numbers, cuts, strict=True):
-            first, end = end, end + len(row_cuts) + 2
-            up_to[first] = 0
-            up_to[first + 1 : end - 1] = row.searchsorted(row_cuts, side="right")
-            up_to[end - 1] = numbers.shape[1]
-            steps[end - 1 : end] = False
-        cells[np.concatenate(self.slot_cells[block])] += np.diff(up_to)[steps]
+    def add_sorted(self, room: FloatArray, cells: IntArray) -> FloatArray:
+        """Add the counts of rows that are sorted, each with a zero behind it: look up the cuts in the values.
 
-    def add_each(self, numbers: FloatArray, block: slice, cells: IntArray) -> None:
+        Returns each row's sum of the values between minimum and maximum, which lie side by side.
+        """
+        n = room.shape[1] - 1
+        up_to = np.zeros(self._size, dtype=np.int64)
+        up_to[self._last] = n
+        rows = zip(room[:, :n], self._cuts, strict=True)
+        up_to[self._at_cuts] = np.concatenate([row.searchsorted(cuts, side="right") for row, cuts in rows])
+        cells[self._all_cells] += np.diff(up_to)[self._steps]
+        return _sums_between(room, up_to[self._in_range])
+
+    def add_each(self, numbers: FloatArray, cells: IntArray) -> None:
         """Add the counts of rows in any order: look up the values in the cuts."""
-        for row, cuts, slots in zip(numbers, self.cuts[block], self.slot_cells[block], strict=True):
+        for row, cuts, slots in zip(numbers, self._cuts, self._slot_cells, strict=True):
             cells[slots] += np.bincount(cuts.searchsorted(row, side="left"), minlength=len(slots))
+
+
+def _sums_between(room: FloatArray, ends: IntArray) -> FloatArray:
+    """Return each row's sum of the values from the first of its ends up to the second."""
+    starts = np.arange(len(room), dtype=np.int64) * room.shape[1]
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums: FloatArray = np.add.reduceat(room.reshape(-1), (ends + starts[:, None]).reshape(-1))[::2]
+    sums[ends[:, 0] >= ends[:, 1]] = 0.0  # of nothing it returns what comes next
+    return _kept_finite(sums)
+
+
+def _kept_finite(sums: FloatArray) -> FloatArray:
+    return sums if np.isfinite(sums).all() else np.nan_to_num(sums)
 
 
 def _cuts(member: FeatureCells) -> FloatArray:
@@ -236,9 +273,6 @@ def _read_numbers(column: Any, n: int, out: FloatArray) -> Mapping[int, int]:  #
     if values is None:
         out[:] = np.nan
         return {INVALID_TYPE: n}
-    if isinstance(values, np.ndarray) and values.dtype == np.float64:  # the usual case of the recorder
-        out[:] = values
-        return {}
     return fill_numbers(values, out)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
@@ -86,10 +87,11 @@ class Aggregator:
         self.fault(entry.labels, "features", now, attempts.unreadable)
         times = self._times(entry, attempts.times, now)
         length = entry.config.count_interval
-        starts = np.floor(times / length) * length
-        if starts.min() == starts.max():
-            self._add_to_interval(entry, attempts, times, float(starts[0]), now)
+        first, last = (float(at // length) * length for at in (times.min(), times.max()))
+        if first == last:
+            self._add_to_interval(entry, attempts, times, first, now)
             return
+        starts = np.floor(times / length) * length
         for start in np.unique(starts):
             chosen = starts == start
             self._add_to_interval(entry, attempts.chosen(chosen), times[chosen], float(start), now)
@@ -198,7 +200,8 @@ class Aggregator:
         if binning is not None:
             batch = binning.assigner.bin(columns, len(ids), predictions)
             self._count_cells(entry, binning, batch, start, now)
-        columns = storable(columns)
+        if keep_rows or binning is None:
+            columns = storable(columns)
         if binning is None:
             self._count_missing(entry, columns, now)
             if config.learning:
@@ -310,7 +313,8 @@ class Aggregator:
         return FlushBatch(worker, totals, counts, rows, actuals, metrics, learning, self.minutes.collect(now))
 
 
-def latency_layout(bounds: Sequence[float]) -> str:
+@lru_cache(maxsize=256)
+def latency_layout(bounds: tuple[float, ...]) -> str:
     """Return the layout text of a latency block: its bounds in seconds, so that any reader can render it."""
     return ",".join(map(repr, bounds))
 

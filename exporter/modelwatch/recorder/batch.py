@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import compress
 from typing import Any
 
@@ -83,9 +84,13 @@ class Rows:
         """Return some rows."""
         return Rows(list(compress(self.objects, mask)))
 
-    def part(self, some: slice, names: Sequence[str]) -> tuple[Columns, int]:
-        """Return a slice as columns, and how many of its rows can't be read; nameless values get `names`."""
-        return to_columns(self.objects[some], names)
+    def part(self, some: slice) -> Rows:
+        """Return a slice."""
+        return Rows(self.objects[some])
+
+    def named(self, names: Sequence[str]) -> tuple[Columns, int]:
+        """Return all as columns, and how many rows can't be read; nameless values get `names`."""
+        return to_columns(self.objects, names)
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ class Table:
     """Features as columns; those of a plain array have no names."""
 
     columns: dict[str, Column]
-    named: bool = True
+    has_names: bool = True
 
     @property
     def width(self) -> int:
@@ -102,20 +107,54 @@ class Table:
 
     def chosen(self, mask: BoolArray) -> Table:
         """Return some rows."""
-        return Table({name: pick(column, mask) for name, column in self.columns.items()}, self.named)
+        return Table({name: pick(column, mask) for name, column in self.columns.items()}, self.has_names)
 
-    def part(self, some: slice, names: Sequence[str]) -> tuple[Columns, int]:
-        """Return a slice of all columns; all can be read. Nameless ones get `names`, in order."""
-        given = (
-            self.columns if self.named else dict(zip(_named(self.columns, names), self.columns.values(), strict=True))
-        )
-        return {name: column[some] for name, column in given.items()}, 0
+    def part(self, some: slice) -> Table:
+        """Return a slice of all columns."""
+        return Table({name: column[some] for name, column in self.columns.items()}, self.has_names)
+
+    def named(self, names: Sequence[str]) -> tuple[Columns, int]:
+        """Return the columns; all can be read. Nameless ones get `names`, in order."""
+        if self.has_names:
+            return dict(self.columns), 0
+        return dict(zip(_named(self.columns, names), self.columns.values(), strict=True)), 0
 
 
-Features = Rows | Table
+@dataclass(frozen=True)
+class Matrix:
+    """Features as a plain array of numbers, shape (rows, columns)."""
+
+    values: NDArray[Any]
+
+    @property
+    def width(self) -> int:
+        """How many words of 8 bytes one row holds."""
+        return max(1, int(self.values.shape[1]))
+
+    def chosen(self, mask: BoolArray) -> Matrix:
+        """Return some rows."""
+        return Matrix(self.values[mask])
+
+    def part(self, some: slice) -> Matrix:
+        """Return a slice."""
+        return Matrix(self.values[some])
+
+    def named(self, names: Sequence[str]) -> tuple[Columns, int]:
+        """Return the columns, each with its values side by side; they get `names`, in order."""
+        columns = np.ascontiguousarray(self.values.T)
+        return dict(zip(_named(nameless(len(columns)), names), columns, strict=True)), 0
 
 
-def _named(columns: dict[str, Column], names: Sequence[str]) -> list[str]:
+Features = Rows | Table | Matrix
+
+
+@lru_cache(maxsize=64)
+def nameless(size: int) -> tuple[str, ...]:
+    """Return what columns without names are called."""
+    return tuple(f"f{i}" for i in range(size))
+
+
+def _named(columns: Iterable[str], names: Sequence[str]) -> list[str]:
     return [names[i] if i < len(names) else given for i, given in enumerate(columns)]
 
 
@@ -161,7 +200,7 @@ class BatchSlice:
 
     def columns(self, names: Sequence[str]) -> tuple[Columns, int]:
         """Return the features as columns, and how many rows can't be read."""
-        return self.features.part(slice(None), names)
+        return self.features.named(names)
 
 
 @dataclass(frozen=True)
@@ -195,9 +234,7 @@ class Batch:
                 _spread(self.times, some),
                 _spread(self.latencies, some),
                 plain_values(self.predictions[some]),
-                Table({n: c[some] for n, c in self.features.columns.items()}, self.features.named)
-                if isinstance(self.features, Table)
-                else Rows(self.features.objects[some]),
+                self.features.part(some),
                 _unboxed(self.actuals[some]),
                 self.metadata[some] if isinstance(self.metadata, list) else [self.metadata] * (last - first),
                 None if self.failed is None else self.failed[some],

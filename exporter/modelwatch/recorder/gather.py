@@ -7,13 +7,15 @@ is numpy's work, and the more rows it gets at once the less it costs a row: up t
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
-from modelwatch.recorder.batch import BatchSlice, Table
+from modelwatch.recorder.batch import BatchSlice, BoolArray, Table
 from modelwatch.recorder.columns import MAX_COLUMNS, to_columns
 from modelwatch.recorder.inputs import Attempt, LightAttempt
 from modelwatch.recorder.models import VersionEntry
@@ -39,7 +41,7 @@ class Gathering:
         self._touched: set[_Open] = set()
 
     def take(self, items: Sequence[Any]) -> list[Any]:
-        """Take some items of the queue, one at least; return those that are no attempts."""
+        """Take some items of the queue, one at least; return those that are no single attempts."""
         if set(map(type, items)) == {tuple}:
             entries = list(map(_entry_of, items))
             if entries.count(entries[0]) == len(items):  # the usual case: all of one model
@@ -55,6 +57,15 @@ class Gathering:
                 others.append(item)
         return others
 
+    def take_slice(self, entry: VersionEntry, rows: BatchSlice) -> None:
+        """Take a slice of a batch: small ones are counted together."""
+        held = self._of(entry)
+        if rows.ids[0] is None:
+            held.light_parts.append(rows)
+        else:
+            held.parts.append(_Part.of_slice(rows, _names(entry)))
+        held.size += len(rows.ids)
+
     def _of(self, entry: VersionEntry) -> _Open:
         found = self._open.get(entry)
         if found is None:
@@ -63,25 +74,20 @@ class Gathering:
         return found
 
     def ready(self) -> Iterator[tuple[VersionEntry, BatchSlice]]:
-        """Return the slices that are large enough to be counted; call it after each :meth:`take`."""
+        """Return what is enough to be counted; call it each time that something was taken."""
         touched, self._touched = self._touched, set()
         for held in touched:
             if len(held.rows) >= SLICE:
                 held.read()
-            if held.size >= BLOCK:
-                yield held.entry, held.slice()
-            if len(held.light) >= BLOCK:
-                yield held.entry, held.light_slice()
+            if held.size + len(held.light) >= BLOCK:
+                yield from held.slices()
 
     def rest(self) -> Iterator[tuple[VersionEntry, BatchSlice]]:
         """Return all that is left."""
         for held in self._open.values():
             if held.rows:
                 held.read()
-            if held.size:
-                yield held.entry, held.slice()
-            if held.light:
-                yield held.entry, held.light_slice()
+            yield from held.slices()
 
 
 class _Open:
@@ -92,70 +98,135 @@ class _Open:
         self.rows: list[Attempt] = []
         self.light: list[LightAttempt] = []
         self.parts: list[_Part] = []
+        self.light_parts: list[BatchSlice] = []
         self.size = 0
+        """Rows in parts."""
 
     def read(self) -> None:
         rows, self.rows = self.rows, []
-        self.parts.append(_Part(rows, self.entry))
+        self.parts.append(_Part.of_rows(rows, _names(self.entry)))
         self.size += len(rows)
 
-    def slice(self) -> BatchSlice:
+    def slices(self) -> Iterator[tuple[VersionEntry, BatchSlice]]:
         parts, self.parts, self.size = self.parts, [], 0
-        ids = [prediction_id for part in parts for prediction_id in part.ids]
-        features = merged([(part.size, part.features) for part in parts], MAX_COLUMNS)
-        return BatchSlice(
-            ids,
-            merged_column([(part.size, part.times) for part in parts]),
-            _optional([(part.size, part.latencies) for part in parts]),
-            merged_column([(part.size, part.predictions) for part in parts]),
-            Table(features),
-            _listed([(part.size, part.actuals) for part in parts]),
-            _listed([(part.size, part.metadata) for part in parts]),
-            None,
-            None,
-            unreadable=sum(part.unreadable for part in parts),
-        )
-
-    def light_slice(self) -> BatchSlice:
+        light_parts, self.light_parts = self.light_parts, []
         light, self.light = self.light, []
-        _, times, latencies, failed, dropped = zip(*light, strict=True)
-        return BatchSlice(
-            [None] * len(light),
+        if parts:
+            yield self.entry, _joined(parts)
+        if light:
+            light_parts.append(_light_slice(light))
+        if light_parts:
+            yield self.entry, _joined_light(light_parts)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some attempts as columns. What nobody gave is empty."""
+
+    size: int
+    ids: Sequence[Any]
+    times: Values
+    latencies: Values | None
+    predictions: Values
+    features: Columns
+    unreadable: int
+    actuals: Sequence[Any]
+    metadata: Sequence[Any]
+
+    @classmethod
+    def of_rows(cls, rows: Sequence[Attempt], names: Sequence[str]) -> _Part:
+        _, ids, times, latencies, predictions, features, actuals, metadata = zip(*rows, strict=True)
+        return cls(
+            len(rows),
+            ids,
             floats_or_list(times),
-            floats_or_list(latencies),
-            [],
-            Table({}),
-            [],
-            [],
-            np.array(failed, np.bool_) if True in failed else None,
-            np.array(dropped, np.bool_) if True in dropped else None,
+            floats_or_list(latencies) if holds_any(latencies) else None,
+            floats_or_list(predictions),
+            *_read(lambda: to_columns(features, names), len(rows)),
+            _given(actuals),
+            _given(metadata),
+        )
+
+    @classmethod
+    def of_slice(cls, rows: BatchSlice, names: Sequence[str]) -> _Part:
+        size = len(rows.ids)
+        return cls(
+            size,
+            rows.ids,
+            floats_or_list(rows.times),
+            floats_or_list(rows.latencies) if len(rows.latencies) else None,
+            rows.predictions,
+            *_read(lambda: rows.columns(names), size),
+            _given(rows.actuals),
+            _given(rows.metadata),
         )
 
 
-class _Part:
-    """Some attempts as columns. What nobody gave is an empty tuple."""
-
-    __slots__ = ("actuals", "features", "ids", "latencies", "metadata", "predictions", "size", "times", "unreadable")
-
-    def __init__(self, rows: Sequence[Attempt], entry: VersionEntry) -> None:
-        _, self.ids, times, latencies, predictions, features, actuals, metadata = zip(*rows, strict=True)
-        self.size = len(rows)
-        names = () if entry.binning is None else entry.binning.names_hint
-        self.features: Columns = {}
-        self.unreadable = self.size
-        try:
-            self.features, self.unreadable = to_columns(features, names)
-        except Exception:  # the recorder boundary: even the key of a dict may raise; attempts count anyway
-            logger.debug("modelwatch: features of %d predictions can't be read", self.size, exc_info=True)
-        self.times: Values = floats_or_list(times)
-        self.latencies = _given(latencies)
-        self.predictions: Values = floats_or_list(predictions)
-        self.actuals: Sequence[Any] = actuals if holds_any(actuals) else _NOTHING
-        self.metadata: Sequence[Any] = metadata if holds_any(metadata) else _NOTHING
+def _names(entry: VersionEntry) -> Sequence[str]:
+    return () if entry.binning is None else entry.binning.names_hint
 
 
-def _given(values: tuple[Any, ...]) -> Values | None:
-    return floats_or_list(values) if holds_any(values) else None
+def _read(columns: Callable[[], tuple[Columns, int]], size: int) -> tuple[Columns, int]:
+    """Return the features as columns, and how many can't be read."""
+    try:
+        return columns()
+    except Exception:  # the recorder boundary: even the key of a dict may raise; attempts count anyway
+        logger.debug("modelwatch: features of %d predictions can't be read", size, exc_info=True)
+        return {}, size
+
+
+def _given(values: Sequence[Any]) -> Sequence[Any]:
+    return values if holds_any(values) else _NOTHING
+
+
+def _joined(parts: Sequence[_Part]) -> BatchSlice:
+    return BatchSlice(
+        list(chain.from_iterable(part.ids for part in parts)),
+        merged_column([(part.size, part.times) for part in parts]),
+        _optional([(part.size, part.latencies) for part in parts]),
+        merged_column([(part.size, part.predictions) for part in parts]),
+        Table(merged([(part.size, part.features) for part in parts], MAX_COLUMNS)),
+        _listed([(part.size, part.actuals) for part in parts]),
+        _listed([(part.size, part.metadata) for part in parts]),
+        None,
+        None,
+        unreadable=sum(part.unreadable for part in parts),
+    )
+
+
+def _light_slice(light: Sequence[LightAttempt]) -> BatchSlice:
+    _, times, latencies, failed, dropped = zip(*light, strict=True)
+    return BatchSlice(
+        [None] * len(light),
+        floats_or_list(times),
+        floats_or_list(latencies),
+        [],
+        Table({}),
+        [],
+        [],
+        np.array(failed, np.bool_) if True in failed else None,
+        np.array(dropped, np.bool_) if True in dropped else None,
+    )
+
+
+def _joined_light(parts: Sequence[BatchSlice]) -> BatchSlice:
+    sizes = [len(part.ids) for part in parts]
+
+    def flags(given: Sequence[BoolArray | None]) -> BoolArray | None:
+        if all(some is None for some in given):
+            return None
+        return np.concatenate(
+            [np.zeros(size, np.bool_) if some is None else some for some, size in zip(given, sizes, strict=True)]
+        )
+
+    times = [(size, floats_or_list(part.times)) for part, size in zip(parts, sizes, strict=True)]
+    latencies = [
+        (size, floats_or_list(part.latencies) if len(part.latencies) else None)
+        for part, size in zip(parts, sizes, strict=True)
+    ]
+    failed, dropped = flags([part.failed for part in parts]), flags([part.dropped for part in parts])
+    columns = merged_column(times), _optional(latencies)
+    return BatchSlice([None] * sum(sizes), *columns, [], Table({}), [], [], failed, dropped)
 
 
 def _optional(parts: Sequence[tuple[int, Values | None]]) -> Values:
@@ -163,6 +234,6 @@ def _optional(parts: Sequence[tuple[int, Values | None]]) -> Values:
 
 
 def _listed(parts: Sequence[tuple[int, Sequence[Any]]]) -> list[Any]:
-    if not any(values for _, values in parts):
+    if not any(len(values) for _, values in parts):
         return []
-    return [value for size, values in parts for value in (values or [None] * size)]
+    return [value for size, values in parts for value in (values if len(values) else [None] * size)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from modelwatch.exceptions import InputError, ProfileError
 from modelwatch.profile.columns import as_column
 from modelwatch.profile.tables import read_table
-from modelwatch.recorder.batch import BoolArray, Column, Features, Rows, Table
+from modelwatch.recorder.batch import BoolArray, Column, Features, Matrix, Rows, Table
 from modelwatch.recorder.columns import MAX_COLUMNS
 from modelwatch.recorder.ids import mixed_hashes
 from modelwatch.recorder.inputs import snapshot
@@ -20,6 +21,7 @@ from modelwatch.recorder.outcomes import finite, is_missing
 from modelwatch.recorder.text import id_text
 
 _NOT_COLUMNS = (str, bytes, bytearray, Mapping)
+_MANY = 1 << 16
 _KNOWN_FLAGS = frozenset({bool, type(None)})
 
 
@@ -119,6 +121,9 @@ def read_features(features: Any, rows: int) -> Features:  # noqa: ANN401 - any t
     if isinstance(features, (list, tuple)):
         _check_rows(len(features), rows)
         return Rows(features)
+    if type(features) is np.ndarray and features.ndim == 2 and features.dtype.kind in "fiub":
+        _check_rows(len(features), rows)
+        return Matrix(features[:, :MAX_COLUMNS])
     try:
         table = read_table(features)
     except ProfileError as error:
@@ -143,7 +148,9 @@ def kept_features(features: Features, mask: BoolArray | None, *, copy: bool) -> 
         return Rows([row.copy() if type(row) is dict else snapshot(row) for row in features.objects])
     if mask is not None:
         return features  # chosen rows are copies
-    return Table({name: copied(column) for name, column in features.columns.items()}, features.named)
+    if isinstance(features, Matrix):
+        return Matrix(np.array(features.values))
+    return Table({name: copied(column) for name, column in features.columns.items()}, features.has_names)
 
 
 def copied(column: Column) -> Column:
@@ -157,14 +164,22 @@ def read_ids(given: Any, rows: int, base: str) -> list[str]:  # noqa: ANN401 - a
     >>> read_ids([7, None], 2, "w-3.")
     ['7', 'w-3.1']
     """
-    if given is None:
+    if given is None and rows > _MANY:
         return [f"{base}{i}" for i in range(rows)]
+    if given is None:
+        return [base + number for number in _numbers(max(64, 1 << (rows - 1).bit_length()))[:rows]]
     column = read_column(given, rows, "prediction_ids")
     values = column.tolist() if isinstance(column, np.ndarray) else column
     if set(map(type, values)) == {str} and all(values) and all(map(str.isascii, values)):
         return list(values)
     texts = ["" if is_missing(value) else id_text(value) for value in values]
     return [text or (f"{base}{i}" if base else "") for i, text in enumerate(texts)]
+
+
+@lru_cache(maxsize=1)
+def _numbers(size: int) -> tuple[str, ...]:
+    """Return the texts of the first numbers: made once, an id is one concatenation."""
+    return tuple(map(str, range(size)))
 
 
 def failed_rows(error: Any, rows: int) -> BoolArray | None:  # noqa: ANN401 - None, one value for all, or a column

@@ -149,15 +149,19 @@ def merged(parts: Sequence[tuple[int, Columns]], most: int) -> Columns:
     >>> merged([(1, {"a": np.array([0.5])}), (1, {"a": np.array([1.5]), "b": ["x"]})], 9)
     {'a': array([0.5, 1.5]), 'b': [None, 'x']}
     """
+    if len(parts) == 1 and len(parts[0][1]) <= most:
+        return parts[0][1]
     names = dict.fromkeys(name for _, columns in parts for name in columns)
     return {name: merged_column([(size, columns.get(name)) for size, columns in parts]) for name in islice(names, most)}
 
 
 def merged_column(parts: Sequence[tuple[int, list[Any] | FloatArray | None]]) -> list[Any] | FloatArray:
     """Return one column of several slices; None where a slice has none of it."""
+    if len(parts) == 1 and parts[0][1] is not None:
+        return parts[0][1]
     arrays = [part for _, part in parts if isinstance(part, np.ndarray)]
     if len(arrays) == len(parts):
-        return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+        return np.concatenate(arrays)
     out: list[Any] = []
     for size, part in parts:
         out.extend([None] * size if part is None else part.tolist() if isinstance(part, np.ndarray) else part)

@@ -73,12 +73,18 @@ class Worker:
             others.extend(gathering.take([pop() for _ in range(size)]))
             for entry, rows in gathering.ready():
                 self._guarded_add(entry, rows, now)
-            time.sleep(YIELD_SECONDS)
+            if left:
+                time.sleep(YIELD_SECONDS)
+        batches = [item for item in others if isinstance(item, Batch)]
+        for batch in batches:
+            self._take_batch(batch, gathering, now)
         for entry, rows in gathering.rest():
             self._guarded_add(entry, rows, now)
+        for batch in batches:
+            batch.release()
         for entry in entries:
             self._aggregator.add_overflow(entry, now)
-        return self._take_others(others, now)
+        return self._take_others(others, now)  # last: late ground truth stands against what came with the prediction
 
     def _guarded_add(self, entry: VersionEntry, rows: BatchSlice, now: float) -> None:
         try:
@@ -86,23 +92,21 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - the recorder boundary: the thread must outlive whatever was handed in
             self._fault(entry.labels, "internal", f"a slice of {len(rows.ids)} predictions was lost: {error!r}")
 
-    def _add_batch(self, batch: Batch, now: float) -> None:
+    def _take_batch(self, batch: Batch, gathering: Gathering, now: float) -> None:
         try:
             for rows in batch.slices(BLOCK):
-                self._guarded_add(batch.entry, rows, now)
-                time.sleep(YIELD_SECONDS)
+                gathering.take_slice(batch.entry, rows)
+                for entry, enough in gathering.ready():
+                    self._guarded_add(entry, enough, now)
+                    time.sleep(YIELD_SECONDS)
         except Exception as error:  # noqa: BLE001 - the recorder boundary: columns of a stranger's may not be sliced
             self._fault(batch.entry.labels, "internal", f"a batch of {batch.size} predictions was lost: {error!r}")
-        finally:
-            batch.release()
 
     def _take_others(self, others: list[Any], now: float) -> list[Barrier]:
         barriers = []
         for item in others:
             if isinstance(item, Barrier):
                 barriers.append(item)
-            elif isinstance(item, Batch):
-                self._add_batch(item, now)
             elif isinstance(item, ActualsBatch):
                 try:
                     self._aggregator.add_actuals(item)
