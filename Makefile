@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
-.PHONY: help demo test quality lint format generated clean
+.PHONY: help demo test quality bench lint format generated clean
 .DEFAULT_GOAL := help
 
 help: ## Show what there is to run
@@ -19,6 +19,13 @@ test: lint ## Everything that must hold: lint, types, import contracts, all test
 
 quality: $(VENV)/.dev ## What takes minutes: every change to every rule, unit tests of rules at every speed
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m quality $(ARGS)
+
+bench: $(VENV)/.dev $(VENV)/peers/.done ## Cost of recording, exposing and importing beside peers; tables, and JSON in build/bench
+	@mkdir -p build/bench
+	$(BIN)/python benchmarks/recording.py --peers $(VENV)/peers/bin/python --json build/bench/recording.json $(ARGS)
+	$(BIN)/python benchmarks/exposition.py --json build/bench/exposition.json $(ARGS)
+	$(BIN)/python benchmarks/import_time.py --json build/bench/import_time.json $(ARGS)
+	$(BIN)/python benchmarks/latency.py --json build/bench/latency.json $(ARGS)
 
 lint: $(VENV)/.dev ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .
@@ -59,3 +66,9 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "Installing modelwatch and its tools into $(VENV) (about a minute, once) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/peers/.done: $(VENV)/bin/python benchmarks/requirements-peers.txt
+	@echo "Installing the peers that are measured into $(VENV)/peers …"
+	@$(PYTHON) -m venv $(VENV)/peers
+	@$(VENV)/peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements-peers.txt
+	@touch $@

@@ -9,8 +9,8 @@ Run it from the repository, with modelwatch installed::
 
 ``make bench`` makes that environment too. One row has 25 (or 100) features, of which a fifth (a tenth) are categories,
 a score and a latency, with everything on: id, sampling, model look-up, bounds, answer. *Request path* is the time of
-the call. *All in* adds all work that the background does for it, by the clock and as processor time of all threads; 1 000
-rows are recorded, then flushed. Candidates take turns, those in processes of their own too. Times depend on the
+the call. *All in* adds all work that the background does for it, by the clock and as processor time of all threads:
+1 000 rows are recorded, then flushed. Candidates take turns, those in processes of their own too. Times depend on the
 machine: compare the ratios, which are medians over rounds with the middle 80 % behind them.
 """
 

@@ -31,3 +31,27 @@ def test_generating_rules_is_measured_beside_writing_the_same_documents(tmp_path
     assert [row["models"] for row in rows] == [1, 7]
     assert all(row["ratio"] > 0 and row["seconds"] > 0 for row in rows)
     assert "PyYAML alone" in done.stdout
+
+
+def test_recording_is_measured_beside_prometheus_client_in_turns(tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    argv = [sys.executable, "benchmarks/recording.py", "--quick", "--json", str(out)]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(out.read_text())
+    assert {"empty call", "all in, with store", "prometheus naive", "prometheus multiprocess"} <= set(
+        found["costs"]["25"]
+    )
+    assert all(cost["ns"] > 0 for group in found["costs"].values() for cost in group.values())
+    assert {target["group"] for target in found["targets"]} == {"25", "100", "batch"}
+    assert "medians of 2 rounds" in done.stdout
+
+
+def test_the_latency_of_answers_is_measured_with_a_recorder_and_without(tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    argv = [sys.executable, "benchmarks/latency.py", "--quick", "--only", "numpy, 10 000", "--json", str(out)]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    (found,) = json.loads(out.read_text())["results"].values()
+    assert set(found["ratios"]) == {"modelwatch", "prometheus naive"}
+    assert all(low <= mid <= high for mid, low, high in found["ratios"]["modelwatch"].values())
