@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from modelwatch.recorder import slotfile
 from modelwatch.recorder.blocks import Encoder, SlotTotals, decode
+from modelwatch.recorder.slotreader import SlotReader
 from modelwatch.recorder.slots import SlotDirectory
 
 KEY = ("totals", "m", "1")
@@ -123,24 +125,59 @@ def test_the_slot_of_a_dead_worker_is_taken_over_and_counted_on(tmp_path: Path) 
     second.close()
 
 
-def test_a_copy_torn_anywhere_leaves_the_one_before_it(tmp_path: Path) -> None:
+@pytest.fixture
+def written(tmp_path: Path) -> tuple[Path, bytes, int]:
+    """A slot that was written with 1, 2 and 3 and given up: where it is, its bytes, where its newest copy begins."""
     directory = SlotDirectory(tmp_path)
     slot, _ = directory.claim()
     for count in (1, 2, 3):
         directory.write(slot, payload(count))
     slot.close()
-    whole = slot.path.read_bytes()
+    return slot.path, slot.path.read_bytes(), slotfile.PAGE + slotfile.FIRST_CAPACITY * slot._index
+
+
+def test_a_copy_damaged_anywhere_leaves_the_one_before_it(written: tuple[Path, bytes, int]) -> None:
+    path, whole, newest = written
     rng = random.Random(3)
-    newest = slotfile.PAGE + slotfile.FIRST_CAPACITY * slot._index
-    for _ in range(60):
+    for at in [*range(24), *(rng.randrange(24, 24 + len(payload(3))) for _ in range(60))]:
         torn = bytearray(whole)
-        at = newest + rng.randrange(len(payload(3)) + 20)
-        torn[at] ^= 1 << rng.randrange(8)
-        slot.path.write_bytes(bytes(torn))
-        count = shown(SlotDirectory(tmp_path))
-        assert count == 2 or (count == 3 and at - newest in range(20, 24)), at
-    slot.path.write_bytes(whole)
-    assert shown(SlotDirectory(tmp_path)) == 3
+        torn[newest + at] ^= 1 << rng.randrange(8)
+        path.write_bytes(bytes(torn))
+        assert shown(SlotDirectory(path.parent)) == 2, at
+    path.write_bytes(whole)
+    assert shown(SlotDirectory(path.parent)) == 3
+
+
+def test_a_write_that_stops_after_any_byte_leaves_the_copy_before_it_until_it_is_whole(
+    written: tuple[Path, bytes, int],
+) -> None:
+    path, before, newest = written
+    directory = SlotDirectory(path.parent)
+    slot, _ = directory.claim()
+    directory.write(slot, payload(4))
+    slot.close()
+    after = path.read_bytes()
+    older = slotfile.PAGE + slotfile.FIRST_CAPACITY * (newest == slotfile.PAGE)
+    end = 24 + len(payload(4))
+    assert before[:older] + after[older : older + end] + before[older + end :] == after
+    for cut in range(end + 1):
+        path.write_bytes(before[:older] + after[older : older + cut] + before[older + cut :])
+        done = after[older + cut : older + end] == before[older + cut : older + end]
+        assert shown(SlotDirectory(path.parent)) == (4 if done else 3), cut
+
+
+def test_a_slot_whose_header_is_damaged_or_that_ends_early_is_lost_with_all_it_held(
+    written: tuple[Path, bytes, int],
+) -> None:
+    path, whole, _ = written
+    for at in range(28):  # magic, version, page, capacity, their CRC
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert SlotReader(path.parent).lost(path.name), at
+    for end in (0, 1, 27, 28, slotfile.PAGE - 1, slotfile.PAGE, slotfile.PAGE + 23):
+        path.write_bytes(whole[:end])
+        assert SlotReader(path.parent).lost(path.name), end
+    path.write_bytes(whole[: slotfile.PAGE + 24 + len(payload(3))])
+    assert SlotReader(path.parent).lost(path.name) is False
 
 
 def test_a_failed_write_leaves_the_newer_copy_and_is_made_good_by_the_next(
@@ -176,14 +213,16 @@ def test_a_slot_grows_by_a_larger_file_in_its_place(tmp_path: Path) -> None:
         large.vectors[KEY].ints[0] = count
         directory.write(slot, Encoder().encode(large))
     assert shown(reader) == shown(SlotDirectory(tmp_path)) == 9
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "0000.slot"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".epoch", ".lock", "0000.slot"]
     other, _ = directory.claim()
     assert other.path.name == "0001.slot"
     slot.close()
     other.close()
 
 
-def test_foreign_and_damaged_files_are_neither_read_nor_taken_and_reported_once(tmp_path: Path) -> None:
+def test_foreign_and_damaged_files_are_neither_read_nor_taken_and_reported_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     directory = SlotDirectory(tmp_path)
     slot, _ = directory.claim()
     directory.write(slot, payload(4))
@@ -196,16 +235,23 @@ def test_foreign_and_damaged_files_are_neither_read_nor_taken_and_reported_once(
     newer[8] = 9
     (tmp_path / "0004.slot").write_bytes(bytes(newer))
     (tmp_path / "0005.slot").mkdir()
+    (tmp_path / "0006.slot").symlink_to("0000.slot")
+    (tmp_path / "0007.slot").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "0008.slot")
+    (tmp_path / "0009.slot").write_bytes(random.Random(1).randbytes(300_000))
+    with socket.socket(socket.AF_UNIX) as listener:
+        monkeypatch.chdir(tmp_path)  # a socket's path must be short
+        listener.bind("0010.slot")
     (tmp_path / "readme.txt").write_text("not a slot by its name")
     found, problems = directory.read()
     assert found.vectors[KEY].ints.tolist() == [4]
-    assert [Path(problem.split(" is skipped")[0]).name for problem in problems] == [
-        f"000{i}.slot" for i in (1, 2, 3, 4, 5)
-    ]
+    named = [Path(problem.split(" is skipped")[0]).name for problem in problems]
+    assert named == [f"{i:04d}.slot" for i in range(1, 11)]
     assert directory.read()[1] == []
     another, nothing = directory.claim()
-    assert another.path.name == "0006.slot"
+    assert another.path.name == "0011.slot"
     assert nothing.vectors == {}
+    assert shown(directory) == 4
     assert (tmp_path / "0001.slot").read_text() == "somebody's notes"
     slot.close()
     another.close()
@@ -214,7 +260,7 @@ def test_foreign_and_damaged_files_are_neither_read_nor_taken_and_reported_once(
 def test_what_a_kill_left_half_made_is_cleared_away(tmp_path: Path) -> None:
     (tmp_path / "0000.slot.tmp").write_bytes(b"half")
     slot, _ = SlotDirectory(tmp_path).claim()
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "0000.slot"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".epoch", ".lock", "0000.slot"]
     slot.close()
 
 
@@ -253,18 +299,6 @@ def test_while_the_disk_is_full_counting_goes_on_in_memory_and_is_written_later(
     assert see.totals(recorder) == (4, 0, 4)
     assert see.names(recorder, "faults", "", "") == {"disk_full": 3}
     assert recorder.shared is True
-
-
-def test_a_slot_that_was_removed_is_made_anew_with_everything_in_it(
-    make_recorder: Any, tmp_path: Path, see: Any
-) -> None:
-    recorder = make_recorder()
-    recorder.record("m", 1, {})
-    recorder.flush()
-    (tmp_path / "slots" / "0000.slot").unlink()
-    recorder.record("m", 1, {})
-    assert recorder.flush() is True
-    assert see.totals(recorder) == (2, 0, 2)
 
 
 def test_a_restarted_worker_counts_on_and_a_changed_layout_starts_that_block_at_zero(

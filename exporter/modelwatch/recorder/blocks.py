@@ -113,6 +113,34 @@ class SlotTotals:
                 block.born = _after(old.born, block.born)
         self.add(fresh)
 
+    def since(self, old: SlotTotals) -> SlotTotals:
+        """Return what was counted after `old`, an earlier state of these blocks; gauges as they are."""
+        out = SlotTotals(gauges=self.gauges)
+        for key, block in self.vectors.items():
+            before = old.vectors.get(key)
+            ints, floats = block.ints, block.floats
+            if before is not None and before.layout == block.layout and bool((ints >= before.ints).all()):
+                ints, floats = ints - before.ints, floats - before.floats
+            if ints.any():
+                out.vectors[key] = VectorBlock(block.layout, block.born, ints, floats, block.touched)
+        for key, names in self.names.items():
+            known = old.names[key].counts if key in old.names else {}
+            counts = {name: n - known.get(name, 0) for name, n in names.counts.items() if n > known.get(name, 0)}
+            if counts:
+                out.names[key] = NamesBlock(counts, names.touched)
+        return out
+
+    def holds(self, key: Key, at: float) -> bool:
+        """Whether there is a vector block that was begun at a time or before it."""
+        return key in self.vectors and self.vectors[key].born <= at
+
+    def restart(self, key: Key, at: float, old: SlotTotals) -> None:
+        """Let a vector block that was dropped at a time count from zero: what it counted after `old`."""
+        fresh = SlotTotals({key: self.vectors.pop(key)}).since(old)
+        for block in fresh.vectors.values():
+            block.born = _after(at, block.born)
+            self.vectors[key] = block
+
     def forget(self, model_ids: Collection[str]) -> None:
         """Leave out all blocks of some models."""
         self.vectors = {key: block for key, block in self.vectors.items() if key[1] not in model_ids}

@@ -194,10 +194,13 @@ class Engine:
                 if self._prepare is not None:
                     self._prepare()
                 with self._quiet_lock:
-                    barriers = self.worker.drain(self.queue, self._entries())
+                    entries = self._entries()
+                    barriers = self.worker.drain(self.queue, entries)
                     if not self.closed:
                         self.attention = 1  # what comes now may be of another size
                     flush = flush or bool(barriers)
+                    if flush:
+                        self.worker.drop_left_profiles(entries)
                     in_slot = flush and self.worker.write_slot()
                 if flush:
                     ok = self.worker.commit() and in_slot

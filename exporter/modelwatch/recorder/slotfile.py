@@ -3,7 +3,7 @@ r"""One slot: a regular file that holds one worker's counters so that a kill at 
 ::
 
     0      magic "MWSLOT\r\n" | u32 format version | u32 page | u64 capacity | u32 crc32 of the fields before
-    page   copy 0: u64 sequence | u64 length | u32 crc32(sequence, length, payload) | 4 bytes | payload
+    page   copy 0: u64 sequence | u64 length | u32 epoch | u32 crc32(of these and the payload) | payload
     page + capacity   copy 1, the same
 
 Each flush overwrites the older copy with one ``pwrite``; readers take the newest copy whose CRC holds. Nothing is
@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
+import time
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from pathlib import Path
 __all__ = ["Copy", "NotASlotError", "SlotFile", "create_file", "grown_capacity", "read_capacity", "read_newest"]
 
 MAGIC = b"MWSLOT\r\n"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 PAGE = 4096
 FIRST_CAPACITY = 64 * 1024
 FILE_MODE = 0o660
@@ -30,9 +31,11 @@ FILE_MODE = 0o660
 
 _HEADER = struct.Struct("<8sIIQ")
 _CRC = struct.Struct("<I")
-_COPY = struct.Struct("<QQI4x")
-_COPY_START = struct.Struct("<QQ")
-_READ_ATTEMPTS = 8
+_COPY = struct.Struct("<QQII")
+_COPY_START = struct.Struct("<QQI")
+_READ_ATTEMPTS = 40
+_QUICK_ATTEMPTS = 8
+_ATTEMPT_SECONDS = 0.001
 
 
 class NotASlotError(ValueError):
@@ -41,10 +44,11 @@ class NotASlotError(ValueError):
 
 @dataclass(frozen=True)
 class Copy:
-    """One whole copy: which of the two, its sequence number, its payload."""
+    """One whole copy: which of the two, its sequence number, the epoch that it counts in, its payload."""
 
     index: int
     sequence: int
+    epoch: int
     payload: bytes
 
 
@@ -53,9 +57,9 @@ def _header(capacity: int) -> bytes:
     return (fields + _CRC.pack(zlib.crc32(fields))).ljust(PAGE, b"\0")
 
 
-def _copy_bytes(sequence: int, payload: bytes) -> bytes:
-    crc = zlib.crc32(payload, zlib.crc32(_COPY_START.pack(sequence, len(payload))))
-    return _COPY.pack(sequence, len(payload), crc) + payload
+def _copy_bytes(sequence: int, epoch: int, payload: bytes) -> bytes:
+    crc = zlib.crc32(payload, zlib.crc32(_COPY_START.pack(sequence, len(payload), epoch)))
+    return _COPY.pack(sequence, len(payload), epoch, crc) + payload
 
 
 def _pwrite_all(fd: int, data: bytes, offset: int) -> None:
@@ -65,7 +69,7 @@ def _pwrite_all(fd: int, data: bytes, offset: int) -> None:
         raise OSError(errno.ENOSPC, f"short write: {written} of {len(data)} bytes")
 
 
-def create_file(path: Path, capacity: int, sequence: int, payload: bytes) -> int:
+def create_file(path: Path, capacity: int, sequence: int, epoch: int, payload: bytes) -> int:
     """
     Write a whole slot file at `path`, which must not exist; return its open descriptor.
 
@@ -82,7 +86,7 @@ def create_file(path: Path, capacity: int, sequence: int, payload: bytes) -> int
                     raise
         os.ftruncate(fd, size)
         _pwrite_all(fd, _header(capacity), 0)
-        _pwrite_all(fd, _copy_bytes(sequence, payload), PAGE)
+        _pwrite_all(fd, _copy_bytes(sequence, epoch, payload), PAGE)
     except OSError:
         os.close(fd)
         path.unlink(missing_ok=True)
@@ -118,14 +122,16 @@ def read_newest(fd: int, capacity: int, known: int = 0) -> Copy | None:
     Return the newest whole copy of a slot; None if its sequence is `known` already.
 
     A writer may be at work: the copy that it overwrites looks torn, and the other one stands. If both look torn, the
-    writer has moved on between the two reads, and reading again finds a whole one.
+    writer has moved on between the two reads, and reading again, at last in a more leisurely way, finds a whole one.
 
     Raises
     ------
     NotASlotError
         If both copies stay torn.
     """
-    for _ in range(_READ_ATTEMPTS):
+    for attempt in range(_READ_ATTEMPTS):
+        if attempt >= _QUICK_ATTEMPTS:
+            time.sleep(_ATTEMPT_SECONDS)
         heads = [_read_head(fd, capacity, index) for index in (0, 1)]
         for index in sorted((0, 1), key=lambda i: -heads[i][0]):
             if known and heads[index][0] == known:
@@ -137,22 +143,22 @@ def read_newest(fd: int, capacity: int, known: int = 0) -> Copy | None:
     raise NotASlotError(msg)
 
 
-def _read_head(fd: int, capacity: int, index: int) -> tuple[int, int, int]:
+def _read_head(fd: int, capacity: int, index: int) -> tuple[int, int, int, int]:
     raw = os.pread(fd, _COPY.size, PAGE + index * capacity)
     if len(raw) != _COPY.size:
-        return 0, 0, 0
-    sequence, length, crc = _COPY.unpack(raw)
-    return sequence, length, crc
+        return 0, 0, 0, 0
+    sequence, length, epoch, crc = _COPY.unpack(raw)
+    return sequence, length, epoch, crc
 
 
-def _read_copy(fd: int, capacity: int, index: int, head: tuple[int, int, int]) -> Copy | None:
-    sequence, length, crc = head
+def _read_copy(fd: int, capacity: int, index: int, head: tuple[int, int, int, int]) -> Copy | None:
+    sequence, length, epoch, crc = head
     if sequence == 0 or length > capacity - _COPY.size:
         return None
     payload = os.pread(fd, length, PAGE + index * capacity + _COPY.size)
-    if len(payload) != length or zlib.crc32(payload, zlib.crc32(_COPY_START.pack(sequence, length))) != crc:
+    if len(payload) != length or zlib.crc32(payload, zlib.crc32(_COPY_START.pack(sequence, length, epoch))) != crc:
         return None
-    return Copy(index, sequence, payload)
+    return Copy(index, sequence, epoch, payload)
 
 
 class SlotFile:
@@ -169,14 +175,17 @@ class SlotFile:
         Bytes of one copy, its head included.
     newest
         The copy that stands now.
+    epoch
+        The epoch that the next copies count in.
     """
 
-    def __init__(self, path: Path, fd: int, capacity: int, newest: Copy) -> None:
+    def __init__(self, path: Path, fd: int, capacity: int, newest: Copy, epoch: int) -> None:
         self.path = path
         self._fd = fd
         self._capacity = capacity
         self._index = newest.index
         self.sequence = newest.sequence
+        self.epoch = epoch
         self._pid = os.getpid()
 
     @property
@@ -209,7 +218,7 @@ class SlotFile:
             If the disk is full or fails; the newer copy stands, and writing again is safe.
         """
         older = 1 - self._index
-        _pwrite_all(self._fd, _copy_bytes(self.sequence + 1, payload), PAGE + older * self._capacity)
+        _pwrite_all(self._fd, _copy_bytes(self.sequence + 1, self.epoch, payload), PAGE + older * self._capacity)
         self._index = older
         self.sequence += 1
 

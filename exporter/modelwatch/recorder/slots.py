@@ -2,25 +2,25 @@
 
 Workers that share a storage folder own one slot each. Ownership is an ``flock`` on the file, never a process id, which
 means nothing across containers. The slot of a dead worker is taken over and counted on, so totals survive a kill and
-there are never more files than there were workers alive at once.
+there are never more files than there were workers alive at once. What counts in the folder is said by its index
+(see ``slotindex``): a slot that is lost takes the counts of all others with it, so that no sum ever falls by a part.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import os
-import re
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from modelwatch.recorder import slotfile
-from modelwatch.recorder.blocks import Encoder, SlotTotals, decode, split_header
+from modelwatch.recorder.blocks import Encoder, Key, SlotTotals, decode
 from modelwatch.recorder.slotfile import Copy, SlotFile
+from modelwatch.recorder.slotindex import TEMPORARY, SlotIndex, new_epoch, read_index, write_index
+from modelwatch.recorder.slotreader import LOST, SlotReader, same_file
 
 try:
     import fcntl
@@ -31,28 +31,16 @@ else:
 
 __all__ = ["SlotDirectory", "SlotsUnusableError"]
 
-SLOT_NAME = re.compile(r"\d{4,}\.slot")
 LOCK_NAME = ".lock"
-TEMPORARY = ".tmp"
 FOLDER_MODE = 0o770
 LOCK_PATIENCE_SECONDS = 1.0
+_INDEX_ATTEMPTS = 8
 _PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOENT})
 """Troubles at a claim that may pass. Any other means that slots can't be used here at all."""
 
 
 class SlotsUnusableError(OSError):
     """Slots can't be used here: no locks on this system, or the folder can't be written."""
-
-
-@dataclass(frozen=True)
-class _Known:
-    """What was read of a slot last: enough not to read or parse it again while it stands."""
-
-    inode: int
-    sequence: int
-    header: bytes
-    shape: list[Any]
-    totals: SlotTotals
 
 
 class SlotDirectory:
@@ -67,14 +55,21 @@ class SlotDirectory:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._known: dict[str, _Known] = {}
-        self._reported: set[str] = set()
+        self._reader = SlotReader(folder)
+        self._epoch: int | None = None
+        self._over: set[int] = set()
+        """Epochs that were found over: what they count was shown as nothing, and is never shown again."""
 
     # --- owning ------------------------------------------------------------------------------------------------
 
-    def claim(self) -> tuple[SlotFile, SlotTotals]:
+    def claim(self, lost: int | None = None) -> tuple[SlotFile, SlotTotals]:
         """
         Take over a slot that nobody holds, or make a new one; return it with what it counts already.
+
+        Parameters
+        ----------
+        lost
+            The epoch in which the caller had a slot that is lost: it is over.
 
         Raises
         ------
@@ -83,19 +78,12 @@ class SlotDirectory:
         OSError
             If the disk is full or the folder's lock is held too long: trying again later may help.
         """
-        if not HAVE_LOCKS:
-            msg = "this system has no file locks"
-            raise SlotsUnusableError(msg)
         try:
             self._make_folder()
             with self._folder_lock():
                 for leftover in self.folder.glob(f"*{TEMPORARY}"):
                     leftover.unlink(missing_ok=True)
-                for name in self._names():
-                    taken = self._take_over(self.folder / name)
-                    if taken is not None:
-                        return taken
-                return self._create(), SlotTotals()
+                return self._claim_in(self._settled(lost))
         except SlotsUnusableError:
             raise
         except OSError as error:
@@ -103,6 +91,22 @@ class SlotDirectory:
                 raise
             msg = f"slots in {self.folder} can't be used: {error}"
             raise SlotsUnusableError(msg) from error
+
+    def _claim_in(self, index: SlotIndex) -> tuple[SlotFile, SlotTotals]:
+        for name in self._reader.names():
+            taken = self._take_over(self.folder / name, index)
+            if taken is not None:
+                break
+        else:
+            taken = self._create(index), SlotTotals()
+        slot = taken[0]
+        if slot.path.name not in index.slots:
+            try:
+                write_index(self.folder, replace(index, slots=index.slots | {slot.path.name}))
+            except OSError:
+                slot.close()
+                raise
+        return taken
 
     def _make_folder(self) -> None:
         try:
@@ -126,22 +130,41 @@ class SlotDirectory:
             return
         capacity = slotfile.grown_capacity(payload)
         with self._folder_lock():
-            fd = self._place(slot.path, capacity, slot.sequence + 1, payload)
+            if slot.lost():
+                raise OSError(errno.ESTALE, f"{slot.path} is no longer ours")
+            fd = self._place(slot.path, capacity, slot.sequence + 1, slot.epoch, payload)
         slot.replace(fd, capacity)
 
-    def _create(self) -> SlotFile:
-        used = {int(name.partition(".")[0]) for name in self._names()}
+    def index_for(self, slot: SlotFile) -> SlotIndex | None:
+        """
+        Return what counts in the folder now; None if `slot` does not any more, so that one has to be claimed.
+
+        Raises
+        ------
+        OSError
+            If the folder can't be read, or another slot is gone and no new epoch can be begun.
+        """
+        index = read_index(self.folder)
+        if index is None or slot.path.name not in index.slots or slot.lost():
+            return None
+        if not index.slots.issubset(os.listdir(self.folder)):
+            self._begin_after(index)
+            index = read_index(self.folder)
+        return index
+
+    def _create(self, index: SlotIndex) -> SlotFile:
+        used = {int(name.partition(".")[0]) for name in self._reader.names()}
         number = next(n for n in range(len(used) + 1) if n not in used)
         path = self.folder / f"{number:04d}.slot"
         empty = Encoder().encode(SlotTotals())
-        fd = self._place(path, slotfile.FIRST_CAPACITY, 1, empty)
-        return SlotFile(path, fd, slotfile.FIRST_CAPACITY, Copy(0, 1, empty))
+        fd = self._place(path, slotfile.FIRST_CAPACITY, 1, index.epoch, empty)
+        return SlotFile(path, fd, slotfile.FIRST_CAPACITY, Copy(0, 1, index.epoch, empty), index.epoch)
 
-    def _place(self, path: Path, capacity: int, sequence: int, payload: bytes) -> int:
+    def _place(self, path: Path, capacity: int, sequence: int, epoch: int, payload: bytes) -> int:
         """Write a file under another name, lock it, and only then give it its name: nobody sees half of it."""
         temporary = path.with_name(path.name + TEMPORARY)
         temporary.unlink(missing_ok=True)
-        fd = slotfile.create_file(temporary, capacity, sequence, payload)
+        fd = slotfile.create_file(temporary, capacity, sequence, epoch, payload)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             temporary.replace(path)
@@ -151,33 +174,82 @@ class SlotDirectory:
             raise
         return fd
 
-    def _take_over(self, path: Path) -> tuple[SlotFile, SlotTotals] | None:
+    def _take_over(self, path: Path, index: SlotIndex) -> tuple[SlotFile, SlotTotals] | None:
         try:
-            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0))
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK | getattr(os, "O_NOFOLLOW", 0))
         except OSError:
             return None
         try:
-            taken = self._lock_and_load(path, fd)
-        except (OSError, ValueError, LookupError, TypeError):
+            taken = self._lock_and_load(path, fd, index)
+        except (OSError, *LOST):
             taken = None  # held by a living worker; or not a slot, or damaged, which readers report
         if taken is None:
             os.close(fd)
         return taken
 
-    def _lock_and_load(self, path: Path, fd: int) -> tuple[SlotFile, SlotTotals] | None:
+    def _lock_and_load(self, path: Path, fd: int, index: SlotIndex) -> tuple[SlotFile, SlotTotals] | None:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        here, there = os.fstat(fd), os.stat(path, follow_symlinks=False)
-        if (here.st_ino, here.st_dev) != (there.st_ino, there.st_dev):
+        if not same_file(os.fstat(fd), os.stat(path, follow_symlinks=False)):
             return None  # its owner has just replaced it by a larger one
         capacity = slotfile.read_capacity(fd)
         newest = slotfile.read_newest(fd, capacity)
         assert newest is not None
-        return SlotFile(path, fd, capacity, newest), decode(newest.payload)
+        slot, listed = SlotFile(path, fd, capacity, newest, index.epoch), path.name in index.slots
+        found = index.counted(decode(newest.payload), newest.epoch if listed else 0)
+        if not listed:
+            slot.write(Encoder().encode(found))  # what it held counted nowhere, and must not once it is listed
+        return slot, found
+
+    # --- what counts -------------------------------------------------------------------------------------------
+
+    def _settled(self, lost: int | None) -> SlotIndex:
+        """Return the index if all its slots are there, else that of a new epoch; needs the folder's lock."""
+        index = read_index(self.folder)
+        if index is None or index.epoch == lost or any(map(self._reader.lost, index.slots)):
+            return self._begin()
+        return index
+
+    def _begin_after(self, index: SlotIndex) -> None:
+        """Begin a new epoch unless somebody did, or all slots are there after all."""
+        with self._folder_lock():
+            now = read_index(self.folder)
+            over = index.epoch in self._over
+            if now is not None and now.epoch == index.epoch and (over or any(map(self._reader.lost, now.slots))):
+                self._begin()
+
+    def _begin(self) -> SlotIndex:
+        index = SlotIndex(new_epoch(), frozenset(name for name in self._reader.names() if not self._reader.lost(name)))
+        write_index(self.folder, index)
+        return index
+
+    def drop(self, keys: Collection[Key], before: float) -> None:
+        """
+        Let vector blocks that nobody has counted into since a time count no more, in any slot.
+
+        Raises
+        ------
+        OSError
+            If the index can't be written, or the folder's lock is held too long.
+        """
+        with self._folder_lock():
+            index = read_index(self.folder)
+            totals = None if index is None else self._reader.sum(index, [])
+            if index is None or totals is None:
+                return
+            blocks = {key: totals.vectors[key] for key in keys if key in totals.vectors}
+            held = [self._reader.known[name].totals for name in index.slots if name in self._reader.known]
+            dropped = {key: at for key, at in index.dropped.items() if any(slot.holds(key, at) for slot in held)}
+            dropped.update({key: block.born for key, block in blocks.items() if block.touched < before})
+            write_index(self.folder, replace(index, dropped=dropped))
 
     @contextmanager
     def _folder_lock(self) -> Iterator[None]:
         """Hold the folder's lock; waits at most a second, since its holder may be stopped."""
-        fd = os.open(self.folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, slotfile.FILE_MODE)
+        if not HAVE_LOCKS:
+            msg = "this system has no file locks"
+            raise SlotsUnusableError(msg)
+        path = self.folder / LOCK_NAME
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, slotfile.FILE_MODE)
         try:
             deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
             while True:
@@ -188,6 +260,8 @@ class SlotDirectory:
                     if time.monotonic() >= deadline:
                         raise
                     time.sleep(0.005)
+            if not same_file(os.fstat(fd), os.stat(path)):
+                raise OSError(errno.EAGAIN, f"{path} was replaced")
             yield
         finally:
             # Closing alone would not free it if the process was forked meanwhile: the child has the file open as well.
@@ -196,15 +270,9 @@ class SlotDirectory:
 
     # --- reading -----------------------------------------------------------------------------------------------
 
-    def _names(self) -> list[str]:
-        try:
-            return sorted((n for n in os.listdir(self.folder) if SLOT_NAME.fullmatch(n)), key=lambda n: (len(n), n))
-        except FileNotFoundError:
-            return []
-
     def read(self) -> tuple[SlotTotals, list[str]]:
         """
-        Sum all slots, of living and dead workers.
+        Sum all slots, of living and dead workers; nothing, once a slot of them is lost, until a new epoch begins.
 
         Returns
         -------
@@ -216,33 +284,23 @@ class SlotDirectory:
         OSError
             If the folder exists and can't be read.
         """
-        totals, problems = SlotTotals(), []
-        for name in self._names():
+        problems: list[str] = []
+        for _ in range(_INDEX_ATTEMPTS):
+            index = read_index(self.folder)
+            if index is None:
+                if self._epoch is not None:
+                    self._over.add(self._epoch)
+                return SlotTotals(), problems
+            totals = None if index.epoch in self._over else self._reader.sum(index, problems)
+            if read_index(self.folder) != index:
+                continue  # a slot read late may be of an epoch that began after another one was read
+            if totals is not None:
+                self._epoch = index.epoch
+                self._reader.look_at_foreign(index, problems)
+                return totals, problems
             try:
-                totals.add(self._read_one(name))
-            except FileNotFoundError:
-                continue  # removed since it was listed
-            except (OSError, ValueError, LookupError, TypeError) as error:
-                if name not in self._reported:
-                    self._reported.add(name)
-                    problems.append(f"{self.folder / name} is skipped: {error}")
-        return totals, problems
-
-    def _read_one(self, name: str) -> SlotTotals:
-        fd = os.open(self.folder / name, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0))
-        try:
-            inode = os.fstat(fd).st_ino
-            known = self._known.get(name)
-            if known is not None and known.inode != inode:
-                known = None
-            newest = slotfile.read_newest(fd, slotfile.read_capacity(fd), known.sequence if known else 0)
-        finally:
-            os.close(fd)
-        if newest is None:
-            assert known is not None
-            return known.totals
-        header, _ = split_header(newest.payload)
-        shape = known.shape if known is not None and known.header == header else json.loads(header)
-        totals = decode(newest.payload, shape)
-        self._known[name] = _Known(inode, newest.sequence, header, shape, totals)
-        return totals
+                self._begin_after(index)
+            except OSError:
+                self._over.add(index.epoch)  # somebody who may write begins a new one
+                return SlotTotals(), problems
+        raise OSError(errno.EAGAIN, f"what counts in {self.folder} changes all the time")

@@ -6,7 +6,7 @@ import errno
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,9 @@ logger = logging.getLogger("modelwatch")
 YIELD_SECONDS = 20e-6
 """Sleep between slices, so that a predict that waits for the interpreter gets it."""
 NO_MODEL = ("", "")
+LEFT_SECONDS = 3600.0
+"""How long the counts of a profile that no worker counts by any more stay."""
+LEFT_CHECK_SECONDS = 300.0
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -56,11 +59,16 @@ class Worker:
         self._pending = Pending()
         self._encoder = Encoder()
         self._journal = Journal()
+        self._epoch: int | None = None
+        """The epoch of the folder that the counters in memory belong to; None until they share it."""
         self._published = b""
+        """What was written last, or taken over: what the counters in memory have counted after it is in no slot yet."""
+        self._shown: SlotTotals | None = None
+        self._left_check = clock() + LEFT_CHECK_SECONDS
 
     # --- draining ----------------------------------------------------------------------------------------------
 
-    def drain(self, queue: deque[Any], entries: Iterable[VersionEntry]) -> list[Barrier]:
+    def drain(self, queue: deque[Any], entries: Sequence[VersionEntry]) -> list[Barrier]:
         """Count all that is in the queue now; return the barriers that were met."""
         others: list[Any] = []
         gathering = Gathering()
@@ -127,8 +135,8 @@ class Worker:
         if not self._aggregator.dirty:
             return True
         try:
-            if not self.alone and (self._slot is None or self._slot.lost()):
-                self._claim()
+            if not self.alone:
+                self._hold_slot()
             payload = self._encoder.encode(self._aggregator.totals)
             if self._slot is not None:
                 self._slots.write(self._slot, payload)
@@ -142,18 +150,68 @@ class Worker:
             self._journal.passed(kind, "counters are written again")
         return True
 
+    def _hold_slot(self) -> None:
+        """Claim a slot where there is none that counts; take part in what all slots of the folder do."""
+        index = None if self._slot is None else self._slots.index_for(self._slot)
+        if self._slot is None or index is None:
+            self._claim()
+            return
+        if index.epoch != self._epoch:
+            self._restart()
+            self._slot.epoch = self._epoch = index.epoch
+        dropped = [key for key, at in index.dropped.items() if self._aggregator.totals.holds(key, at)]
+        if dropped:
+            old = self._written()
+            for key in dropped:
+                self._aggregator.totals.restart(key, index.dropped[key], old)
+
     def _claim(self) -> None:
         if self._slot is not None:
             self._slot.close()
             self._slot = None
         try:
-            self._slot, found = self._slots.claim()
+            self._slot, found = self._slots.claim(self._epoch)
         except SlotsUnusableError as error:
+            if self._epoch is not None:
+                self._restart()
+                self._epoch = None
             self.alone = True
             self._fault(NO_MODEL, "slots_unusable", f"{error}; this process counts alone until it is restarted")
             return
+        if self._epoch is not None:
+            self._restart()
+        self._epoch = self._slot.epoch
+        self._published = Encoder().encode(found)
         found.count_on(self._aggregator.totals)
         self._aggregator.totals = found
+
+    def _restart(self) -> None:
+        """Count from zero: what was written counts no more, in any slot of the folder."""
+        self._aggregator.totals = self._aggregator.totals.since(self._written())
+        self._published = b""
+
+    def _written(self) -> SlotTotals:
+        return decode(self._published) if self._published else SlotTotals()
+
+    def drop_left_profiles(self, entries: Sequence[VersionEntry]) -> None:
+        """Every few minutes: drop the counts by profiles that no worker has counted by for an hour, from all slots."""
+        now = self._clock()
+        if self.alone or self._slot is None or now < self._left_check:
+            return
+        self._left_check = now + LEFT_CHECK_SECONDS
+        current = {e.labels: "" if e.binning is None else e.binning.profile.id for e in entries}
+        left = [
+            key
+            for key, block in self.read().vectors.items()
+            if key[0] == "profile"
+            and block.touched < now - LEFT_SECONDS
+            and current.get((key[1], key[2]), key[3]) != key[3]
+        ]
+        try:
+            if left:
+                self._slots.drop(left, now - LEFT_SECONDS)
+        except OSError as error:
+            self._journal.trouble("left", f"counts by a profile that is left stay for now: {error}")
 
     def commit(self) -> bool:
         """Hand the rest of what was drained to the sink; whether it has everything now."""
@@ -182,17 +240,19 @@ class Worker:
 
     def read(self) -> SlotTotals:
         """Return the sum over all workers of the folder, or, if this one counts alone, its own as last flushed."""
-        if not self.alone:
-            try:
-                totals, problems = self._slots.read()
-            except OSError as error:
-                self._journal.trouble("slots_read", f"slots can't be read, own counters are shown: {error}")
-            else:
-                for problem in problems:
-                    self._journal.trouble(problem, problem)
-                return totals
-        published = self._published
-        return decode(published) if published else SlotTotals()
+        if self.alone:
+            return self._written()
+        try:
+            self._shown, problems = self._slots.read()
+        except OSError as error:
+            self._journal.trouble("slots_read", f"slots can't be read, what was read last is shown: {error}")
+        else:
+            for problem in problems:
+                self._journal.trouble(problem, problem)
+            self._journal.passed("slots_read", "slots can be read again")
+        out = SlotTotals()
+        out.add(self._shown or SlotTotals())
+        return out
 
     # --- ending ------------------------------------------------------------------------------------------------
 
@@ -201,3 +261,5 @@ class Worker:
         slot, self._slot = self._slot, None
         if slot is not None:
             slot.close()
+            # The slot is another's from now on: what it holds is no longer for this one to write.
+            self._aggregator.totals, self._published, self._epoch = SlotTotals(), b"", None
