@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import sys
 import threading
 import time
 from collections import deque
@@ -36,6 +37,8 @@ BLIND_ROWS = 16
 EXIT_SECONDS = 2.0
 FORK_SECONDS = 1.0
 """How long a fork waits at most for the background thread."""
+LAST = -1000
+"""Whatever else a process does at its end may predict once more."""
 
 
 class RecorderClosedError(Exception):
@@ -86,8 +89,10 @@ class Engine:
         self._max_bytes = max_bytes
         self.light_limit = LIGHT_FACTOR * max_queue
         self.closed = False
+        self._multiprocessing = False
         self._begin()
         _live.add(self)
+        self._join_multiprocessing()
 
     def _begin(self) -> None:
         """Set up all that belongs to one process."""
@@ -240,12 +245,30 @@ class Engine:
             self.worker.release()
             self._work_lock.release()
 
+    def _join_multiprocessing(self) -> None:
+        """
+        Be closed at the end of a child of `multiprocessing`: it ends without `atexit`.
+
+        At its beginning such a child forgets all that was to be done at its end, and then does what is to be done after
+        a fork: what is to be done at the end is said only then. In a child that has begun it is said at once.
+        """
+        util = sys.modules.get("multiprocessing.util")  # loaded by whoever can have such children
+        if util is not None and not self._multiprocessing:
+            self._multiprocessing = True
+            util.register_after_fork(self, Engine._close_at_its_end)
+            if sys.modules["multiprocessing.process"].parent_process() is not None:
+                self._close_at_its_end()
+
+    def _close_at_its_end(self) -> None:
+        sys.modules["multiprocessing.util"].Finalize(None, _close_at_exit, exitpriority=LAST)
+
     def before_fork(self) -> None:
         """
         Wait until the background thread neither counts nor is at the slot.
 
         Its open files and their locks would go on in the child, where nobody gives them up: a folder's lock, for one.
         """
+        self._join_multiprocessing()
         if self._quiet_lock.acquire(timeout=FORK_SECONDS):
             self._forking.add(threading.get_ident())
 
