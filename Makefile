@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
-.PHONY: help demo test quality bench lint format generated clean
+.PHONY: help demo test quality bench soak lint format generated clean
 .DEFAULT_GOAL := help
 
 help: ## Show what there is to run
@@ -26,6 +26,9 @@ bench: $(VENV)/.dev $(VENV)/peers/.done ## Cost of recording, exposing and impor
 	$(BIN)/python benchmarks/exposition.py --json build/bench/exposition.json $(ARGS)
 	$(BIN)/python benchmarks/import_time.py --json build/bench/import_time.json $(ARGS)
 	$(BIN)/python benchmarks/latency.py --json build/bench/latency.json $(ARGS)
+
+soak: $(VENV)/.dev ## Ten million records, a thousand kills: what takes a quarter of an hour, with figures
+	$(BIN)/python -m pytest -m soak -s $(ARGS)
 
 lint: $(VENV)/.dev ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .
