@@ -21,6 +21,60 @@ def test_thirty_forks_under_load_hang_nobody_and_lose_nothing(tmp_path: Path) ->
     assert int(block.ints[0]) == SERVERS * (ROWS + ROWS_OF_A_CHILD)
 
 
+def test_an_idle_child_neither_keeps_its_dead_parents_slot_nor_its_own_child_from_counting(tmp_path: Path) -> None:
+    script = f"""
+import os, signal, sys
+from modelwatch.recorder import RecordedModel, Recorder
+
+recorder = Recorder({str(tmp_path)!r}, None, flush_interval=0.01)
+recorder.add_model(RecordedModel("m", "1"))
+
+def count(rows):
+    for _ in range(rows):
+        recorder.record("m", 0.5, {{}})
+    assert recorder.flush()
+    total = int(recorder.snapshot().vectors["totals", "m", "1"].ints[0])
+    print(recorder._engine.worker._slot.path.name, total, flush=True)
+
+count(1)
+read, write = os.pipe()
+if os.fork() == 0:                      # idle: it never records
+    parent = os.getppid()
+    os.close(write)
+    os.read(read, 1)                    # until the parent is dead
+    if os.fork() == 0:
+        count(10)                       # takes the slot of the dead one over
+        os._exit(0)
+    assert os.wait()[1] == 0
+    count(100)                          # the child that was idle, at last
+    os._exit(0)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    run = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stderr) == (-9, "")
+    assert run.stdout.splitlines() == ["0000.slot 1", "0000.slot 11", "0000.slot 111"]
+
+
+def test_a_child_of_a_process_that_only_loaded_the_recorder_counts(tmp_path: Path) -> None:
+    script = f"""
+import os
+from modelwatch.recorder import RecordedModel, Recorder
+
+recorder = Recorder({str(tmp_path)!r}, None)
+recorder.add_model(RecordedModel("m", "1"))
+for rows in (1, 10, 100):
+    if os.fork() == 0:
+        for _ in range(rows):
+            recorder.record("m", 0.5, {{}})
+        os._exit(0 if recorder.flush() else 3)
+for _ in range(3):
+    assert os.wait()[1] == 0
+print(int(recorder.snapshot().vectors["totals", "m", "1"].ints[0]))
+"""
+    run = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=60)
+    assert (run.stdout, run.stderr) == ("111\n", "")
+
+
 def test_neither_background_work_nor_a_scrape_imports_anything(tmp_path: Path) -> None:
     """A child that is forked while another thread imports waits for ever for the lock of that import."""
     script = f"""

@@ -78,7 +78,7 @@ def read_index(folder: Path) -> SlotIndex | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        raw = os.pread(fd, MAX_BYTES, 0)
+        raw = os.pread(fd, min(os.fstat(fd).st_size, MAX_BYTES), 0)
     except IsADirectoryError:
         return None
     finally:

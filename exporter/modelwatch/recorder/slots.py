@@ -18,6 +18,7 @@ from pathlib import Path
 
 from modelwatch.recorder import slotfile
 from modelwatch.recorder.blocks import Encoder, Key, SlotTotals, decode
+from modelwatch.recorder.mounts import remote_kind
 from modelwatch.recorder.slotfile import Copy, SlotFile
 from modelwatch.recorder.slotindex import TEMPORARY, SlotIndex, new_epoch, read_index, write_index
 from modelwatch.recorder.slotreader import LOST, SlotReader, same_file
@@ -80,6 +81,9 @@ class SlotDirectory:
         """
         try:
             self._make_folder()
+            if kind := remote_kind(self.folder):
+                msg = f"slots in {self.folder} can't be used: its file system is {kind}, they need a local one"
+                raise SlotsUnusableError(msg)
             with self._folder_lock():
                 for leftover in self.folder.glob(f"*{TEMPORARY}"):
                     leftover.unlink(missing_ok=True)
