@@ -27,7 +27,7 @@ bench: $(VENV)/.dev $(VENV)/peers/.done ## Cost of recording, exposing and impor
 	$(BIN)/python benchmarks/import_time.py --json build/bench/import_time.json $(ARGS)
 	$(BIN)/python benchmarks/latency.py --json build/bench/latency.json $(ARGS)
 
-soak: $(VENV)/.dev ## Ten million records, a thousand kills: what takes a quarter of an hour, with figures
+soak: $(VENV)/.dev ## Ten million records, a thousand kills: ten minutes, with figures
 	$(BIN)/python -m pytest -m soak -s $(ARGS)
 
 lint: $(VENV)/.dev ## ruff, mypy --strict, import contracts

@@ -22,7 +22,7 @@ def make(storage: Path, version: str) -> Recorder:
     return recorder
 
 
-STORAGE = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ["POOL_STORAGE"])
+STORAGE = Path(os.environ.get("POOL_STORAGE", "nowhere"))
 RECORDER = make(STORAGE, "loaded")
 """Made when this file is loaded: in the parent, and once more in children that are spawned."""
 
@@ -41,7 +41,8 @@ def with_one_of_its_own(_: object = None) -> None:
 
 
 def with_a_child_of_its_own(method: str) -> None:
-    child = multiprocessing.get_context(method).Process(target=with_the_loaded_one)
+    context: Any = multiprocessing.get_context(method)
+    child = context.Process(target=with_the_loaded_one)
     child.start()
     child.join()
     record(RECORDER)
@@ -76,5 +77,4 @@ def main(kind: str, method: str) -> None:
 
 
 if __name__ == "__main__":
-    os.environ["POOL_STORAGE"] = sys.argv[1]
-    main(*sys.argv[2:])
+    main(*sys.argv[1:])

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import random
+import resource
 import shutil
 import threading
 from collections.abc import Callable
@@ -164,6 +165,21 @@ def test_a_reader_that_cannot_begin_an_epoch_shows_nothing_until_somebody_does(
     record(one, 1)
     assert one.flush()
     assert shown() == 1
+
+
+def test_a_process_that_can_open_no_more_files_shows_what_it_read_last(three: Any) -> None:
+    one, _, shown = three
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        assert shown() == 10
+        record(one, 4)
+        assert not one.flush()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert shown() == 10
+    assert one.flush()
+    assert shown() == 14
 
 
 def test_workers_that_all_notice_at_once_go_over_to_one_epoch(make_recorder: Any, see: Any, tmp_path: Path) -> None:

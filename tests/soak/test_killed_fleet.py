@@ -32,7 +32,8 @@ class Fleet:
     """Workers on one storage, and what they said."""
 
     def __init__(self, storage: Path, profile: Path) -> None:
-        command = [sys.executable, "-W", "ignore", str(Path(__file__).with_name("nursery.py")), storage, profile]
+        script = Path(__file__).with_name("nursery.py")
+        command = [sys.executable, "-W", "ignore", str(script), str(storage), str(profile)]
         self._nursery = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.acknowledged: dict[int, int] = defaultdict(int)
         self.alive: set[int] = set()
