@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from modelwatch.recorder import Recorder
+from modelwatch.recorder import RecordedModel, Recorder
 from modelwatch.records import CellLayout, FeatureCells
 
 HOUR = 3600.0
@@ -65,7 +65,7 @@ def test_an_hour_after_all_left_it_its_counts_are_gone(
     for recorder in (*two, Recorder(tmp_path, None, start_thread=False)):
         assert counted(recorder, profile) is None
         assert counted(recorder, other_profile) == 5
-    work(two[1])
+    work(*two)
     sizes = [len(recorder._engine.worker._aggregator.totals.vectors) for recorder in two]
     assert sizes == [3, 3], "totals, latency and one profile"
 
@@ -84,23 +84,49 @@ def test_as_long_as_one_worker_counts_by_it_nothing_goes(
 def test_a_model_that_is_not_asked_for_hours_keeps_the_counts_by_its_profile(
     two: Any, profile: Any, clock: Any
 ) -> None:
-    clock.now += 5 * HOUR
-    for recorder in two:
-        assert recorder.flush()
+    for _ in range(10):
+        clock.now += HOUR / 2
+        for recorder in two:
+            assert recorder.flush()
     assert counted(two[0], profile) == 10
 
 
-def test_a_worker_that_does_not_know_the_model_drops_nothing(
+def test_a_worker_of_another_model_drops_what_no_living_worker_holds_and_nothing_else(
     two: Any, profile: Any, clock: Any, tmp_path: Path
 ) -> None:
     stranger = Recorder(tmp_path, None, clock=clock, start_thread=False)
-    stranger.count_fault("unknown", "record")
-    assert stranger.flush()
-    clock.now += 5 * HOUR
-    stranger.count_fault("unknown", "record")
-    assert stranger.flush()
-    assert counted(two[0], profile) == 10
+    stranger.add_model(RecordedModel("another"))
+
+    def pass_an_hour(*living: Recorder) -> None:
+        for _ in range(7):
+            clock.now += 600
+            for recorder in living:
+                assert recorder.flush()
+            stranger.record("another", 0.5, {})
+            assert stranger.flush()
+
+    one, other = two
+    pass_an_hour(one, other)
+    assert counted(stranger, profile) == 10
+    other.close()
+    pass_an_hour(one)
+    assert counted(stranger, profile) == 10
+    one.close()
+    pass_an_hour()
+    assert counted(stranger, profile) is None
     stranger.close()
+
+
+def test_a_segment_without_predictions_stays_as_long_as_its_profile(two: Any, profile: Any, clock: Any) -> None:
+    one, other = two
+    totals = one._engine.worker._aggregator.totals
+    layout = profile.layout
+    segment = totals.vector(("profile", "m", "1", profile.id, "NZ"), layout.id, layout.size + 1, 2, clock.now)
+    segment.ints[-1] = 7
+    for _ in range(4):
+        work(one, other)
+        clock.now += HOUR / 2
+    assert int(one.snapshot().vectors["profile", "m", "1", profile.id, "NZ"].ints[-1]) == 7
 
 
 def test_a_profile_that_comes_back_counts_from_zero_in_every_slot(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
@@ -254,6 +254,15 @@ class Aggregator:
         block.floats += batch.sums
         block.touched = now
         self.intervals.add_cells(entry, profile.id, SEGMENT_ALL, start, batch, now)
+
+    def touch_profiles(self, entries: Iterable[VersionEntry], now: float) -> None:
+        """Say of the profiles by which models are counted that they still are, whether any prediction came or not."""
+        for entry in entries:
+            if entry.binning is not None:
+                layout = entry.binning.profile.layout
+                key = ("profile", *entry.labels, entry.binning.profile.id, SEGMENT_ALL)
+                self.totals.vector(key, layout.id, layout.size + 1, len(layout.members), now).touched = now
+                self.dirty = True
 
     # --- all else ----------------------------------------------------------------------------------------------
 

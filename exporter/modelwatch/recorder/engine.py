@@ -205,7 +205,7 @@ class Engine:
                         self.attention = 1  # what comes now may be of another size
                     flush = flush or bool(barriers)
                     if flush:
-                        self.worker.drop_left_profiles(entries)
+                        self.worker.keep_profiles(entries)
                     in_slot = flush and self.worker.write_slot()
                 if flush:
                     ok = self.worker.commit() and in_slot

@@ -6,7 +6,7 @@ import errno
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,8 @@ YIELD_SECONDS = 20e-6
 """Sleep between slices, so that a predict that waits for the interpreter gets it."""
 NO_MODEL = ("", "")
 LEFT_SECONDS = 3600.0
-"""How long the counts of a profile that no worker counts by any more stay."""
-LEFT_CHECK_SECONDS = 300.0
+"""How long the counts by a profile stay that no worker has any more."""
+PROFILE_CHECK_SECONDS = 300.0
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -64,11 +64,11 @@ class Worker:
         self._published = b""
         """What was written last, or taken over: what the counters in memory have counted after it is in no slot yet."""
         self._shown: SlotTotals | None = None
-        self._left_check = clock() + LEFT_CHECK_SECONDS
+        self._profile_check = clock() + PROFILE_CHECK_SECONDS
 
     # --- draining ----------------------------------------------------------------------------------------------
 
-    def drain(self, queue: deque[Any], entries: Sequence[VersionEntry]) -> list[Barrier]:
+    def drain(self, queue: deque[Any], entries: Iterable[VersionEntry]) -> list[Barrier]:
         """Count all that is in the queue now; return the barriers that were met."""
         others: list[Any] = []
         gathering = Gathering()
@@ -193,20 +193,18 @@ class Worker:
     def _written(self) -> SlotTotals:
         return decode(self._published) if self._published else SlotTotals()
 
-    def drop_left_profiles(self, entries: Sequence[VersionEntry]) -> None:
-        """Every few minutes: drop the counts by profiles that no worker has counted by for an hour, from all slots."""
+    def keep_profiles(self, entries: Iterable[VersionEntry]) -> None:
+        """Every few minutes: say by which profiles this worker counts; drop, from all slots, those that nobody does."""
         now = self._clock()
-        if self.alone or self._slot is None or now < self._left_check:
+        if self.alone or self._slot is None or now < self._profile_check:
             return
-        self._left_check = now + LEFT_CHECK_SECONDS
-        current = {e.labels: "" if e.binning is None else e.binning.profile.id for e in entries}
-        left = [
-            key
-            for key, block in self.read().vectors.items()
-            if key[0] == "profile"
-            and block.touched < now - LEFT_SECONDS
-            and current.get((key[1], key[2]), key[3]) != key[3]
-        ]
+        self._profile_check = now + PROFILE_CHECK_SECONDS
+        self._aggregator.touch_profiles(entries, now)
+        if not self.write_slot():
+            return
+        blocks = {key: block for key, block in self.read().vectors.items() if key[0] == "profile"}
+        held = {key[:4] for key, block in blocks.items() if block.touched >= now - LEFT_SECONDS}
+        left = [key for key in blocks if key[:4] not in held]  # of one profile all segments stay, or none
         try:
             if left:
                 self._slots.drop(left, now - LEFT_SECONDS)
