@@ -10,6 +10,7 @@ import resource
 import shutil
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ def cut_short(path: Path) -> None:
 
 def put_a_folder_there(path: Path) -> None:
     path.unlink()
-    path.mkdir()
+    with suppress(FileExistsError):  # its worker was quicker
+        path.mkdir()
 
 
 def put_a_copy_there(path: Path) -> None:
@@ -309,3 +311,34 @@ def test_whatever_is_lost_whenever_prometheus_never_counts_anything_twice(
         world.step()
         assert world.increase <= world.recorded
     assert world.increase > world.recorded / 3
+
+
+def test_while_workers_are_at_work_nothing_is_counted_twice_either(make_recorder: Any, tmp_path: Path) -> None:
+    world = World(make_recorder, tmp_path, 7)
+    stop, recorded = threading.Event(), [0, 0, 0]
+
+    def work(number: int) -> None:
+        while not stop.is_set():
+            recorded[number] += 2
+            record(world.workers[number], 2)
+            world.workers[number].flush()  # False where it finds its slot lost just then: it is tried again
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for turn in range(3000):
+            if turn % 8 == 0:
+                (world.lose if turn % 40 else world.lose_index)()
+            world.scrape()
+            assert world.increase <= sum(recorded)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    for worker in world.workers:
+        record(worker, 1)
+        assert worker.flush()
+        assert worker.shared
+    world.scrape()
+    assert 0 < world.increase <= sum(recorded) + 3
