@@ -63,7 +63,7 @@ class Worker:
         """The epoch of the folder that the counters in memory belong to; None until they share it."""
         self._published = b""
         """What was written last, or taken over: what the counters in memory have counted after it is in no slot yet."""
-        self._shown: SlotTotals | None = None
+        self._shown = SlotTotals()
         self._profile_check = clock() + PROFILE_CHECK_SECONDS
 
     # --- draining ----------------------------------------------------------------------------------------------
@@ -248,8 +248,10 @@ class Worker:
             for problem in problems:
                 self._journal.trouble(problem, problem)
             self._journal.passed("slots_read", "slots can be read again")
-        out = SlotTotals()
-        out.add(self._shown or SlotTotals())
+        shown = self._shown
+        # The caller may add to it; what is in a vector block is nobody's to change.
+        out = SlotTotals(dict(shown.vectors))
+        out.add(SlotTotals(names=shown.names, gauges=shown.gauges))
         return out
 
     # --- ending ------------------------------------------------------------------------------------------------
