@@ -71,7 +71,7 @@ def words_each(column: Sequence[Any] | np.ndarray[Any, Any]) -> int:
     Return about how many words of 8 bytes one value of a column holds, 1 at least.
 
     >>> words_each(np.zeros(5)), words_each(["x" * 800, "y"]), words_each([])
-    (1, 59, 1)
+    (1, 58, 1)
     """
     if isinstance(column, np.ndarray):
         if column.dtype.kind != "O":
