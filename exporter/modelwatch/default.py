@@ -7,14 +7,13 @@ The default service is made on the first decorated call, from the environment (`
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
 from modelwatch.collector import AsgiApp
 from modelwatch.collector import make_asgi_app as build_asgi_app
 from modelwatch.collector import make_wsgi_app as build_wsgi_app
-from modelwatch.decorator import Pick, check_reference_path, wrap
+from modelwatch.decorator import ModelMonitor, Pick, check_reference_path
 from modelwatch.default_service import RETRY_SECONDS, DefaultService
 from modelwatch.exceptions import InputError
 from modelwatch.service.exposing import check_registry
@@ -25,10 +24,6 @@ if TYPE_CHECKING:
 
     from modelwatch.service import ProductionMonitoringService
     from modelwatch.service.call import ModelCaller
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
 
 _default = DefaultService()
 
@@ -45,12 +40,14 @@ class Monitor:
         prediction_id: Pick = None,
         metadata: Pick = None,
         timestamp: Pick = None,
+        segment: Pick = None,
         version: str | None = None,
         reference: str | Path | None = None,
         ignore_errors: tuple[type[BaseException], ...] = (),
-    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        batch: bool | None = None,
+    ) -> ModelMonitor:
         """
-        Return a decorator that records every call of a predict function, async or not.
+        Return a decorator that records every call of a predict function, async or not, of one row or of many.
 
         Binds to the default service on the first call and registers a model that no configuration lists: latency,
         errors and traffic are watched, and drift, against the profile that `reference` names or one that is learnt from
@@ -61,28 +58,38 @@ class Monitor:
         ----------
         model_id
             Names the model in metrics and alerts.
-        features, prediction_id, metadata, timestamp
+        features, prediction_id, metadata, timestamp, segment
             The name of an argument, or a callable that gets the call's arguments. By default the features are the only
-            argument, or all arguments by name if there are several.
+            argument, or all arguments by name if there are several. Of a batch, each but the features may be one value
+            for all rows, or a column.
         prediction
-            A key or attribute of the result, or a callable that gets the result; by default the result itself.
+            A key or attribute of the result, or a callable that gets the result; by default the result itself, of a
+            dict, dataclass or pydantic model its ``prediction``, ``score``, ``probability``, ``label`` or only number.
         version
             The model version that this process serves; default ``$MODELWATCH_MODEL_VERSION``.
         reference
             Path of a reference profile; default: what the configuration says.
         ignore_errors
             Exceptions that are an answer rather than a failure.
+        batch
+            Whether a call is about many rows. By default it is if the features are a table (2-D array, DataFrame,
+            pyarrow table, list of rows, dict of columns) and the result holds one answer per row. Say False where a
+            dict holds an embedding or an array a time window, True for a list of texts. A failed call counts all rows
+            of a table, but those of a dict of columns only with True.
 
         Returns
         -------
-        Callable
-            The decorator. The decorated function behaves as before: same result, same exceptions, same signature.
+        ModelMonitor
+            The decorator. The decorated function behaves as before: same result, same exceptions, same signature. It
+            is also a context manager for a prediction that is no function: set ``features`` and ``prediction`` of what
+            ``with`` gives. Made at each prediction it costs some microseconds; kept, it is safe in threads and tasks,
+            and may be entered again while it is open.
 
         Raises
         ------
         InputError
             At decoration, if the model_id is not usable, an argument name does not exist, or the function is a
-            generator.
+            generator; on entering a ``with`` block, if names of arguments are given.
 
         Examples
         --------
@@ -91,6 +98,9 @@ class Monitor:
         ...     return 0.5 + 0.1 * features["bid"]
         >>> predict.__name__
         'predict'
+        >>> with monitor("ad_score_model_v1") as call:
+        ...     call.features = {"bid": 2.0}
+        ...     call.prediction = 0.5 + 0.1 * call.features["bid"]
         """
         from modelwatch.config import validate_name
         from modelwatch.service.registration import check_version
@@ -101,21 +111,15 @@ class Monitor:
         validate_name(model_id, "model_id")
         check_version(version)
         check_reference_path(reference)
-        bound = _Binding(model_id, version, reference)
-
-        def decorate(function: Callable[P, R]) -> Callable[P, R]:
-            return wrap(
-                function,
-                bound.caller,
-                features=features,
-                prediction=prediction,
-                prediction_id=prediction_id,
-                metadata=metadata,
-                timestamp=timestamp,
-                ignore_errors=ignore_errors,
-            )
-
-        return decorate
+        picks = {
+            "features": features,
+            "prediction": prediction,
+            "prediction_id": prediction_id,
+            "metadata": metadata,
+            "timestamp": timestamp,
+            "segment": segment,
+        }
+        return ModelMonitor(_Binding(model_id, version, reference).caller, picks, ignore_errors, batch)
 
     @staticmethod
     def last_prediction_id() -> str | None:

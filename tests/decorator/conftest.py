@@ -20,12 +20,26 @@ class Recorded:
         self,
         prediction: Any,
         features: Any,
-        *,
-        metadata: dict[str, Any] | None,
         latency_ms: float,
-        prediction_id: str | None,
-        timestamp: Any,
         outcome: Outcome,
+        prediction_id: Any = None,
+        metadata: Any = None,
+        timestamp: Any = None,
+        segment: Any = None,
+    ) -> None:
+        self.calls.append({k: v for k, v in locals().items() if k != "self"})
+
+    def record_batch(
+        self,
+        rows: int,
+        predictions: Any,
+        features: Any,
+        latency_ms: float,
+        outcome: Outcome,
+        prediction_id: Any = None,
+        metadata: Any = None,
+        timestamp: Any = None,
+        segment: Any = None,
     ) -> None:
         self.calls.append({k: v for k, v in locals().items() if k != "self"})
 

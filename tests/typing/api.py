@@ -244,9 +244,11 @@ def predict(features: dict[str, float]) -> float:
     prediction_id="request_id",
     metadata=lambda row, request_id: {"request": request_id},
     timestamp=None,
+    segment=None,
     version="3",
     reference="profile.json",
     ignore_errors=(ValueError,),
+    batch=False,
 )
 def predict_more(row: dict[str, float], request_id: str) -> dict[str, float]:
     return {"score": 0.5}
@@ -260,15 +262,23 @@ def decorate(service: ProductionMonitoringService) -> None:
         prediction_id="request_id",
         metadata=None,
         timestamp=None,
+        segment=lambda row, request_id: row["country"],
         version="3",
         reference=Path("profile.json"),
         ignore_errors=(),
+        batch=None,
     )
     def predict_with(row: dict[str, float], request_id: str) -> dict[str, float]:
         return {"score": 0.5}
 
     answered: dict[str, float] = predict_with({"bid": 0.4}, request_id="r-17")
     print(answered)
+    scoring = service.monitor("ad_score_model_v1")
+    with scoring as call:
+        call.features = {"bid": 0.4}
+        call.prediction = 0.5
+        call.prediction_id, call.segment = "r-18", "web"
+        call.metadata, call.timestamp = {"request": "r-18"}, 1_700_000_000.0
 
 
 @monitor("ad_score_model_v1")

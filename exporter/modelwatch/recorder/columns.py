@@ -1,13 +1,13 @@
 """Rows of features, whatever their type, as columns.
 
-Known are dicts and other mappings, sequences and 1-D arrays (named by position), pandas Series and one-row DataFrames,
-dataclasses, named tuples, pydantic models, and single numbers or strings. Anything else is unreadable, which is
-counted: an iterator, for one, must not be consumed here, it belongs to the caller.
+Known are dicts and other mappings, sequences, 1-D arrays and tensors (named by position), pandas Series, tables of one
+row (of pandas, polars or pyarrow, or a list), dataclasses, named tuples, pydantic models, and single numbers or
+strings. Anything else is unreadable, which is counted: an iterator, for one, must not be consumed here, it belongs to
+the caller.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from numbers import Number
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from modelwatch.recorder.fields import record_fields
 from modelwatch.recorder.outcomes import plain_values
 from modelwatch.recorder.text import label_text
 from modelwatch.recorder.uniform import Columns, dict_columns, sequence_columns
@@ -91,22 +92,16 @@ def as_mapping(row: Any, names: tuple[str, ...]) -> dict[Any, Any] | None:  # no
         return {key: row[key] for key in row}
     if isinstance(row, (str, bytes, Number, np.generic)):
         return _by_position([row], names)
-    fields = _record_fields(kind)
+    fields = record_fields(kind)
     if fields is not None:
         return {name: getattr(row, name) for name in fields}
     if hasattr(kind, "iloc"):
         return _from_pandas(row)
-    return _from_sequence(row, names)
-
-
-def _record_fields(kind: type) -> list[str] | None:
-    if dataclasses.is_dataclass(kind):
-        return [f.name for f in dataclasses.fields(kind)]
-    for attribute in ("model_fields", "_fields"):  # pydantic models, named tuples
-        fields = getattr(kind, attribute, None)
-        if isinstance(fields, (Mapping, tuple)):
-            return list(fields)
-    return None
+    if hasattr(kind, "get_columns"):  # polars
+        return dict(row.row(0, named=True)) if len(row) == 1 else None
+    if hasattr(kind, "num_rows"):  # pyarrow
+        return dict(row.to_pylist()[0]) if row.num_rows == 1 else None
+    return _from_sequence(row if not hasattr(kind, "__array__") else np.asarray(row), names)
 
 
 def _from_pandas(row: Any) -> dict[Any, Any] | None:  # noqa: ANN401 - pandas is not imported here
@@ -122,8 +117,8 @@ def _from_sequence(row: Any, names: tuple[str, ...]) -> dict[Any, Any] | None:  
         return _by_position(row.tolist(), names) if row.ndim == 1 else None
     if not isinstance(row, Sequence):
         return None
-    if len(row) == 1 and isinstance(row[0], (list, tuple, np.ndarray)):  # one row in a batch of one
-        return _from_sequence(row[0], names)
+    if len(row) == 1 and (isinstance(row[0], (list, tuple, np.ndarray, Mapping)) or record_fields(type(row[0]))):
+        return as_mapping(row[0], names)  # a batch of one row
     return _by_position(row, names)
 
 

@@ -39,6 +39,7 @@ class _Many:
     actuals: Column
     metadata: Any
     failed: BoolArray | None
+    counted_only: bool
 
 
 class BatchRecording(ABC):
@@ -63,6 +64,7 @@ class BatchRecording(ABC):
         model_version: Any = None,  # noqa: ANN401 - becomes text
         errors: Any = None,  # noqa: ANN401 - one for all, or a column
         copy: bool = True,
+        counted_only: bool = False,
     ) -> dict[str, Any]:
         """
         Record many attempted predictions, each as :meth:`Recorder.record` would; one item of the queue holds them all.
@@ -90,6 +92,7 @@ class BatchRecording(ABC):
                 [] if actuals is None else reading.read_column(actuals, rows, "actuals"),
                 reading.read_metadata(metadata, segment, rows),
                 reading.failed_rows(errors, rows) if rows else None,
+                counted_only,
             )
             looked_at, dropped = self._append(many, full, copy)
             if rows:
@@ -120,6 +123,8 @@ class BatchRecording(ABC):
         wanted = reading.sampled_rows(many.ids, many.entry.rate)
         if many.failed is not None:
             wanted = ~many.failed if wanted is None else wanted & ~many.failed
+        if many.counted_only:
+            wanted = np.zeros(rows, np.bool_)
         chosen = rows if wanted is None else int(np.count_nonzero(wanted))
         width = many.features.width + 1
         granted = 0 if full else self._engine.backlog.reserve(chosen, width)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwatch.recorder.fields import structured_answer
 from modelwatch.recorder.text import label_text
 from modelwatch.records import FloatArray
 
@@ -35,7 +36,8 @@ def plain_prediction(value: Any) -> Any:  # noqa: ANN401 - whatever a model retu
     Return a prediction as one plain value: a number, a label, or None.
 
     An array or list of one is its element; one of two is read as the probabilities of a binary classifier, the
-    second being that of the positive class; a longer one as those of many classes, the largest being the answer.
+    second being that of the positive class; a longer one as those of many classes, the largest being the answer. Of
+    a dict, a dataclass or a pydantic model it is the field that :func:`structured_answer` finds.
 
     >>> plain_prediction([0.25, 0.75]), plain_prediction([0.1, 0.2, 0.7]), plain_prediction("yes")
     (0.75, '2', 'yes')
@@ -44,11 +46,12 @@ def plain_prediction(value: Any) -> Any:  # noqa: ANN401 - whatever a model retu
         return value
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, np.ndarray) or hasattr(type(value), "iloc"):
+    if hasattr(type(value), "__array__"):  # numpy, pandas, polars, pyarrow, tensors
         value = np.asarray(value).reshape(-1).tolist()
-    if isinstance(value, (list, tuple)):
-        return _from_vector(value)
-    return value
+    answer = structured_answer(value)
+    if isinstance(answer, (list, tuple)):
+        return _from_vector(answer)
+    return answer if answer is value else plain_prediction(answer)
 
 
 def floats_or_list(values: Sequence[Any] | FloatArray) -> Values:

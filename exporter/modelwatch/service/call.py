@@ -6,6 +6,7 @@ from typing import Any
 
 from modelwatch.decorator import Outcome
 from modelwatch.recorder import Recorder
+from modelwatch.recorder.reading import with_segment
 
 
 class ModelCaller:
@@ -22,19 +23,31 @@ class ModelCaller:
         self,
         prediction: Any,  # noqa: ANN401 - a model may return anything
         features: Any,  # noqa: ANN401 - and take anything
-        *,
-        metadata: dict[str, Any] | None,
         latency_ms: float,
-        prediction_id: str | None,
-        timestamp: Any,  # noqa: ANN401 - as a caller has it
         outcome: Outcome,
+        prediction_id: Any = None,  # noqa: ANN401 - becomes text
+        metadata: Any = None,  # noqa: ANN401 - a dict, but nobody is told off here
+        timestamp: Any = None,  # noqa: ANN401 - as a caller has it
+        segment: Any = None,  # noqa: ANN401 - becomes text
     ) -> None:
-        """Record one call; never raises."""
+        """Record one call about one row; never raises."""
+        if outcome == "ok" and segment is None:  # the usual case, with nothing to work out
+            self._recorder.record(
+                self._model_id,
+                prediction,
+                features,
+                metadata=metadata,
+                latency_ms=latency_ms,
+                prediction_id=prediction_id,
+                timestamp=timestamp,
+                model_version=self._version,
+            )
+            return
         self._recorder.record(
             self._model_id,
             prediction,
             features,
-            metadata=metadata,
+            metadata=metadata if segment is None else self._with_segment(metadata, segment),
             latency_ms=latency_ms,
             prediction_id=prediction_id,
             timestamp=timestamp,
@@ -43,6 +56,57 @@ class ModelCaller:
             counted_only=outcome == "ignored",
         )
 
+    def record_batch(
+        self,
+        rows: int,
+        predictions: Any,  # noqa: ANN401 - a column of whatever a model returns
+        features: Any,  # noqa: ANN401 - any table
+        latency_ms: float,
+        outcome: Outcome,
+        prediction_id: Any = None,  # noqa: ANN401 - one for all, or a column
+        metadata: Any = None,  # noqa: ANN401 - a dict, or one per row
+        timestamp: Any = None,  # noqa: ANN401 - one for all, or a column
+        segment: Any = None,  # noqa: ANN401 - one for all, or a column
+    ) -> None:
+        """Record one call about many rows; never raises. What can't be read as a batch counts as one attempt."""
+        looked_at = outcome == "ok"
+        answer = self._recorder.record_many(
+            self._model_id,
+            predictions if looked_at else [None] * rows,
+            features if looked_at else None,
+            metadata=metadata,
+            latency_ms=latency_ms,
+            prediction_ids=_ids(prediction_id, rows),
+            timestamps=timestamp,
+            segment=segment,
+            model_version=self._version,
+            errors=outcome == "error",
+            counted_only=outcome == "ignored",
+        )
+        if answer["status"] != "success":
+            self.record_call(None, None, latency_ms, "ignored" if looked_at else outcome)
+
+    def _with_segment(self, metadata: Any, segment: Any) -> Any:  # noqa: ANN401 - as above
+        try:
+            return with_segment(metadata, segment)
+        except Exception:  # noqa: BLE001 - the recorder boundary: a dict of somebody's own may raise anything
+            self.count_fault("metadata")
+            return None
+
     def count_fault(self, reason: str) -> None:
         """Count a fault of our own making; never raises."""
         self._recorder.count_fault(self._model_id, reason)
+
+
+def _ids(given: Any, rows: int) -> Any:  # noqa: ANN401 - one for all, or a column
+    """Return ids, one per row: of one for all, such as a request's, with the row's number behind it.
+
+    >>> _ids("r-7", 2), _ids(["a", "b"], 2)
+    (['r-7.0', 'r-7.1'], ['a', 'b'])
+    """
+    if not isinstance(given, (str, int)):
+        return given
+    return [f"{given}.{row}" for row in range(rows)] if rows != 1 else [given]
+
+
+__all__ = ["ModelCaller"]

@@ -15,6 +15,7 @@ from modelwatch.service.alert_calls import AlertCalls
 from modelwatch.service.answers import Result, answers
 from modelwatch.service.exposing_calls import ExposingCalls
 from modelwatch.service.looking_calls import LookingCalls
+from modelwatch.service.monitor_call import MonitorCall
 from modelwatch.service.parts import Parts
 from modelwatch.service.recording_calls import RecordingCalls
 from modelwatch.service.references import build_given
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from modelwatch.service.call import ModelCaller
 
 
-class ProductionMonitoringService(RecordingCalls, LookingCalls, AlertCalls, ExposingCalls, UpkeepCalls):
+class ProductionMonitoringService(RecordingCalls, MonitorCall, LookingCalls, AlertCalls, ExposingCalls, UpkeepCalls):
     """
     Records predictions, compares them with the model's reference, and alerts.
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from modelwatch.decorator import Pick, check_reference_path, wrap
 from modelwatch.recorder.reading import with_segment
 from modelwatch.service import actions
 from modelwatch.service.answers import Result, answers
@@ -16,8 +14,6 @@ from modelwatch.service.given import wait_seconds
 if TYPE_CHECKING:
     from modelwatch.service.parts import Parts
 
-P = ParamSpec("P")
-R = TypeVar("R")
 SEGMENT_WARNING = (
     "segment is kept with the row's metadata, where metadata_keys allows it; for now it is counted as part of the whole"
 )
@@ -334,79 +330,6 @@ class RecordingCalls:
         True
         """
         return self._parts.recorder.flush(wait_seconds(timeout))
-
-    def monitor(
-        self,
-        model_id: str,
-        *,
-        features: Pick = None,
-        prediction: Pick = None,
-        prediction_id: Pick = None,
-        metadata: Pick = None,
-        timestamp: Pick = None,
-        version: str | None = None,
-        reference: str | Path | None = None,
-        ignore_errors: tuple[type[BaseException], ...] = (),
-    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-        """
-        Return a decorator that records every call of a predict function; see :func:`modelwatch.monitor`.
-
-        A model that is not registered yet is registered with latency, errors, traffic and drift watched.
-
-        Parameters
-        ----------
-        model_id
-            Names the model in metrics and alerts.
-        features, prediction_id, metadata, timestamp
-            The name of an argument, or a callable that gets the call's arguments. By default the features are the only
-            argument, or all arguments by name if there are several.
-        prediction
-            A key or attribute of the result, or a callable that gets the result; by default the result itself.
-        version
-            The model version that this process serves; default: the one that is registered.
-        reference
-            Path of a reference profile; default: what the configuration says, else one that is learnt.
-        ignore_errors
-            Exceptions that are an answer rather than a failure.
-
-        Returns
-        -------
-        Callable
-            The decorator. The decorated function behaves as before: same result, same exceptions, same signature.
-
-        Raises
-        ------
-        InputError
-            If the model_id is not usable, or, at decoration, an argument name does not exist or the function is a
-            generator.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> from modelwatch import ProductionMonitoringService
-        >>> with ProductionMonitoringService(storage_path=tempfile.mkdtemp(), background=False) as service:
-        ...     @service.monitor("ad_score", metadata=lambda bid, user_id: {"user_id": user_id}, features="bid")
-        ...     def predict(bid: dict, user_id: str) -> float:
-        ...         return 0.1 * bid["amount"]
-        ...     predict({"amount": 2.0}, "u17"), service.get_service_status()["models"][0]["model_id"]
-        (0.2, 'ad_score')
-        """
-        check_reference_path(reference)
-        caller = self._parts.registrar.caller(model_id, version, reference)
-
-        def decorate(function: Callable[P, R]) -> Callable[P, R]:
-            return wrap(
-                function,
-                lambda: caller,
-                features=features,
-                prediction=prediction,
-                prediction_id=prediction_id,
-                metadata=metadata,
-                timestamp=timestamp,
-                ignore_errors=ignore_errors,
-            )
-
-        return decorate
 
 
 def _with_segment_warning(answer: Result) -> Result:
