@@ -54,12 +54,16 @@ def rows_of_call(features: Any, answer: Any, batch: bool | None) -> int | None: 
     if given is None and batch is None:
         return None
     answers = _answers_in(answer)
-    if batch is None and (answers is None or (answers != given and (given == 1 or issubclass(type(features), dict)))):
+    if batch is None and (answers is None or (answers != given and _may_be_one_row(features, given))):
         return None
     if answers is None or (given is not None and answers != given):
         said = "one answer" if answers is None else f"{answers:,} answers"
         raise InputError(f"a batch of {'unknown size' if given is None else f'{given:,} rows'} has {said}")
     return answers
+
+
+def _may_be_one_row(features: Any, rows: int | None) -> bool:  # noqa: ANN401 - a table
+    return rows in (0, 1) or issubclass(type(features), dict)
 
 
 def rows_of_failure(features: Any, batch: bool | None) -> int | None:  # noqa: ANN401 - whatever a model takes

@@ -171,7 +171,9 @@ def _arrow_column(column: Any) -> Any:  # noqa: ANN401
     kind = str(column.type)
     if kind.startswith("dictionary"):
         return _Categorical(column.to_pylist())
-    return column.to_numpy() if kind.startswith(("int", "uint", "float", "double", "halffloat")) else column.to_pylist()
+    if kind.startswith(("int", "uint", "float", "double", "halffloat")):
+        return column.to_numpy(zero_copy_only=False)  # an array with nulls can't do without a copy
+    return column.to_pylist()
 
 
 class _Categorical(list[Any]):
