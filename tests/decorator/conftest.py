@@ -61,10 +61,10 @@ class Watched:
     def __init__(self, folder: Path) -> None:
         ages, cities = [float(age) for age in range(100)], ["Oslo", "Rome", "Bern", "Paris"] * 25
         scores = [n / 100 for n in range(100)]
-        profile = ReferenceProfile.build({"age": ages, "city": cities}, predictions=scores)
+        self.profile = ReferenceProfile.build({"age": ages, "city": cities}, predictions=scores)
         self.service = ProductionMonitoringService(storage_path=folder, background=False)
         assert self.service.register_model({"model_id": "m"})["status"] == "success"
-        assert self.service.set_reference("m", profile)["status"] == "success"
+        assert self.service.set_reference("m", self.profile)["status"] == "success"
 
     def counts(self) -> dict[str, Any]:
         """Return all that a scrape shows of it but for latencies, which only have their number."""

@@ -174,9 +174,9 @@ def test_a_block_may_end_in_another_thread_than_it_began_in(recorded: Recorded) 
 
     steps: Any = dependency()
     with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(1) as second:
-        call = first.submit(contextvars.copy_context().run, next, steps).result()
+        call = first.submit(lambda: contextvars.copy_context().run(next, steps)).result()
         call.prediction = 0.5
-        second.submit(contextvars.copy_context().run, list, steps).result()
+        second.submit(lambda: contextvars.copy_context().run(next, steps, None)).result()
     assert [(c["features"], c["prediction"]) for c in recorded.calls] == [({"a": 1.0}, 0.5)]
 
 

@@ -116,7 +116,7 @@ CATEGORY_PLACES: list[tuple[Any, int]] = [
     ("ua", LOW), (False, LOW), (0.5, LOW), (math.inf, LOW), ("x" * 300, LOW), (10**5000, LOW), ("", LOW),
     ("\ud800", LOW),
     (None, MISSING), (math.nan, MISSING), (pd.NA, MISSING), (pd.NaT, MISSING), (Decimal("NaN"), MISSING),
-    (np.datetime64("NaT"), MISSING),
+    (np.datetime64("NaT"), MISSING), (np.ma.masked, MISSING),
     (b"UA", INVALID_TYPE), (["UA"], INVALID_TYPE), ({}, INVALID_TYPE), (("UA",), INVALID_TYPE),
     (Hostile(), INVALID_TYPE), (object(), INVALID_TYPE), (date(2026, 1, 1), INVALID_TYPE),
     (np.array(["UA", "AA"]), INVALID_TYPE),

@@ -118,6 +118,8 @@ def read_category(value: object) -> tuple[str | None, int | None]:
 
 
 def _category(value: Any, depth: int) -> tuple[str | None, int | None]:  # noqa: ANN401
+    if _is_missing(value):  # before it is unwrapped: under the mask of numpy.ma lies a number
+        return None, MISSING
     value = _unwrap(value, depth)
     if _is_missing(value):
         return None, MISSING
