@@ -197,6 +197,10 @@ class _Binding:
         self._generation: ProductionMonitoringService | None = None
         self._retry_at = 0.0
 
+    def __reduce__(self) -> tuple[type[_Binding], tuple[str, str | None, str | Path | None]]:
+        # A model server may pickle a class with its decorated methods; it binds anew where it is loaded.
+        return _Binding, self._args
+
     def caller(self) -> ModelCaller | None:
         """Return who records this function's calls; after a failure it is asked for again a while later only."""
         if self._made is not None and self._generation is _default.current:

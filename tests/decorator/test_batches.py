@@ -270,6 +270,17 @@ def test_features_by_star_arguments_are_one_row(recorded: Recorded) -> None:
     ]
 
 
+def test_a_table_before_further_keywords_is_the_features_unless_they_are_given(recorded: Recorded) -> None:
+    def predict_proba(X: Any, **params: Any) -> Any:  # noqa: N803 - as scikit-learn has it
+        return THREE
+
+    wrapped = wrap(predict_proba, lambda: recorded)
+    wrapped(MATRIX)
+    wrapped(X=MATRIX)
+    wrapped(MATRIX, scale=2.0)
+    assert [kind(call) for call in recorded.calls] == ["3 rows", "3 rows", "one row"]
+
+
 def test_an_only_argument_that_is_left_out_has_its_default(recorded: Recorded) -> None:
     def predict(age: float = 30.0) -> float:
         return 0.5

@@ -18,7 +18,7 @@ from modelwatch.demo.mail_sink import SmtpSink
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
-SERVED = {"asgi_app.py", "wsgi_app.py"}
+SERVED = {"asgi_app.py", "wsgi_app.py", "fastapi_app.py", "flask_app.py"}
 SCRIPTS = sorted(path.name for path in EXAMPLES.glob("*.py") if path.name not in SERVED)
 
 Run = Callable[..., tuple[str, str]]
@@ -111,6 +111,50 @@ def test_the_customers_configuration_file_registers_its_models(run: Run) -> None
         "account_health_model_v2: healthy, 1 predictions, " + out.splitlines()[1].rpartition("predictions, ")[2],
     ]
     assert "account_health_model_v2: healthy, 1 predictions, learning, " in out
+    assert log == ""
+
+
+def test_the_pipeline_records_batches_and_one_row_and_finds_the_broken_batch(run: Run) -> None:
+    out, log = run("sklearn_pipeline.py")
+    recorded, sound, drifted = out.splitlines()
+    assert recorded == "3001 predictions of account_health_model_v2 recorded"
+    assert sound.startswith("no drift: 2 inputs and predictions within tolerance")
+    assert drifted.startswith("1 of 2 inputs drifted: logins (")
+    assert log == ""
+
+
+def test_the_pyfunc_model_predicts_as_it_is_served_and_records(run: Run) -> None:
+    """Through MLflow's own saving and loading where it is installed, else by the protocol that it documents."""
+    out, _ = run("mlflow_pyfunc.py")
+    scores, recorded = out.splitlines()[-2:]
+    assert scores == "[0.06, 0.14, 0.32]"
+    assert re.fullmatch(r"recorded: True, the last is \w+-0\.2", recorded)
+
+
+def test_the_pyfunc_model_can_be_saved_by_value_after_it_has_predicted(desk: Any) -> None:
+    path = desk.home / "model.pkl"
+    save = (
+        "import cloudpickle, mlflow_pyfunc; import pandas as pd;"
+        "cloudpickle.register_pickle_by_value(mlflow_pyfunc);"
+        "model = mlflow_pyfunc.AdScore(); model.load_context(None);"
+        "model.predict(None, pd.DataFrame({'bid': [0.4], 'position': [2]}));"
+        f"open({str(path)!r}, 'wb').write(cloudpickle.dumps(model))"
+    )
+    load = (
+        f"import pickle; import pandas as pd; model = pickle.load(open({str(path)!r}, 'rb'));"
+        "print(list(model.predict(None, pd.DataFrame({'bid': [0.4], 'position': [2]}))));"
+        "from modelwatch import monitor; print(monitor.flush(), monitor.last_prediction_id())"
+    )
+    here = {"PYTHONPATH": f"{desk.environment['PYTHONPATH']}:{EXAMPLES}"}
+    for script, more, out in ((save, here, ""), (load, {}, r"\[.*0\.06.*\]\nTrue \w+-0\.0\n")):
+        argv, environment = [sys.executable, "-c", script], desk.environment | more
+        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert re.fullmatch(out, done.stdout), done.stdout + done.stderr
+
+
+def test_the_class_for_a_model_server_records_methods_a_batch_and_a_block(run: Run) -> None:
+    out, log = run("bentoml_service.py")
+    assert out == "0.06\n[0.14, 0.32]\n0.02\nrecorded: True\n"
     assert log == ""
 
 

@@ -1,4 +1,4 @@
-"""The two applications under the servers that their docstrings name: they predict, show metrics, and end in order."""
+"""The applications under the servers that their docstrings name: they predict, show metrics, and end in order."""
 
 from __future__ import annotations
 
@@ -40,8 +40,9 @@ class Served:
         return self._log.read_text(encoding="utf-8")
 
     def ask(self, path: str, data: bytes | None = None) -> tuple[int, str]:
+        url, headers = f"http://127.0.0.1:{self.port}{path}", {"content-type": "application/json"}
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", data, timeout=10) as answer:
+            with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=10) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -59,25 +60,30 @@ class Served:
         return sum(s.value for f in families for s in f.samples if s.name == metric)
 
 
+# What is refused before the model is asked is no prediction.
+REFUSED = {"asgi_app.py": (400, 1), "wsgi_app.py": (400, 1), "fastapi_app.py": (422, 0), "flask_app.py": (400, 1)}
+
+
 @pytest.mark.e2e
-@pytest.mark.parametrize("name", ["asgi_app.py", "wsgi_app.py"])
+@pytest.mark.parametrize("name", REFUSED)
 def test_a_bare_decorator_serves_predictions_and_the_sum_of_all_workers(
     name: str, desk: Any, tmp_path: Path, wait_until: Callable[..., None]
 ) -> None:
     served = Served(name, desk.environment, desk.work, tmp_path / "server.log")
+    code, errors = REFUSED[name]
     try:
         wait_until(served.answers, 30)
         for i in range(40):
             status, body = served.ask("/predict", json.dumps({"bid": i / 40, "position": 2}).encode())
             assert (status, json.loads(body)) == (200, {"score": pytest.approx(0.02 + 0.1 * i / 40)})
-        status, body = served.ask("/predict", b'{"bid": "much", "position": 2}')
-        assert status == 400
-        assert "error" in json.loads(body)
-        assert served.ask("/predict", b"no JSON")[0] == 400
+        assert served.ask("/predict", b'{"bid": "much", "position": 2}')[0] == code
+        assert served.ask("/predict", b"no JSON")[0] == code
 
-        wait_until(lambda: served.count("modelwatch_predictions_total") == 41, 10)
-        assert served.count("modelwatch_prediction_errors_total") == 1
+        wait_until(lambda: served.count("modelwatch_predictions_total") == 40 + errors, 10)
+        assert served.count("modelwatch_prediction_errors_total") == errors
         assert served.count("modelwatch_prediction_latency_seconds_count") >= 40
+        if name == "fastapi_app.py":
+            check_fastapi(served, wait_until)
     finally:
         served.process.send_signal(signal.SIGTERM)
         code = served.process.wait(30)
@@ -85,3 +91,16 @@ def test_a_bare_decorator_serves_predictions_and_the_sum_of_all_workers(
     assert "Traceback" not in served.log
     assert "Warning" not in served.log
     assert list(desk.work.iterdir()) == []
+
+
+def check_fastapi(served: Served, wait_until: Callable[..., None]) -> None:
+    """A batch counts its rows, and a caller's mistake an attempt."""
+    rows = [{"bid": 0.4, "position": 2}, {"bid": 0.8, "position": 1}, {"bid": 1.0, "position": 0}]
+    status, body = served.ask("/predict_many", json.dumps(rows).encode())
+    assert (status, [round(row["score"], 3) for row in json.loads(body)]) == (200, [0.06, 0.14, 0.32])
+    wait_until(lambda: served.count("modelwatch_predictions_total") == 43, 10)
+    assert served.ask("/predict", b'{"bid": 0.4, "position": -1}')[0] == 400
+    wait_until(lambda: served.count("modelwatch_predictions_total") == 44, 10)
+    assert served.count("modelwatch_prediction_errors_total") == 0
+    assert served.count("modelwatch_recorder_errors_total") == 0
+    assert "/predict_many" in served.ask("/openapi.json")[1]

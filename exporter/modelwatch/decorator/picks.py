@@ -7,10 +7,12 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from modelwatch.decorator.rows import ONE_ANSWER
 from modelwatch.exceptions import InputError
 
 Pick = str | Callable[..., Any] | None
 """Where a value comes from: the name of an argument, or a callable that is given the call's arguments."""
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 Reader = Callable[[tuple[Any, ...], dict[str, Any]], Any]
 """Reads a value from the arguments of a call."""
 
@@ -81,20 +83,33 @@ class Arguments:
 
     def features(self) -> Reader:
         """Return how to read the only argument, or all arguments by name if there are several."""
-        if len(self._names) != 1:
-            return self._all
-        name, place = self._names[0], self._skip
-        parameter = self._signature.parameters[name]
-        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-            return lambda args, kwargs: args[place:]
-        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            return lambda args, kwargs: kwargs
-        default = parameter.default
+        kinds = {name: self._signature.parameters[name].kind for name in self._names}
+        named = [name for name, kind in kinds.items() if kind not in _VARIADIC]
+        if len(self._names) == 1 and not named:
+            place, many = self._skip, kinds[self._names[0]] is inspect.Parameter.VAR_POSITIONAL
+            return (lambda args, kwargs: args[place:]) if many else (lambda args, kwargs: kwargs)
+        if len(named) == 1:
+            only = self._only(named[0])
+            return only if len(self._names) == 1 else self._only_unless_more(named[0], only)
+        return self._all
+
+    def _only(self, name: str) -> Reader:
+        place, default = self._skip, self._signature.parameters[name].default
 
         def only(args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
             return args[place] if len(args) > place else kwargs.get(name, default)
 
         return only
+
+    def _only_unless_more(self, name: str, only: Reader) -> Reader:
+        """Read the one argument of a function that also takes whatever else is given, if nothing else is."""
+
+        def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+            more = len(args) > self._skip + 1 or any(key != name for key in kwargs)
+            value = None if more else only(args, kwargs)
+            return self._all(args, kwargs) if more or type(value) in ONE_ANSWER else value
+
+        return read
 
     def _all(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         bound = self._signature.bind(*args, **kwargs)
