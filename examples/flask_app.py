@@ -1,8 +1,10 @@
 """Serve predictions with Flask under gunicorn, metrics in the same application.
 
-gunicorn flask_app:app --bind 127.0.0.1:8000 --workers 4
-curl -H 'content-type: application/json' -d '{"bid": 0.4, "position": 2}' http://127.0.0.1:8000/predict
-curl http://127.0.0.1:8000/metrics
+    gunicorn flask_app:app --bind 127.0.0.1:8000 --workers 4
+    curl -H 'content-type: application/json' -d '{"bid": 0.4, "position": 2}' http://127.0.0.1:8000/predict
+    curl http://127.0.0.1:8000/metrics
+
+What stands with a prediction may come from the request: here its path, under "path" in the metadata.
 """
 
 from typing import Any

@@ -12,12 +12,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from modelwatch.policy import AlertLevel
-
 if TYPE_CHECKING:
     from modelwatch.config import DriftMonitoringConfig, ModelMonitoringConfig
     from modelwatch.config.thresholds import thresholds_from_baseline
     from modelwatch.default import make_asgi_app, make_wsgi_app, monitor, register_collector, start_metrics_server
+    from modelwatch.policy import AlertLevel
     from modelwatch.profile import ReferenceProfile
     from modelwatch.service import ProductionMonitoringService
     from modelwatch.service.drift_service import DriftMonitoringService
@@ -42,6 +41,7 @@ __all__ = [
 
 # Loaded on first use, so that `import modelwatch` costs a model server next to nothing.
 _LAZY = {
+    "AlertLevel": "modelwatch.policy",
     "DriftMonitoringConfig": "modelwatch.config",
     "DriftMonitoringService": "modelwatch.service.drift_service",
     "ModelMonitoringConfig": "modelwatch.config",

@@ -10,18 +10,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelwatch.collector import AsgiApp
-from modelwatch.collector import make_asgi_app as build_asgi_app
-from modelwatch.collector import make_wsgi_app as build_wsgi_app
 from modelwatch.decorator import ModelMonitor, Pick, check_reference_path
 from modelwatch.default_service import RETRY_SECONDS, DefaultService
 from modelwatch.exceptions import InputError
-from modelwatch.service.exposing import check_registry
+from modelwatch.names import check_version, validate_name
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
     from prometheus_client import CollectorRegistry
 
+    from modelwatch.collector import AsgiApp
     from modelwatch.service import ProductionMonitoringService
     from modelwatch.service.call import ModelCaller
 
@@ -102,9 +100,6 @@ class Monitor:
         ...     call.features = {"bid": 2.0}
         ...     call.prediction = 0.5 + 0.1 * call.features["bid"]
         """
-        from modelwatch.config import validate_name
-        from modelwatch.service.registration import check_version
-
         if callable(model_id):
             msg = 'write @monitor("your_model_id"), with the name of the model'
             raise InputError(msg)
@@ -274,8 +269,10 @@ def make_asgi_app() -> AsgiApp:
     >>> callable(make_asgi_app())
     True
     """
+    from modelwatch.collector import make_asgi_app as build
+
     _default.exposed("mounted by make_asgi_app")
-    return build_asgi_app(_default.registry)
+    return build(_default.registry)
 
 
 def make_wsgi_app() -> WSGIApplication:
@@ -294,8 +291,10 @@ def make_wsgi_app() -> WSGIApplication:
     >>> callable(make_wsgi_app())
     True
     """
+    from modelwatch.collector import make_wsgi_app as build
+
     _default.exposed("mounted by make_wsgi_app")
-    return build_wsgi_app(_default.registry)
+    return build(_default.registry)
 
 
 def register_collector(registry: CollectorRegistry) -> None:
@@ -322,6 +321,8 @@ def register_collector(registry: CollectorRegistry) -> None:
     >>> from prometheus_client import CollectorRegistry
     >>> register_collector(CollectorRegistry())
     """
+    from modelwatch.service.exposing import check_registry
+
     check_registry(registry)
     _default.register_in(registry)
     _default.exposed("a registry, by register_collector")

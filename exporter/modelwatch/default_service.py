@@ -1,7 +1,8 @@
 """The default service of a process, and how its metrics are exposed.
 
 It is made on the first decorated call or the first scrape, from the environment (``MODELWATCH_CONFIG``,
-``MODELWATCH_STORAGE``, ``MODELWATCH_MODEL_VERSION``). Nothing is read at import.
+``MODELWATCH_STORAGE``, ``MODELWATCH_MODEL_VERSION``). Nothing is read at import; and what a service is made of is
+imported with it, or when its metrics are exposed, as decorating a function shall cost next to nothing.
 """
 
 from __future__ import annotations
@@ -13,21 +14,18 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prometheus_client import REGISTRY
-
-from modelwatch.collector import claim_registry, multiprocess_warning, release_registry
-from modelwatch.config import find_config
 from modelwatch.exceptions import RegistryTakenError
-from modelwatch.service import ProductionMonitoringService
-from modelwatch.service.registration import VERSION_VARIABLE
+from modelwatch.names import VERSION_VARIABLE
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
     from prometheus_client.metrics_core import Metric as Family
 
+    from modelwatch.service import ProductionMonitoringService
     from modelwatch.service.call import ModelCaller
 
 __all__ = ["RETRY_SECONDS", "DefaultService"]
@@ -70,6 +68,9 @@ class DefaultService:
         """Return the default service; make it on first use. `served`: its metrics are about to be exposed."""
         with self._lock:
             if self._service is None:
+                from modelwatch.config import find_config
+                from modelwatch.service import ProductionMonitoringService
+
                 self._service = ProductionMonitoringService(find_config(), clock=self.clock)
                 self._expose_by_default(warn=not served and not self._ways)
                 atexit.unregister(self._close_at_exit)
@@ -132,16 +133,23 @@ class DefaultService:
         return None if service is None else service.registry
 
     def exposed(self, way: str) -> None:
-        """Remember how the metrics are exposed, for the log line."""
+        """Remember how the metrics are exposed, for the log line; load what will be needed, before workers fork."""
+        import_module("modelwatch.service")
         if way not in self._ways:
             self._ways.append(way)
 
     def register_in(self, registry: CollectorRegistry) -> None:
         """Expose the metrics in a registry; does nothing the second time."""
+        from modelwatch.collector import claim_registry
+
         claim_registry(registry, self)
         registry.register(self._collector)
 
     def _expose_by_default(self, *, warn: bool) -> None:
+        from prometheus_client import REGISTRY
+
+        from modelwatch.collector import multiprocess_warning
+
         try:
             self.register_in(REGISTRY)
         except RegistryTakenError as error:
@@ -169,6 +177,10 @@ class DefaultService:
             service, self._service, self._retry_at = self._service, None, 0.0
             self._announced.clear()
             if self._in_default_registry:
+                from prometheus_client import REGISTRY
+
+                from modelwatch.collector import release_registry
+
                 self._in_default_registry = False
                 with contextlib.suppress(KeyError):  # taken out by the user
                     REGISTRY.unregister(self._collector)

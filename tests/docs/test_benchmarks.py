@@ -55,3 +55,15 @@ def test_the_latency_of_answers_is_measured_with_a_recorder_and_without(tmp_path
     (found,) = json.loads(out.read_text())["results"].values()
     assert set(found["ratios"]) == {"modelwatch", "prometheus naive"}
     assert all(low <= mid <= high for mid, low, high in found["ratios"]["modelwatch"].values())
+
+
+def test_importing_and_decorating_is_measured_beside_the_libraries_below(tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    argv = [sys.executable, "benchmarks/import_time.py", "--quick", "--json", str(out)]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(out.read_text())
+    assert found["rounds"] == 3
+    assert found["ratio"] == found["modelwatch_ms"] / found["peer_ms"] > 0
+    assert found["with_first_prediction_ms"] > found["modelwatch_ms"]
+    assert "one function decorated" in done.stdout

@@ -78,6 +78,9 @@ def test_every_python_snippet_runs(
         "model": Model(),
         "to_row": lambda features: [[features["bid"], features["floor"]]],
         "held_out": held_out,
+        "row": {"bid": 0.3, "floor": 1.2},
+        "np": np,
+        "pd": pd,
         "app": App(),
         "my_email_handler": heard.append,
     }
@@ -87,9 +90,16 @@ def test_every_python_snippet_runs(
     try:
         for snippet in ordered:
             exec(compile(snippet.replace("9100", "0"), "README.md", "exec"), names)
-            if "def predict" in snippet:
+            if "def predict(" in snippet:
                 assert 0 < names["predict"]({"bid": 0.3, "floor": 1.2}) < 1
                 assert monitor.flush()
+            if "def predict_many(" in snippet:
+                ads = held_out[:2].assign(country=["NL", "DE"])
+                assert names["predict_many"](ads, ["a", "b"]).shape == (2, 2)
+                assert monitor.last_prediction_id() == "b"
+            if "as call:" in snippet:
+                assert 0 < names["call"].prediction < 1
+                assert monitor.last_prediction_id() != "b"
         assert (desk / "profile.json").is_file()
         assert "LIMITED" in capsys.readouterr().out
         assert names["answer"]["status"] == "success"

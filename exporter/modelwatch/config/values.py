@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
 
-from modelwatch.exceptions import ConfigError, InputError, did_you_mean
+from modelwatch.exceptions import ConfigError, did_you_mean
+from modelwatch.names import MAX_NAME_LENGTH, show, validate_name
 
 __all__ = [
     "MAX_NAME_LENGTH",
@@ -23,8 +23,6 @@ __all__ = [
     "size_text",
     "validate_name",
 ]
-
-MAX_NAME_LENGTH = 200
 
 SECONDS_PER_UNIT: Mapping[str, float] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 UNIT_WORDS: Mapping[str, str] = {
@@ -42,9 +40,6 @@ _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]*)")
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)([a-zA-Z]+)")
 _SPACED = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s+([a-zA-Z]+)")
 _BARE = re.compile(r"[0-9]+(?:\.[0-9]+)?")
-_BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_SECRET = re.compile(r"hooks\.|xox[a-z]-|://[^/\s]*@", re.IGNORECASE)
-_SHOWN = 80
 
 
 def parse_duration(value: str | int | float | timedelta, *, default_unit: str | None = "m") -> float:
@@ -196,49 +191,6 @@ def size_text(size: float) -> str:
     return f"{size:.0f} B"
 
 
-def validate_name(text: object, what: str) -> str:
-    r"""Return `text` if it may be a model_id, feature or class name.
-
-    Quotes, backslashes, braces, slashes, emoji are all fine: a name is never used raw as a path, in a query, in YAML,
-    HTML or a template. Refused are only names that a person cannot see for what they are.
-
-    Parameters
-    ----------
-    text : object
-        The candidate: non-empty printable Unicode of at most 200 characters.
-    what : str
-        What it names, for the message: ``"model_id"``.
-
-    Raises
-    ------
-    InputError
-        If it is not text, empty or blank, too long, or holds control characters, line or paragraph separators,
-        unpaired surrogates or characters that turn the direction of the text.
-
-    Examples
-    --------
-    >>> validate_name("ads/../{{ $value }} 🚀", "model_id")
-    'ads/../{{ $value }} 🚀'
-    >>> validate_name("a\nb", "model_id")
-    Traceback (most recent call last):
-    modelwatch.exceptions.InputError: model_id 'a\nb' holds the control character '\n' at position 2; ...
-    """
-    if not isinstance(text, str):
-        quotes = " (put it in quotes)" if isinstance(text, (int, float)) else ""
-        raise InputError(f"{what} must be text, got {show(text)}{quotes}")
-    for position, character in enumerate(text, 1):
-        if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _BIDI:
-            raise InputError(
-                f"{what} {show(text)} holds the control character {character!a} at position {position};"
-                " only printable characters are allowed"
-            )
-    if not any(character.isprintable() and not character.isspace() for character in text):
-        raise InputError(f"{what} must not be empty: at least one printable character is needed, got {show(text)}")
-    if len(text) > MAX_NAME_LENGTH:
-        raise InputError(f"{what} must have at most {MAX_NAME_LENGTH} characters, got {len(text)}: {show(text)}")
-    return text
-
-
 def plain_number(value: Any) -> Any:  # noqa: ANN401 - whatever comes, goes
     """Turn a numpy scalar into the Python value it holds, and leave everything else alone.
 
@@ -247,21 +199,3 @@ def plain_number(value: Any) -> Any:  # noqa: ANN401 - whatever comes, goes
     (0.5, 'x')
     """
     return value.item() if isinstance(value, np.generic) else value
-
-
-def show(value: object) -> str:
-    """Return a value as it may stand in a message: short, on one line, and never a credential.
-
-    >>> show(True), show(None), show("https://user:secret@host/")
-    ('true', 'nothing', '(a value that looks like a secret: not shown)')
-    """
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int) and abs(value) >= 10**30:
-        return "a huge number"  # and str() refuses ints of more than 4300 digits
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in repr(value))
-    if _SECRET.search(text):
-        return "(a value that looks like a secret: not shown)"
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

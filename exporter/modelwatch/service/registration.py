@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelwatch.config import ModelMonitoringConfig, validate_name
-from modelwatch.exceptions import InputError, StorageError
+from modelwatch.config import ModelMonitoringConfig
+from modelwatch.exceptions import StorageError
+from modelwatch.names import VERSION_VARIABLE, check_version, validate_name
 from modelwatch.recorder import RecordedModel, Recorder
 from modelwatch.service.call import ModelCaller
 from modelwatch.service.models import ModelBook, RegisteredModel
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from modelwatch.store import StoreWriter
 
 logger = logging.getLogger("modelwatch")
-
-VERSION_VARIABLE = "MODELWATCH_MODEL_VERSION"
-"""The version that a process serves, for models that name none."""
 
 
 class Registrar:
@@ -151,13 +149,6 @@ def _with_version(config: ModelMonitoringConfig) -> ModelMonitoringConfig:
     return ModelMonitoringConfig.model_validate({**fields, "model_version": version})
 
 
-def check_version(version: object) -> None:
-    """Refuse a model version that is no text."""
-    if version is not None and not isinstance(version, str):
-        msg = f"version must be text, such as '2026-11-24', got {type(version).__name__}"
-        raise InputError(msg)
-
-
 def recorded(model: RegisteredModel) -> RecordedModel:
     """Return what the recorder needs to know of a model."""
     config = model.config
@@ -182,4 +173,4 @@ def recorded(model: RegisteredModel) -> RecordedModel:
     )
 
 
-__all__ = ["Registrar", "check_version", "recorded"]
+__all__ = ["Registrar", "recorded"]
