@@ -58,8 +58,8 @@ class Monitor:
             Names the model in metrics and alerts.
         features, prediction_id, metadata, timestamp, segment
             The name of an argument, or a callable that gets the call's arguments. By default the features are the only
-            argument, or all arguments by name if there are several. Of a batch, each but the features may be one value
-            for all rows, or a column.
+            argument, or all arguments by name if there are several, but for those named for something else. Of a batch,
+            each but the features may be one value for all rows, or a column.
         prediction
             A key or attribute of the result, or a callable that gets the result; by default the result itself, of a
             dict, dataclass or pydantic model its ``prediction``, ``score``, ``probability``, ``label`` or only number.

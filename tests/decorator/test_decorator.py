@@ -72,6 +72,24 @@ def test_several_arguments_are_features_by_name_with_defaults(recorded: Recorded
     assert recorded.calls[0]["features"] == {"age": 30, "income": 1000.0, "country": "NL"}
 
 
+def test_an_argument_that_is_named_for_something_else_is_no_feature(recorded: Recorded) -> None:
+    def predict(age: int, request_id: str, country: str = "NL", *, user: str = "u1") -> float:
+        return 0.5
+
+    def score(row: dict[str, int], *, request_id: str) -> float:
+        return 0.5
+
+    wrap(predict, lambda: recorded, prediction_id="request_id", segment="user")(30, "r-7")
+    wrap(score, lambda: recorded, prediction_id="request_id")({"a": 1}, request_id="r-8")
+    wrap(score, lambda: recorded, metadata="row", prediction_id="request_id")({"a": 1}, request_id="r-9")
+    assert [call["features"] for call in recorded.calls] == [
+        {"age": 30, "country": "NL"},
+        {"a": 1},
+        {"row": {"a": 1}, "request_id": "r-9"},
+    ]
+    assert [call["prediction_id"] for call in recorded.calls] == ["r-7", "r-8", "r-9"]
+
+
 def test_methods_leave_self_out(recorded: Recorded) -> None:
     def predict(self: object, features: dict[str, int]) -> float:
         return 0.5

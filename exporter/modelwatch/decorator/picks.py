@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from modelwatch.decorator.rows import ONE_ANSWER
@@ -81,44 +81,54 @@ class Arguments:
         self._skip = 1 if names[:1] in (["self"], ["cls"]) else 0
         self._names = names[self._skip :]
 
-    def features(self) -> Reader:
-        """Return how to read the only argument, or all arguments by name if there are several."""
-        kinds = {name: self._signature.parameters[name].kind for name in self._names}
+    def features(self, said: Collection[object] = ()) -> Reader:
+        """Return how to read the only argument, or all by name if there are several; but for those `said` otherwise."""
+        names = [name for name in self._names if name not in said] or self._names
+        kinds = {name: self._signature.parameters[name].kind for name in names}
         named = [name for name, kind in kinds.items() if kind not in _VARIADIC]
-        if len(self._names) == 1 and not named:
-            place, many = self._skip, kinds[self._names[0]] is inspect.Parameter.VAR_POSITIONAL
+        if len(names) == 1 and not named:
+            place, many = self._skip, kinds[names[0]] is inspect.Parameter.VAR_POSITIONAL
             return (lambda args, kwargs: args[place:]) if many else (lambda args, kwargs: kwargs)
-        if len(named) == 1:
-            only = self._only(named[0])
-            return only if len(self._names) == 1 else self._only_unless_more(named[0], only)
-        return self._all
+        if len(named) != 1:
+            return self._all(names)
+        only = self._only(named[0])
+        return only if len(names) == 1 else self._only_unless_more(only, self._all(names))
 
     def _only(self, name: str) -> Reader:
-        place, default = self._skip, self._signature.parameters[name].default
+        place, default = self._skip + self._names.index(name), self._signature.parameters[name].default
+        if self._signature.parameters[name].kind is inspect.Parameter.KEYWORD_ONLY:
+            return lambda args, kwargs: kwargs.get(name, default)
 
         def only(args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
             return args[place] if len(args) > place else kwargs.get(name, default)
 
         return only
 
-    def _only_unless_more(self, name: str, only: Reader) -> Reader:
+    def _only_unless_more(self, only: Reader, everything: Reader) -> Reader:
         """Read the one argument of a function that also takes whatever else is given, if nothing else is."""
+        fixed = [name for name in self._names if self._signature.parameters[name].kind not in _VARIADIC]
+        most = self._skip + len(fixed)
 
         def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
-            more = len(args) > self._skip + 1 or any(key != name for key in kwargs)
-            value = None if more else only(args, kwargs)
-            return self._all(args, kwargs) if more or type(value) in ONE_ANSWER else value
+            if len(args) > most or any(key not in fixed for key in kwargs):
+                return everything(args, kwargs)
+            value = only(args, kwargs)
+            return everything(args, kwargs) if type(value) in ONE_ANSWER else value
 
         return read
 
-    def _all(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        bound = self._signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        found = {name: bound.arguments[name] for name in self._names if name in bound.arguments}
-        for name in self._names:
-            if self._signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
+    def _all(self, names: Sequence[str]) -> Reader:
+        keywords = [n for n in names if self._signature.parameters[n].kind is inspect.Parameter.VAR_KEYWORD]
+
+        def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+            bound = self._signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            found = {name: bound.arguments[name] for name in names if name in bound.arguments}
+            for name in keywords:
                 found.update(found.pop(name))
-        return found
+            return found
+
+        return read
 
     def reader(self, pick: Pick, what: str) -> Reader:
         """Return how to read what `pick` names from a call."""

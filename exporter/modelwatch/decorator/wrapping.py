@@ -52,8 +52,8 @@ def wrap(
         Called at each call; returns who records, or None if recording is off.
     features, prediction_id, metadata, timestamp, segment
         The name of an argument of `function`, or a callable that gets the call's arguments. By default the features
-        are the function's only argument, or all its arguments by name if there are several. Of a batch, all but the
-        features may be one value for all rows, or a column.
+        are the function's only argument, or all its arguments by name if there are several; those that are named for
+        something else are none. Of a batch, all but the features may be one value for all rows, or a column.
     prediction
         The name of a key or attribute of the result, or a callable that gets the result. By default the result itself.
     ignore_errors
@@ -70,9 +70,16 @@ def wrap(
     is_async = _check_what_can_be_timed(function)
     check_batch(batch)
     arguments = Arguments(function)
-    details = {"prediction_id": prediction_id, "metadata": metadata, "timestamp": timestamp, "segment": segment}
+    details: dict[str, Pick] = {
+        "prediction_id": prediction_id,
+        "metadata": metadata,
+        "timestamp": timestamp,
+        "segment": segment,
+    }
     record = _recording(
-        arguments.features() if features is None else arguments.reader(features, "features"),
+        arguments.features([pick for pick in details.values() if isinstance(pick, str)])
+        if features is None
+        else arguments.reader(features, "features"),
         result_reader(prediction),
         [None if pick is None else arguments.reader(pick, name) for name, pick in details.items()],
         batch,
