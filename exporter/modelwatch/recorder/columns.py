@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from modelwatch.recorder.fields import record_fields
+from modelwatch.recorder.fields import is_row, record_fields
 from modelwatch.recorder.outcomes import plain_values
 from modelwatch.recorder.text import label_text
 from modelwatch.recorder.uniform import Columns, dict_columns, sequence_columns
@@ -117,7 +117,7 @@ def _from_sequence(row: Any, names: tuple[str, ...]) -> dict[Any, Any] | None:  
         return _by_position(row.tolist(), names) if row.ndim == 1 else None
     if not isinstance(row, Sequence):
         return None
-    if len(row) == 1 and (isinstance(row[0], (list, tuple, np.ndarray, Mapping)) or record_fields(type(row[0]))):
+    if len(row) == 1 and is_row(row[0]):
         return as_mapping(row[0], names)  # a batch of one row
     return _by_position(row, names)
 

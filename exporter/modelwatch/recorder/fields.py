@@ -5,12 +5,17 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any
+
+import numpy as np
 
 from modelwatch.exceptions import InputError
 
 ANSWER_NAMES = ("prediction", "score", "probability", "label")
 """Fields of a structured result that are the prediction, the first that is there, if nobody says which is."""
+
+_FEATURES = frozenset({float, int, bool, str, NoneType, np.float64, np.float32, np.int64})
 
 
 def record_fields(kind: type) -> list[str] | None:
@@ -26,6 +31,17 @@ def record_fields(kind: type) -> list[str] | None:
         if isinstance(fields, (Mapping, tuple)):
             return list(fields)
     return None
+
+
+def is_row(value: Any) -> bool:  # noqa: ANN401 - anything
+    """Return whether the only element of a list is a row of features by itself, rather than a feature.
+
+    >>> is_row({"age": 5.0}), is_row((5.0, "Oslo")), is_row(5.0), is_row("Oslo")
+    (True, True, False, False)
+    """
+    if type(value) in _FEATURES:
+        return False
+    return isinstance(value, (list, tuple, np.ndarray, Mapping)) or record_fields(type(value)) is not None
 
 
 def structured_answer(value: Any) -> Any:  # noqa: ANN401 - whatever a model returns

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from modelwatch.recorder.fields import is_row
 from modelwatch.recorder.outcomes import floats_or_list
 from modelwatch.recorder.text import are_labels
 from modelwatch.records import FloatArray
@@ -119,7 +120,7 @@ def sequence_columns(rows: Sequence[Any], names: Sequence[str], most: int) -> Co
     size = len(rows[0])
     if not 1 <= size <= most or set(map(len, rows)) != {size}:
         return None
-    if size == 1 and any(isinstance(row[0], (list, tuple, np.ndarray)) for row in rows):
+    if size == 1 and any(is_row(row[0]) for row in rows):
         return None  # a batch of one
     return {_name(i, names): floats_or_list(c) for i, c in enumerate(zip(*rows, strict=True))}
 

@@ -12,10 +12,11 @@ from modelwatch.recorder.reading import with_segment
 class ModelCaller:
     """Records calls of one model (a :class:`modelwatch.decorator.CallRecorder`)."""
 
-    __slots__ = ("_model_id", "_recorder", "_version")
+    __slots__ = ("_model_id", "_record", "_recorder", "_version")
 
     def __init__(self, recorder: Recorder, model_id: str, version: str | None) -> None:
         self._recorder = recorder
+        self._record = recorder.record
         self._model_id = model_id
         self._version = version
 
@@ -31,19 +32,21 @@ class ModelCaller:
         segment: Any = None,  # noqa: ANN401 - becomes text
     ) -> None:
         """Record one call about one row; never raises."""
+        # By position: as many keywords cost a tenth of a microsecond more.
         if outcome == "ok" and segment is None:  # the usual case, with nothing to work out
-            self._recorder.record(
+            self._record(
                 self._model_id,
                 prediction,
                 features,
-                metadata=metadata,
-                latency_ms=latency_ms,
-                prediction_id=prediction_id,
-                timestamp=timestamp,
-                model_version=self._version,
+                None,
+                metadata,
+                latency_ms,
+                prediction_id,
+                timestamp,
+                self._version,
             )
             return
-        self._recorder.record(
+        self._record(
             self._model_id,
             prediction,
             features,
