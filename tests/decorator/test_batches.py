@@ -247,6 +247,28 @@ def stored(watched: Watched) -> list[tuple[Any, ...]]:
         ]
 
 
+class LazyFrame:
+    """As of dask: to ask for its length or its values sets a cluster to work."""
+
+    iloc = columns = None
+
+    def compute(self) -> Any:
+        raise AssertionError("the cluster works")
+
+    __len__ = __array__ = compute
+    shape = property(compute)
+
+
+@pytest.mark.parametrize(
+    ("features", "result"), [(LazyFrame(), THREE), (MATRIX, LazyFrame()), ({"age": LazyFrame()}, THREE)]
+)
+def test_nothing_is_asked_of_what_would_have_to_be_computed_first(
+    recorded: Recorded, features: Any, result: Any
+) -> None:
+    assert recorded_as(recorded, features, result) == "one row"
+    assert recorded.faults == []
+
+
 @pytest.mark.parametrize("batch", ["yes", 2, []])
 def test_batch_says_yes_no_or_nothing(recorded: Recorded, batch: Any) -> None:
     with pytest.raises(InputError, match=r"batch=…\) takes True, False, or None"):

@@ -46,6 +46,17 @@ def hostile(questions: list[str], base: type) -> Any:
 PROPERTIES = frozenset({"__class__", "shape", "ndim", "columns", "iloc", "num_rows", "model_fields", "_fields"})
 
 
+class HostileKind(type):
+    """A type that raises when it is asked for anything that it has not."""
+
+    def __getattr__(cls, name: str) -> Any:
+        raise Hostile(name)
+
+
+def of_hostile_kind() -> Any:
+    return HostileKind("OfHostileKind", (), {})()  # made here, as pytest looks into the classes of a module
+
+
 @dataclass
 class Stream:
     """An iterator that counts how far it was read."""
@@ -93,6 +104,7 @@ STRANGE: st.SearchStrategy[Any] = st.one_of(
     st.builds(ring),
     st.builds(deep),
     st.builds(object),
+    st.builds(of_hostile_kind),
     st.sampled_from([type, len, print, Ellipsis, NotImplemented, float, np.float64, pd.NA, pd.NaT, np.ma.masked]),
 )
 PLAIN = st.one_of(

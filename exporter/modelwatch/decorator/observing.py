@@ -80,10 +80,10 @@ def observe(
         What else is said of it.
     """
     rows = None
-    if outcome == "ok" and _is_promise(type(answer)):
-        who.count_fault("awaitable")
-        answer, outcome = None, "ignored"
     try:
+        if outcome == "ok" and _is_promise(type(answer)):
+            who.count_fault("awaitable")
+            answer, outcome = None, "ignored"
         if outcome != "ok":
             rows = rows_of_failure(features, batch)
         elif batch or type(answer) not in ONE_ANSWER:

@@ -98,10 +98,17 @@ def table_rows(features: Any) -> int | None:  # noqa: ANN401 - whatever a model 
         return len(features) if features.ndim == 2 or structured else None
     if hasattr(kind, "num_rows"):  # pyarrow
         return int(features.num_rows)
+    if _is_lazy(kind):
+        return None
     if (hasattr(kind, "iloc") and hasattr(kind, "columns")) or hasattr(kind, "get_columns"):  # pandas, polars
         return len(features)
     shape = features.shape if hasattr(kind, "shape") else None  # a tensor, a sparse matrix
     return int(shape[0]) if isinstance(shape, tuple) and len(shape) == 2 else None
+
+
+def _is_lazy(kind: type) -> bool:
+    """Return whether asking for a length may set a cluster to work (dask, Spark, Ibis), which no recorder may."""
+    return any(hasattr(kind, mark) for mark in ("compute", "to_spark", "execute"))
 
 
 def _rows_in_columns(features: dict[Any, Any]) -> int | None:
@@ -127,6 +134,8 @@ def _answers_in(answer: Any) -> int | None:  # noqa: ANN401 - whatever a model r
         return len(answer) if answer.ndim in (1, 2) else None
     if hasattr(kind, "num_rows"):
         return int(answer.num_rows)
+    if _is_lazy(kind):
+        return None
     return len(answer) if hasattr(kind, "get_columns") or hasattr(kind, "iloc") else _length(answer)
 
 
@@ -135,6 +144,8 @@ def _length(column: Any) -> int | None:  # noqa: ANN401 - anything
     kind = type(column)
     if kind is list or kind is tuple or hasattr(kind, "to_pylist"):
         return len(column)
+    if _is_lazy(kind):
+        return None
     shape = column.shape if hasattr(kind, "shape") else ()
     return int(shape[0]) if isinstance(shape, tuple) and len(shape) == 1 else None
 
