@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal, Protocol
 
-from modelwatch.decorator.rows import ONE_ANSWER, answers_of, readable_features, rows_of_call, rows_of_failure
+from modelwatch.decorator.rows import (
+    CONTAINERS,
+    ONE_ANSWER,
+    answers_of,
+    readable_features,
+    rows_of_call,
+    rows_of_failure,
+)
 
 Outcome = Literal["ok", "error", "ignored"]
 """How a call ended. Of an ignored one the attempt and its latency count, and nothing else is looked at."""
@@ -81,13 +88,13 @@ def observe(
     """
     rows = None
     try:
-        if outcome == "ok" and _is_promise(type(answer)):
-            who.count_fault("awaitable")
-            answer, outcome = None, "ignored"
         if outcome != "ok":
             rows = rows_of_failure(features, batch)
         elif batch or type(answer) not in ONE_ANSWER:
-            answers = answers_of(answer) if batch is not False else answer
+            if type(answer) not in CONTAINERS and _is_promise(type(answer)):
+                who.count_fault("awaitable")
+                answer, outcome = None, "ignored"
+            answers = answer if batch is False else answers_of(answer)
             rows = rows_of_call(features, answers, batch)
             if rows is not None:
                 features, answer = readable_features(features, rows), answers

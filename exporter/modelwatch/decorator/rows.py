@@ -26,8 +26,23 @@ ONE_ANSWER: frozenset[type] = frozenset(
     | {np.float64, np.float32, np.float16, np.int64, np.int32, np.bool_, np.str_}
 )
 """Types of results that answer one row, whatever the features are: the usual case, told by one look."""
+CONTAINERS: frozenset[type] = frozenset({np.ndarray, list, tuple, dict})
+"""Types of results that hold answers, one or many, and are no promise of one."""
 ANSWER_NAMES = ("prediction", "predictions")
 """Where a dict of columns holds the answers to a batch, if nobody says so."""
+
+
+def surely_one_row(features: Any, answer: Any) -> bool:  # noqa: ANN401 - whatever a model takes
+    """Return whether one look at the types tells that this is a single row: a dict whose first value is no column.
+
+    >>> surely_one_row({"age": 5.0}, [0.2, 0.8]), surely_one_row({"age": [5.0]}, [0.2, 0.8])
+    (True, False)
+    """
+    return (
+        type(features) is dict
+        and type(answer) in CONTAINERS
+        and (not features or type(next(iter(features.values()))) in ONE_ANSWER)
+    )
 
 
 def rows_of_call(features: Any, answer: Any, batch: bool | None) -> int | None:  # noqa: ANN401 - whatever a model takes
@@ -142,6 +157,8 @@ def _answers_in(answer: Any) -> int | None:  # noqa: ANN401 - whatever a model r
 def _length(column: Any) -> int | None:  # noqa: ANN401 - anything
     """Return the length of a column of values: a list, a tuple, a 1-D array, a Series, a pyarrow array, a tensor."""
     kind = type(column)
+    if kind in ONE_ANSWER:
+        return None
     if kind is list or kind is tuple or hasattr(kind, "to_pylist"):
         return len(column)
     if _is_lazy(kind):

@@ -16,7 +16,7 @@ from modelwatch.callables import ASYNC_FUNCTION, kind_that_waits
 from modelwatch.decorator.awaiting import TimedCoroutine
 from modelwatch.decorator.observing import NO_DETAILS, CallRecorder, Details, Outcome, observe
 from modelwatch.decorator.picks import Arguments, Pick, Reader, check_batch, exception_types, name_of, result_reader
-from modelwatch.decorator.rows import ONE_ANSWER
+from modelwatch.decorator.rows import ONE_ANSWER, surely_one_row
 from modelwatch.exceptions import InputError
 
 P = ParamSpec("P")
@@ -97,8 +97,8 @@ def _recording(
     read_details: Sequence[Reader | None],
     batch: bool | None,
 ) -> Record:
-    """Return what records a call: of a model that answers one row by one plain value the short way."""
-    plain = frozenset[type]() if batch else ONE_ANSWER
+    """Return what records a call: one that is surely about one row the short way."""
+    plain, detect = frozenset[type]() if batch else ONE_ANSWER, batch is None
     read_id, read_metadata, read_timestamp, read_segment = read_details
 
     def record(
@@ -122,7 +122,7 @@ def _recording(
         except Exception:  # noqa: BLE001 - the recorder boundary: a broken extractor must not break predict
             who.count_fault("extract")
             details, result, given = NO_DETAILS, None, None
-        if outcome == "ok" and type(result) in plain:
+        if outcome == "ok" and (type(result) in plain or (detect and surely_one_row(given, result))):
             who.record_call(result, given, seconds * 1000.0, outcome, *details)
         else:
             observe(who, given, result, seconds * 1000.0, outcome, batch, details)
@@ -135,15 +135,15 @@ def _recording(
         seconds: float,
         outcome: Outcome,
     ) -> None:
-        if outcome == "ok" and type(result) in plain:
-            try:
-                given = read_features(args, kwargs)
-            except Exception:  # noqa: BLE001 - the recorder boundary: as above
-                who.count_fault("extract")
-                result = given = None
+        try:
+            given = read_features(args, kwargs)
+        except Exception:  # noqa: BLE001 - the recorder boundary: as above
+            who.count_fault("extract")
+            result = given = None
+        if outcome == "ok" and (type(result) in plain or (detect and surely_one_row(given, result))):
             who.record_call(result, given, seconds * 1000.0, outcome)
         else:
-            record(who, args, kwargs, result, seconds, outcome)
+            observe(who, given, result, seconds * 1000.0, outcome, batch, NO_DETAILS)
 
     return record_by_features if read_prediction is None and not any(read_details) else record
 
