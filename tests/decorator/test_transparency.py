@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from modelwatch import monitor
 from modelwatch.decorator import ModelMonitor
+from modelwatch.store.queries import StoreQueries
 
 if TYPE_CHECKING:
     from .conftest import Watched
@@ -240,6 +241,33 @@ def test_whatever_is_set_in_a_with_block_or_picked_from_a_call_does_no_harm(
         segment=lambda x: segment,
     )
     assert picked(lambda x: x)(7) == 7
+
+
+PLACES: dict[str, Callable[[Any], dict[str, Any]]] = {
+    "a feature": lambda odd: {"features": {"age": odd, "city": "Oslo"}},
+    "features": lambda odd: {"features": odd},
+    "a prediction": lambda odd: {"prediction": odd},
+    "metadata": lambda odd: {"metadata": odd},
+    "a value in metadata": lambda odd: {"metadata": {"x": [odd]}},
+    "an id": lambda odd: {"prediction_id": odd},
+    "a time": lambda odd: {"timestamp": odd},
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_an_object_that_raises_when_it_is_asked_keeps_no_row_from_the_store(watched: Watched, place: str) -> None:
+    odd = [hostile([q], base) for q in QUESTIONS for base in (object, list, dict, str)]
+    row = {"features": {"age": 5.0, "city": "Oslo"}, "prediction": 0.5}
+    for said in (*({**row, **PLACES[place](value)} for value in (*odd, of_hostile_kind())), row):
+        with watched.service.monitor("m") as block:
+            for name, value in said.items():
+                setattr(block, name, value)
+    assert watched.service.flush()
+    with StoreQueries(watched.service.storage) as queries:
+        stored = sum(len(chunk.ids) for chunk in queries.row_chunks("m", 0.0, 4e9))
+    assert watched.attempts()[0] == len(odd) + 2
+    # A list that raises when it is asked for its length can't be told from a batch that can't be read.
+    assert len(odd) - 8 < stored <= len(odd) + 2
 
 
 @SLOW

@@ -69,7 +69,7 @@ def encode_column(values: Sequence[Any] | NDArray[Any]) -> Encoded:
         values = list(values)
     types = set(map(type, values))
     if any(issubclass(t, np.generic) for t in types):
-        values = [v.item() if isinstance(v, np.generic) else v for v in values]
+        values = [v.item() if issubclass(type(v), np.generic) else v for v in values]
         types = set(map(type, values))
     return _encode_typed(values, types) or _encode_json(values)
 
@@ -134,10 +134,11 @@ _ENCODERS: dict[type, Callable[[Sequence[Any]], Encoded | None]] = {
 
 
 def _encode_json(values: Sequence[Any]) -> Encoded:
-    plain = [v if isinstance(v, _JSON_TYPES) else _stand_in(v) for v in values]
+    # By type: isinstance asks an object for its __class__, and one that raises must not keep all others from the store.
+    plain = [v if issubclass(type(v), _JSON_TYPES) else _stand_in(v) for v in values]
     try:
         text = _dump(plain)
-    except (TypeError, ValueError, RecursionError):
+    except Exception:  # noqa: BLE001 - the recorder boundary: a dict or list of somebody's own may raise anything
         text = _dump([_jsonable(v) for v in plain])
     return {"t": "j"}, [text]
 
@@ -147,16 +148,16 @@ def _stand_in(value: object) -> object:
     text, cell = read_category(value)
     if cell == MISSING:
         return None
-    if isinstance(value, Enum) and text is not None:
+    if issubclass(type(value), Enum) and text is not None:
         return text
-    number, reason = read_number(value) if isinstance(value, Decimal) else (math.nan, INVALID_TYPE)
+    number, reason = read_number(value) if issubclass(type(value), Decimal) else (math.nan, INVALID_TYPE)
     return number if reason is None else {TYPE_KEY: type(value).__name__, TEXT_KEY: safe_repr(value)}
 
 
 def _jsonable(value: object) -> object:
     try:
         _dump(value)
-    except (TypeError, ValueError, RecursionError):  # keys that JSON can't hold, a circle, a very deep nest
+    except Exception:  # noqa: BLE001 - as above; also keys that JSON can't hold, a circle, a very deep nest
         return safe_repr(value)
     return value
 
@@ -165,11 +166,11 @@ def _dump(value: object) -> bytes:
     return json.dumps(value, default=_default, separators=(",", ":")).encode()
 
 
-def _default(value: object) -> object:
-    if isinstance(value, np.generic):
-        item = value.item()
+def _default(value: Any) -> object:  # noqa: ANN401 - what JSON does not know
+    if issubclass(type(value), np.generic):
+        item: object = value.item()
         return safe_repr(value) if isinstance(item, np.generic) else item
-    return value.tolist() if isinstance(value, np.ndarray) else safe_repr(value)
+    return value.tolist() if issubclass(type(value), np.ndarray) else safe_repr(value)
 
 
 def decode_column(about: dict[str, Any], buffers: list[bytes], n: int) -> Column:
