@@ -88,6 +88,7 @@ def test_an_argument_that_is_named_for_something_else_is_no_feature(recorded: Re
         {"row": {"a": 1}, "request_id": "r-9"},
     ]
     assert [call["prediction_id"] for call in recorded.calls] == ["r-7", "r-8", "r-9"]
+    assert [call["segment"] for call in recorded.calls] == ["u1", None, None]
 
 
 def test_methods_leave_self_out(recorded: Recorded) -> None:
