@@ -8,12 +8,14 @@ from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelwatch.conventions import OTHER
 from modelwatch.profile.cells import BinnedBatch
 from modelwatch.recorder.batch import ActualsBatch, BatchSlice
 from modelwatch.recorder.blocks import SlotTotals
 from modelwatch.recorder.columns import Columns, storable
+from modelwatch.recorder.exemplars import timed_rows
 from modelwatch.recorder.inputs import Actual, MetricUpdate
 from modelwatch.recorder.intervals import AttemptSums, Intervals
 from modelwatch.recorder.learning import RowBudget, names_and_counts
@@ -115,9 +117,12 @@ class Aggregator:
         now: float,
     ) -> None:
         sheet = MinuteSheet(times)
-        sums = self._count_attempts(entry, attempts, sheet, now)
+        sums, seconds, buckets = self._count_attempts(entry, attempts, sheet, now)
         try:
             if sums.sampled:
+                if len(seconds):
+                    latest = self.totals.exemplars_of(("latency", *entry.labels), latency_layout(entry.bounds))
+                    latest.keep(buckets, attempts.ids, seconds, times, timed_rows(attempts.latencies, len(seconds)))
                 self._look_at(entry, attempts, times, start, sums, sheet, now)
         except Exception:  # the recorder boundary: whatever was handed in must not stop the counting
             logger.exception("modelwatch could not look at rows of %r", entry.model_id)
@@ -125,11 +130,15 @@ class Aggregator:
         self.intervals.add_attempts(entry, start, sums, now)
         self.minutes.add(entry.labels, sheet, now)
 
-    def _count_attempts(self, entry: VersionEntry, attempts: BatchSlice, sheet: MinuteSheet, now: float) -> AttemptSums:
+    def _count_attempts(
+        self, entry: VersionEntry, attempts: BatchSlice, sheet: MinuteSheet, now: float
+    ) -> tuple[AttemptSums, FloatArray, NDArray[np.intp]]:
+        """Return sums, and the latencies in seconds with the places of their buckets."""
         seconds, invalid = seconds_of(attempts.latencies)
         if invalid:
             self.fault(entry.labels, "latency", now, invalid)
-        cells = np.bincount(np.searchsorted(entry.bounds, seconds, side="left"), minlength=len(entry.bounds) + 1)
+        buckets = np.searchsorted(entry.bounds, seconds, side="left")
+        cells = np.bincount(buckets, minlength=len(entry.bounds) + 1)
         sums = AttemptSums(
             attempts=len(attempts.ids),
             errors=attempts.errors,
@@ -147,7 +156,7 @@ class Aggregator:
         latency.floats[0] += sums.latency_sum
         latency.touched = now
         self.dropped(entry.labels, QUEUE_FULL, attempts.lost, now)
-        return sums
+        return sums, seconds, buckets
 
     def _count_totals(self, entry: VersionEntry, attempts: int, errors: int, sampled: int, now: float) -> None:
         block = self.totals.vector(("totals", *entry.labels), TOTALS_LAYOUT, 3, 0, now)

@@ -5,7 +5,8 @@ A block is found by its family and label values, never by its position, because 
 - a *vector* block has a fixed layout (text that says what its numbers are); blocks add only where layouts are equal,
   and a block whose layout changes starts again at zero, whole;
 - a *names* block counts by name (classes, reasons); new names are appended;
-- a *gauges* block holds (time, value) by name; the latest wins.
+- a *gauges* block holds (time, value) by name; the latest wins;
+- an *exemplars* block belongs to the vector block of its key, and holds (time, value, id) by place; the latest wins.
 
 Payload: ``u32 header length | header (JSON) | padding to 8 | int64 … | float64 …``, all little-endian. The header lists
 the blocks in order; the numbers follow in that order.
@@ -16,15 +17,16 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
+from modelwatch.recorder.exemplars import ID_INTS, Exemplars
 from modelwatch.records import FloatArray, IntArray
 
-BlockKind = Literal["vector", "names", "gauges"]
+BlockKind = Literal["vector", "names", "gauges", "exemplars"]
 Key = tuple[str, ...]
 """Family, then label values."""
 
@@ -65,6 +67,7 @@ class SlotTotals:
     vectors: dict[Key, VectorBlock] = field(default_factory=dict)
     names: dict[Key, NamesBlock] = field(default_factory=dict)
     gauges: dict[Key, GaugesBlock] = field(default_factory=dict)
+    exemplars: dict[Key, Exemplars] = field(default_factory=dict)
 
     def vector(self, key: Key, layout: str, n_ints: int, n_floats: int, now: float) -> VectorBlock:
         """Return the vector block of `key`; a new one, all zero, if there is none or its layout differs."""
@@ -83,6 +86,14 @@ class SlotTotals:
         block.counts[name] = block.counts.get(name, 0) + amount
         block.touched = max(block.touched, now)
 
+    def know(self, key: Key, names: Iterable[str]) -> None:
+        """Let a names block have names that nobody has counted yet."""
+        names = tuple(names)
+        if names:
+            counts = self.names.setdefault(key, NamesBlock()).counts
+            for name in names:
+                counts.setdefault(name, 0)
+
     def set_gauge(self, key: Key, name: str, value: float, at: float, limit: int) -> bool:
         """Set a gauge unless it holds a later value; False if it would be one name too many."""
         block = self.gauges.setdefault(key, GaugesBlock())
@@ -91,6 +102,13 @@ class SlotTotals:
         if at >= block.values.get(name, (float("-inf"), 0.0))[0]:
             block.values[name] = (at, value)
         return True
+
+    def exemplars_of(self, key: Key, layout: str) -> Exemplars:
+        """Return the exemplars of a vector block; new ones if there are none or its layout differs."""
+        block = self.exemplars.get(key)
+        if block is None or block.layout != layout:
+            block = self.exemplars[key] = Exemplars(layout)
+        return block
 
     def add(self, other: SlotTotals) -> None:
         """Add the blocks of `other`; where layouts differ the younger block stands."""
@@ -104,6 +122,9 @@ class SlotTotals:
         for key, gauges in other.gauges.items():
             for name, (at, value) in gauges.values.items():
                 self.set_gauge(key, name, value, at, limit=2**31)
+        for key, exemplars in other.exemplars.items():
+            if key in self.vectors and self.vectors[key].layout == exemplars.layout:
+                self.exemplars_of(key, exemplars.layout).add(exemplars)
 
     def count_on(self, fresh: SlotTotals) -> None:
         """Add what a worker counted before it took over these blocks; where layouts differ, its own stand."""
@@ -112,6 +133,12 @@ class SlotTotals:
             if old is not None and old.layout != block.layout:
                 block.born = _after(old.born, block.born)
         self.add(fresh)
+
+    def copy(self) -> SlotTotals:
+        """Return the same, to be added to; what is in a vector block is still nobody's to change."""
+        names = {key: NamesBlock(dict(block.counts), block.touched) for key, block in self.names.items()}
+        gauges = {key: GaugesBlock(dict(block.values)) for key, block in self.gauges.items()}
+        return SlotTotals(dict(self.vectors), names, gauges, dict(self.exemplars))
 
     def since(self, old: SlotTotals) -> SlotTotals:
         """Return what was counted after `old`, an earlier state of these blocks; gauges as they are."""
@@ -146,6 +173,7 @@ class SlotTotals:
         self.vectors = {key: block for key, block in self.vectors.items() if key[1] not in model_ids}
         self.names = {key: block for key, block in self.names.items() if key[1] not in model_ids}
         self.gauges = {key: block for key, block in self.gauges.items() if key[1] not in model_ids}
+        self.exemplars = {key: block for key, block in self.exemplars.items() if key[1] not in model_ids}
 
     def _add_vector(self, key: Key, block: VectorBlock) -> None:
         mine = self.vectors.get(key)
@@ -153,11 +181,21 @@ class SlotTotals:
             self.vectors[key] = VectorBlock(
                 block.layout, block.born, block.ints.copy(), block.floats.copy(), block.touched
             )
+            self.exemplars.pop(key, None)
         elif mine.layout == block.layout:
             mine.ints += block.ints
             mine.floats += block.floats
             mine.born = max(mine.born, block.born)
             mine.touched = max(mine.touched, block.touched)
+
+
+@dataclass(frozen=True)
+class SlotNumbers:
+    """A payload as it stands: what its header says, and the numbers, not divided into blocks."""
+
+    shape: list[Any]
+    ints: IntArray
+    floats: FloatArray
 
 
 def _after(old: float, now: float) -> float:
@@ -179,6 +217,7 @@ class Encoder:
         ]
         shape += [["names", key, list(b.counts)] for key, b in totals.names.items()]
         shape += [["gauges", key, list(b.values)] for key, b in totals.gauges.items()]
+        shape += [["exemplars", key, b.layout, list(b.latest)] for key, b in totals.exemplars.items()]
         if shape != self._shape or not self._header:
             text = json.dumps(shape, separators=(",", ":")).encode()
             padding = -(len(text) + _LENGTH.size) % 8
@@ -190,6 +229,7 @@ class Encoder:
 def _integers(totals: SlotTotals) -> list[bytes]:
     out = [np.ascontiguousarray(b.ints, "<i8").tobytes() for b in totals.vectors.values()]
     out += [np.array(list(b.counts.values()), "<i8").tobytes() for b in totals.names.values()]
+    out += [exemplars.id_bytes() for exemplars in totals.exemplars.values()]
     return out
 
 
@@ -199,6 +239,7 @@ def _floats(totals: SlotTotals) -> list[bytes]:
         out += [np.ascontiguousarray(vector.floats, "<f8").tobytes(), struct.pack("<d", vector.touched)]
     out += [struct.pack("<d", names.touched) for names in totals.names.values()]
     out += [np.array(list(b.values.values()), "<f8").tobytes() for b in totals.gauges.values()]
+    out += [exemplars.number_bytes() for exemplars in totals.exemplars.values()]
     return out
 
 
@@ -238,18 +279,50 @@ def decode(payload: bytes, shape: list[Any] | None = None) -> SlotTotals:
     ValueError
         If the payload isn't one.
     """
-    header, position = split_header(payload)
-    blocks: list[Any] = json.loads(header) if shape is None else shape
-    n_ints = sum(b[4] if b[0] == "vector" else len(b[2]) if b[0] == "names" else 0 for b in blocks)
+    header, _ = split_header(payload)
+    return totals_of(read_numbers(payload, json.loads(header) if shape is None else shape))
+
+
+def read_numbers(payload: bytes, shape: list[Any], n_ints: int | None = None) -> SlotNumbers:
+    """
+    Return the numbers of a payload with the header `shape`.
+
+    Parameters
+    ----------
+    payload
+        What :meth:`Encoder.encode` returned.
+    shape
+        Its header.
+    n_ints
+        How many of its numbers are integers, if the caller knows from another payload with this header.
+
+    Raises
+    ------
+    ValueError
+        If the payload isn't one.
+    """
+    _, position = split_header(payload)
+    if n_ints is None:
+        n_ints = sum(map(_integers_of, shape))
     if (len(payload) - position) % 8 or n_ints * 8 > len(payload) - position:
         msg = f"a payload of {len(payload)} bytes does not match its header"
         raise ValueError(msg)
     ints = np.frombuffer(payload, "<i8", n_ints, position).astype(np.int64)
     floats = np.frombuffer(payload, "<f8", -1, position + 8 * n_ints).astype(np.float64)
-    return _fill(blocks, ints, floats)
+    return SlotNumbers(shape, ints, floats)
 
 
-def _fill(blocks: list[Any], ints: IntArray, floats: FloatArray) -> SlotTotals:
+def _integers_of(block: list[Any]) -> int:
+    """Return how many integers a block of a header has."""
+    kind = block[0]
+    if kind == "vector":
+        return int(block[4])
+    return ID_INTS * len(block[3]) if kind == "exemplars" else len(block[2]) if kind == "names" else 0
+
+
+def totals_of(numbers: SlotNumbers) -> SlotTotals:
+    """Divide numbers into blocks."""
+    blocks, ints, floats = numbers.shape, numbers.ints, numbers.floats
     out = SlotTotals()
     i = f = 0
     for kind, labels, *rest in blocks:
@@ -263,6 +336,11 @@ def _fill(blocks: list[Any], ints: IntArray, floats: FloatArray) -> SlotTotals:
             amounts = ints[i : i + len(rest[0])].tolist()
             out.names[key] = NamesBlock(dict(zip(rest[0], amounts, strict=True)), float(floats[f]))
             i, f = i + len(amounts), f + 1
+        elif kind == "exemplars":
+            layout, places = rest
+            size, pairs_of = ID_INTS * len(places), floats[f : f + 2 * len(places)].reshape(-1, 2)
+            out.exemplars[key] = Exemplars.of(layout, places, ints[i : i + size].tobytes(), pairs_of)
+            i, f = i + size, f + 2 * len(places)
         else:
             pairs = floats[f : f + 2 * len(rest[0])].reshape(-1, 2).tolist()
             out.gauges[key] = GaugesBlock({n: (at, value) for n, (at, value) in zip(rest[0], pairs, strict=True)})

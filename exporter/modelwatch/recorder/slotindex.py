@@ -56,7 +56,7 @@ class SlotIndex:
         if not gone:
             return totals
         kept = {key: block for key, block in totals.vectors.items() if key not in gone}
-        return SlotTotals(kept, totals.names, totals.gauges)
+        return SlotTotals(kept, totals.names, totals.gauges, totals.exemplars)
 
 
 def new_epoch() -> int:

@@ -8,13 +8,14 @@ import os
 import re
 import stat
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from modelwatch.recorder import slotfile
-from modelwatch.recorder.blocks import SlotTotals, decode, split_header
+from modelwatch.recorder.blocks import SlotNumbers, SlotTotals, decode, read_numbers, split_header, totals_of
 from modelwatch.recorder.slotfile import NotASlotError
 from modelwatch.recorder.slotindex import SlotIndex
+from modelwatch.recorder.summing import Counting, Summing
 
 __all__ = ["LOST", "SlotReader", "same_file"]
 
@@ -32,8 +33,12 @@ class SlotContent:
     sequence: int
     epoch: int
     header: bytes
-    shape: list[Any]
-    totals: SlotTotals
+    numbers: SlotNumbers
+
+    @cached_property
+    def totals(self) -> SlotTotals:
+        """Its blocks."""
+        return totals_of(self.numbers)
 
 
 class SlotReader:
@@ -50,6 +55,7 @@ class SlotReader:
         self.folder = folder
         self.known: dict[str, SlotContent] = {}
         self._reported: set[str] = set()
+        self._summing = Summing()
 
     def names(self) -> list[str]:
         """Return the names in the folder that are slots' names."""
@@ -60,7 +66,7 @@ class SlotReader:
 
     def sum(self, index: SlotIndex, problems: list[str]) -> SlotTotals | None:
         """Return the sum over the slots of an index, None if one of them is lost."""
-        totals = SlotTotals()
+        found: list[SlotContent] = []
         for name in sorted(index.slots):
             try:
                 slot = self.read_one(name)
@@ -73,8 +79,9 @@ class SlotReader:
                 if last is None:
                     continue
                 slot = last
-            totals.add(index.counted(slot.totals, slot.epoch))
-        return totals
+            found.append(slot)
+        counting = Counting(tuple(slot.epoch == index.epoch for slot in found), index.dropped)
+        return self._summing.sum([slot.numbers for slot in found], counting)
 
     def look_at_foreign(self, index: SlotIndex, problems: list[str]) -> None:
         """Add a problem for each file that is called as a slot and is none."""
@@ -132,9 +139,13 @@ class SlotReader:
             assert known is not None
             return known
         header, _ = split_header(newest.payload)
-        shape = known.shape if known is not None and known.header == header else json.loads(header)
-        totals = decode(newest.payload, shape)
-        self.known[name] = SlotContent(there.st_ino, newest.sequence, newest.epoch, header, shape, totals)
+        if known is not None and known.header == header:
+            numbers = read_numbers(newest.payload, known.numbers.shape, len(known.numbers.ints))
+        else:
+            shape = json.loads(header)
+            decode(newest.payload, shape)  # what can't be read is refused here, not where it is added
+            numbers = read_numbers(newest.payload, shape)
+        self.known[name] = SlotContent(there.st_ino, newest.sequence, newest.epoch, header, numbers)
         return self.known[name]
 
 

@@ -248,11 +248,7 @@ class Worker:
             for problem in problems:
                 self._journal.trouble(problem, problem)
             self._journal.passed("slots_read", "slots can be read again")
-        shown = self._shown
-        # The caller may add to it; what is in a vector block is nobody's to change.
-        out = SlotTotals(dict(shown.vectors))
-        out.add(SlotTotals(names=shown.names, gauges=shown.gauges))
-        return out
+        return self._shown.copy()
 
     # --- ending ------------------------------------------------------------------------------------------------
 
