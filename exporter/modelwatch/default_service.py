@@ -13,7 +13,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,8 +23,8 @@ from modelwatch.names import VERSION_VARIABLE
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
-    from prometheus_client.metrics_core import Metric as Family
 
+    from modelwatch.collector import SourceCollector
     from modelwatch.service import ProductionMonitoringService
     from modelwatch.service.call import ModelCaller
 
@@ -48,7 +48,7 @@ class DefaultService:
         self._said: set[str] = set()
         self._announced: set[str] = set()
         self._ways: list[str] = []
-        self._collector = _Collector(self)
+        self._collector: SourceCollector | None = None
         self._in_default_registry = False
         self._exiting = False
         if hasattr(os, "register_at_fork"):
@@ -140,9 +140,11 @@ class DefaultService:
 
     def register_in(self, registry: CollectorRegistry) -> None:
         """Expose the metrics in a registry; does nothing the second time."""
-        from modelwatch.collector import claim_registry
+        from modelwatch.collector import SourceCollector, claim_registry
 
         claim_registry(registry, self)
+        if self._collector is None:
+            self._collector = SourceCollector(self.registry)
         registry.register(self._collector)
 
     def _expose_by_default(self, *, warn: bool) -> None:
@@ -176,7 +178,7 @@ class DefaultService:
         with self._lock:
             service, self._service, self._retry_at = self._service, None, 0.0
             self._announced.clear()
-            if self._in_default_registry:
+            if self._in_default_registry and self._collector is not None:
                 from prometheus_client import REGISTRY
 
                 from modelwatch.collector import release_registry
@@ -187,19 +189,3 @@ class DefaultService:
                 release_registry(REGISTRY)
         if service is not None:
             service.close()
-
-
-class _Collector:
-    """Stands for the default service in registries: the service is made when it is first needed."""
-
-    def __init__(self, default: DefaultService) -> None:
-        self._default = default
-
-    def describe(self) -> list[Family]:
-        """Return nothing, so that registering does not make the service."""
-        return []
-
-    def collect(self) -> Iterable[Family]:
-        """Return the families of the default service; none if it can't be made, which is logged."""
-        registry = self._default.registry()
-        return () if registry is None else registry.collect()

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
 from modelwatch import ProductionMonitoringService
 from modelwatch import conventions as c
-from modelwatch.collector import RecordingCollector, start_metrics_server
+from modelwatch.collector import RecordingCollector, render, start_metrics_server
 from modelwatch.profile import ReferenceProfile
 from modelwatch.recorder import RecordedModel, Recorder
 
@@ -264,3 +266,47 @@ def test_a_worker_that_never_predicted_shows_the_models_of_the_others_with_the_s
             ]  # fmt: skip
             assert shown[0]
             assert shown[0] == shown[1], name
+
+
+def test_open_metrics_shows_the_latest_prediction_in_each_latency_bucket_of_all_workers(
+    recorder: Recorder, registry: CollectorRegistry, tmp_path: Path
+) -> None:
+    other = Recorder(tmp_path, None, start_thread=False)
+    for worker, latency, name in ((recorder, 3.0, "mine"), (other, 700.0, 'other "1"')):
+        worker.add_model(RecordedModel("m", "1"))
+        worker.record("m", 0.5, {}, latency_ms=latency, prediction_id=name, timestamp=1_700_000_000.5)
+        worker.flush()
+    text, _ = render(registry, "application/openmetrics-text;version=1.0.0")
+    other.close()
+    shown = {
+        sample.labels["le"]: sample.exemplar
+        for family in open_metrics_families(text.decode())  # type: ignore[no-untyped-call]
+        for sample in family.samples
+        if sample.exemplar is not None
+    }
+    assert {le: (e.labels, e.value, float(e.timestamp)) for le, e in shown.items()} == {
+        "0.005": ({"prediction_id": "mine"}, 0.003, 1_700_000_000.5),
+        "0.75": ({"prediction_id": 'other "1"'}, 0.7, 1_700_000_000.5),
+    }
+    assert b"prediction_id" not in render(registry)[0]
+    assert samples(registry, "modelwatch_prediction_latency_seconds_count") == {("m", "1"): 2}
+
+
+def test_a_scrape_of_many_workers_is_to_the_byte_what_prometheus_client_writes(
+    recorder: Recorder, registry: CollectorRegistry, profile: ReferenceProfile, tmp_path: Path
+) -> None:
+    workers = [recorder, *(Recorder(tmp_path, None, start_thread=False) for _ in range(3))]
+    for number, worker in enumerate(workers):
+        for model_id in ("m", ODD_NAME):
+            worker.add_model(RecordedModel(model_id, "1", profile=profile))
+            for i in range(number + 1):
+                worker.record(model_id, 0.25, {"age": 1.0 + i, "city": "Oslo"}, latency_ms=20.0)
+        worker.set_metric("m", "auc", 0.5 + number / 10, float(number))
+        worker.flush()
+    for accept in ("", "application/openmetrics-text;version=1.0.0"):
+        encode, content_type = choose_encoder(accept)
+        assert render(registry, accept) == (encode(registry), content_type)
+    assert samples(registry, "modelwatch_predictions_total") == {("m", "1"): 10, (ODD_NAME, "1"): 10}
+    assert samples(registry, "modelwatch_metric_value") == {("m", "1", "auc"): 0.8}
+    for worker in workers[1:]:
+        worker.close()

@@ -3,6 +3,7 @@
 from modelwatch.collector.apps import AsgiApp, Source, make_asgi_app, make_wsgi_app
 from modelwatch.collector.claims import claim_registry, release_registry
 from modelwatch.collector.multiprocess import multiprocess_warning
+from modelwatch.collector.parts import SourceCollector
 from modelwatch.collector.recording import RecordingCollector
 from modelwatch.collector.rendering import accepts_gzip, render
 from modelwatch.collector.results import ResultsCollector
@@ -14,6 +15,7 @@ __all__ = [
     "RecordingCollector",
     "ResultsCollector",
     "Source",
+    "SourceCollector",
     "accepts_gzip",
     "claim_registry",
     "make_asgi_app",

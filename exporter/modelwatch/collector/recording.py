@@ -5,19 +5,21 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from modelwatch import __version__
 from modelwatch import conventions as c
+from modelwatch.collector.cells import CellSeries
 from modelwatch.collector.families import Families
+from modelwatch.collector.lines import Exemplar, LineCache
+from modelwatch.collector.parts import OwnCollector
 from modelwatch.exceptions import StorageError
 from modelwatch.recorder.models import VersionEntry
-from modelwatch.records import HIGH, INVALID_TYPE, LOW, MISSING, PREDICTION, FeatureCells, IntArray
 
 if TYPE_CHECKING:
-    from prometheus_client.metrics_core import Metric as Family
-
     from modelwatch.recorder import RecordedModel, Recorder, SlotTotals
+    from modelwatch.recorder.exemplars import Exemplars
 
 logger = logging.getLogger("modelwatch")
 
@@ -28,7 +30,7 @@ NO_PROFILE = ""
 DROP_REASONS = ("actuals", "counts", "metrics", "queue_full", "store")
 
 
-class RecordingCollector:
+class RecordingCollector(OwnCollector):
     """
     A `prometheus_client` collector over one recorder's storage.
 
@@ -58,28 +60,26 @@ class RecordingCollector:
         self._before = before
         self._storage_id = storage_id
         self._complained = False
+        self._lines = LineCache()
+        self._cells: dict[tuple[str, str, str, str], CellSeries] = {}
 
-    def describe(self) -> list[Family]:
-        """Return nothing, so that registering does not read the storage."""
-        return []
-
-    def collect(self) -> Iterable[Family]:
+    def scrape(self) -> list[Families]:
         """Return all families; a fault of ours is logged once and shown as a recorder error, the scrape goes on."""
         try:
-            families = self._families().all()
+            families = self._families()
         except Exception:  # the recorder boundary: a scrape serves others too
             if not self._complained:
                 self._complained = True
                 logger.exception("modelwatch could not collect what was recorded")
             fault = Families([c.RECORDER_ERRORS])
             fault.add(c.RECORDER_ERRORS, ("", "", "collector"), 1)
-            return fault.all()
+            return [fault]
         self._complained = False
-        return families
+        return [families]
 
     def _families(self) -> Families:
         self._before()
-        out = Families(c.RECORDING_METRICS)
+        out = Families(c.RECORDING_METRICS, self._lines)
         totals = self._recorder.snapshot()
         entries = self._recorder.entries()
         others = self._entries_of_others({entry.labels for entry in entries})
@@ -91,8 +91,9 @@ class RecordingCollector:
         for entry in entries:
             profile = "" if entry.binning is None else entry.binning.profile.id[:8]
             out.add(c.MODEL_INFO, (*entry.labels, entry.config.task or "", profile), 1)
+        newest = _newest_profiles(totals) if others else {}
         for entry in others:
-            profile_id = _newest_profile(totals, entry)
+            profile_id = newest.get(entry.labels, "")
             task = entry.config.task or self._recorder.task(profile_id) or ""
             out.add(c.MODEL_INFO, (*entry.labels, task, profile_id[:8]), 1)
         _add_totals(out, totals)
@@ -107,6 +108,7 @@ class RecordingCollector:
         return [entry for entry in self._others if entry.labels not in known]
 
     def _add_profiles(self, out: Families, totals: SlotTotals) -> None:
+        cells: dict[tuple[str, str, str, str], CellSeries] = {}
         for (family, *labels), block in totals.vectors.items():
             if family != "profile":
                 continue
@@ -115,36 +117,36 @@ class RecordingCollector:
             if layout is None or layout.id != block.layout or layout.size + 1 != len(block.ints):
                 continue  # another worker's profile that is not in the storage: its counts stay in the slot
             shown = (model_id, version, profile_id[:8], segment)
-            for member, offset, total in zip(layout.members, layout.offsets, block.floats.tolist(), strict=True):
-                _add_member(out, shown, member, block.ints[offset : offset + member.size], total)
+            known = self._cells.get(shown)
+            if known is None or known.layout is not layout:
+                known = CellSeries(shown, layout)
+            cells[shown] = known
+            known.add_to(out, block)
+        self._cells = cells
 
 
-def _newest_profile(totals: SlotTotals, entry: VersionEntry) -> str:
-    """Return the id of the profile by which a model was counted last; "" for none."""
-    counted = [
-        (block.touched, key[3]) for key, block in totals.vectors.items() if key[:3] == ("profile", *entry.labels)
-    ]
-    return max(counted, default=(0.0, ""))[1]
+def _newest_profiles(totals: SlotTotals) -> dict[tuple[str, str], str]:
+    """Return the id of the profile by which each model was counted last, by model_id and version."""
+    counted = sorted((block.touched, key[3], key[1:3]) for key, block in totals.vectors.items() if key[0] == "profile")
+    return {(model_id, version): profile_id for _, profile_id, (model_id, version) in counted}
 
 
 def _start_at_zero(totals: SlotTotals, entry: VersionEntry) -> None:
     """Add the blocks of a model that has not been recorded yet, so that its first prediction is a rise."""
-    bounds = entry.bounds
-    latency = ("latency", *entry.labels)
+    labels, bounds = entry.labels, entry.bounds
+    latency = ("latency", *labels)
     if latency not in totals.vectors:
         totals.vector(latency, ",".join(map(repr, bounds)), len(bounds) + 1, 1, 0.0)
-    if ("totals", *entry.labels) not in totals.vectors:
-        totals.vector(("totals", *entry.labels), "", 3, 0, 0.0)
-    for family, reasons in (("dropped", DROP_REASONS), ("faults", FAULTS_OF_A_MODEL)):
-        for reason in reasons:
-            totals.count((family, *entry.labels), reason, 0, 0.0, limit=2**31, overflow=c.OTHER)
+    if ("totals", *labels) not in totals.vectors:
+        totals.vector(("totals", *labels), "", 3, 0, 0.0)
     if entry.binning is not None:
         profile = entry.binning.profile
-        key = ("profile", *entry.labels, profile.id, "")
+        key = ("profile", *labels, profile.id, "")
         if key not in totals.vectors:
             totals.vector(key, profile.layout.id, profile.layout.size + 1, len(profile.layout.members), 0.0)
-    for name in entry.classes:
-        totals.count(("classes", *entry.labels, ""), name, 0, 0.0, limit=2**31, overflow=c.OTHER)
+    totals.know(("dropped", *labels), DROP_REASONS)
+    totals.know(("faults", *labels), FAULTS_OF_A_MODEL)
+    totals.know(("classes", *labels, ""), entry.classes)
 
 
 def _add_process(out: Families, recorder: Recorder) -> None:
@@ -163,23 +165,35 @@ def _add_totals(out: Families, totals: SlotTotals) -> None:
             if block.touched > 0:
                 out.add(c.LAST_PREDICTION, labels, block.touched)
         elif family == "latency":
-            bounds = [float(text) for text in block.layout.split(",")]
-            out.add_histogram(c.PREDICTION_LATENCY, labels, bounds, block.ints, float(block.floats[0]))
+            seen = totals.exemplars.get(("latency", *labels))
+            shown = dict if seen is None or seen.layout != block.layout else partial(_shown, seen)
+            bounds, total = _bounds(block.layout), float(block.floats[0])
+            out.add_histogram(c.PREDICTION_LATENCY, labels, bounds, block.ints, total, shown)
     for (_, *labels), gauges in totals.gauges.items():
-        for name, (_, value) in gauges.values.items():
-            out.add(c.METRIC_VALUE, (*labels, name), value)
+        out.add_each(c.METRIC_VALUE, labels, {name: value for name, (_, value) in gauges.values.items()})
+
+
+def _shown(seen: Exemplars) -> dict[int, Exemplar]:
+    return {
+        place: Exemplar(name.decode(errors="replace"), value, at) for place, (at, value, name) in seen.latest.items()
+    }
+
+
+@lru_cache(maxsize=256)
+def _bounds(layout: str) -> tuple[float, ...]:
+    """Return the bucket bounds that a latency block's layout lists."""
+    return tuple(map(float, layout.split(",")))
 
 
 def _add_names(out: Families, totals: SlotTotals) -> None:
-    for reason in FAULTS_OF_A_PROCESS:
-        totals.count(("faults", "", ""), reason, 0, 0.0, limit=2**31, overflow=c.OTHER)
+    totals.know(("faults", "", ""), FAULTS_OF_A_PROCESS)
     metrics = {"classes": c.PREDICTION_CLASS, "dropped": c.DROPPED_RECORDS, "faults": c.RECORDER_ERRORS}
     for (family, *labels), block in totals.names.items():
+        if family in metrics:
+            out.add_each(metrics[family], labels, block.counts)
+            continue
         for name, count in block.counts.items():
-            if family in metrics:
-                out.add(metrics[family], (*labels, name), count)
-            else:
-                _add_learning(out, family, labels, name, count)
+            _add_learning(out, family, labels, name, count)
 
 
 def _add_learning(out: Families, family: str, labels: list[str], name: str, count: int) -> None:
@@ -190,25 +204,3 @@ def _add_learning(out: Families, family: str, labels: list[str], name: str, coun
         out.add(c.FEATURE_MISSING, shown, count)
     else:
         out.add(c.FEATURE_INVALID, (*shown, c.INVALID_REASONS[0]), count)
-
-
-def _add_member(
-    out: Families, shown: tuple[str, str, str, str], member: FeatureCells, cells: IntArray, total: float
-) -> None:
-    """Add one feature, or the prediction, which has the name "" and histograms of its own."""
-    labels = (*shown, member.name)
-    shape, tail = cells[: member.shape_size], cells[member.shape_size :].tolist()
-    if member.kind == "numeric":
-        if member.name == PREDICTION:
-            out.add_histogram(c.PREDICTION_VALUE, shown, member.edges, shape, total)
-        else:
-            out.add_histogram(c.FEATURE_VALUE, labels, member.edges, shape, total)
-        for side, place in zip(c.SIDES, (LOW, HIGH), strict=True):
-            out.add(c.FEATURE_OUT_OF_RANGE, (*labels, side), tail[place])
-    else:
-        names = (*member.categories, c.OTHER, c.UNSEEN)
-        for name, count in zip(names, [*shape.tolist(), tail[LOW]], strict=True):
-            out.add(c.FEATURE_CATEGORY, (*labels, name), count)
-    out.add(c.FEATURE_MISSING, labels, tail[MISSING])
-    for reason, count in zip(c.INVALID_REASONS, tail[INVALID_TYPE:], strict=True):
-        out.add(c.FEATURE_INVALID, (*labels, reason), count)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from modelwatch import conventions as c
-from modelwatch.collector.families import Families, bound_text
+from modelwatch.collector.families import Families
+from modelwatch.collector.lines import LineCache, bound_text
+from modelwatch.collector.parts import OwnCollector
 from modelwatch.collector.readers import is_scrape
 from modelwatch.exceptions import ModelwatchError
 from modelwatch.performance import bounds_of, threshold_severity, verdicts
@@ -21,8 +23,6 @@ from modelwatch.records import PREDICTION, FeatureCells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from prometheus_client.metrics_core import Metric as Family
 
     from modelwatch.config import ModelMonitoringConfig
 
@@ -99,7 +99,7 @@ class ResultsStore(Protocol):
         """Return the size of the storage."""
 
 
-class ResultsCollector:
+class ResultsCollector(OwnCollector):
     """
     A `prometheus_client` collector over the results in a store.
 
@@ -136,19 +136,16 @@ class ResultsCollector:
         self._too_many = False
         self._profiles: dict[str, tuple[float, ReferenceProfile]] = {}
         self._damaged: set[str] = set()
+        self._lines = LineCache()
 
-    def describe(self) -> list[Family]:
-        """Return nothing, so that registering does not read the store."""
-        return []
-
-    def collect(self) -> Iterable[Family]:
+    def scrape(self) -> list[Families]:
         """
         Return all families, or none while standing by.
 
         None either if the store can't be read, which is logged once and shows by their absence.
         """
         try:
-            families = [] if self._stand_by() else self._families()
+            families = [] if self._stand_by() else [self._families()]
         except Exception:  # the recorder boundary: a scrape serves others too
             if not self._complained:
                 self._complained = True
@@ -168,14 +165,14 @@ class ResultsCollector:
         """
         self._read()
 
-    def _families(self) -> list[Family]:
+    def _families(self) -> Families:
         families = self._read()
         if is_scrape():
             self._last_scrape = self._clock()
         return families
 
-    def _read(self) -> list[Family]:
-        out = Families(c.RESULT_METRICS)
+    def _read(self) -> Families:
+        out = Families(c.RESULT_METRICS, self._lines)
         out.add(c.LAST_SCRAPE, (), self._last_scrape)
         out.add(c.STORE_SIZE, (), self._store.size_bytes())
         for channel, (delivered, given_up) in sorted(self._store.notification_counts().items()):
@@ -193,7 +190,7 @@ class ResultsCollector:
                 profile_id = str(checked.result.get("profile_id") or "")
                 references.append((labels, profile_id, self._profile(profile_id)))
         self._add_references(out, [(labels, name, profile) for labels, name, profile in references if profile])
-        return out.all()
+        return out
 
     def _add_thresholds(self, out: Families) -> None:
         """Add what rules compare recordings and metrics with."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
@@ -12,14 +12,13 @@ from modelwatch import __version__
 from modelwatch import conventions as c
 from modelwatch.collector import RecordingCollector, ResultsCollector, render
 from modelwatch.collector.families import Families
+from modelwatch.collector.parts import OwnCollector
 from modelwatch.recorder import Recorder
 from modelwatch.service.models import RegisteredModel
 from modelwatch.service.registration import recorded
 from modelwatch.sidecar.watch import Watch
 
 if TYPE_CHECKING:
-    from prometheus_client.metrics_core import Metric as Family
-
     from modelwatch.config import ModelMonitoringConfig
 
 __all__ = ["Exposition"]
@@ -27,7 +26,7 @@ __all__ = ["Exposition"]
 logger = logging.getLogger("modelwatch")
 
 
-class _SidecarCollector:
+class _SidecarCollector(OwnCollector):
     """The sidecar's own state."""
 
     def __init__(self, watch: Watch, storage_id: str, *, alone: bool) -> None:
@@ -35,10 +34,7 @@ class _SidecarCollector:
         self._storage_id = storage_id
         self._alone = alone
 
-    def describe(self) -> list[Family]:
-        return []
-
-    def collect(self) -> Iterable[Family]:
+    def scrape(self) -> list[Families]:
         about = (c.BUILD_INFO, c.STORAGE_INFO) if self._alone else ()
         out = Families([*c.SIDECAR_METRICS, *about])
         out.add(c.CONFIG_RELOAD_OK, (), float(self._watch.reload_ok))
@@ -46,7 +42,7 @@ class _SidecarCollector:
         if self._alone:
             out.add(c.BUILD_INFO, (__version__,), 1)
             out.add(c.STORAGE_INFO, (self._storage_id,), 1)
-        return out.all()
+        return [out]
 
 
 class Exposition:
