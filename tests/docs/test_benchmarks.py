@@ -67,3 +67,16 @@ def test_importing_and_decorating_is_measured_beside_the_libraries_below(tmp_pat
     assert found["ratio"] == found["modelwatch_ms"] / found["peer_ms"] > 0
     assert found["with_first_prediction_ms"] > found["modelwatch_ms"]
     assert "one function decorated" in done.stdout
+
+
+def test_a_scrape_is_measured_beside_prometheus_client_writing_the_same_text(tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    argv = [sys.executable, "benchmarks/exposition.py", "--quick", "--json", str(out)]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(out.read_text())["results"]
+    for measured in (found["text"]["1000"], found["scrape"]["1000"]):
+        assert measured["same_text"] is True
+        assert measured["series"] > 500
+        assert all(cost["ms"] > 0 for cost in measured["costs"].values())
+    assert "multiprocess mode" in done.stdout
