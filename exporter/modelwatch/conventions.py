@@ -39,6 +39,7 @@ DRIFT_STATES = (
     "failed",
 )  # fmt: skip
 INVALID_REASONS = ("type", "parse", "too_big")
+FOLD_REASONS = ("segments", "features")
 SIDES = ("below", "above")
 
 
@@ -111,6 +112,13 @@ RECORDER_ERRORS = _metric(
     "recorder_errors_total",
     "counter",
     "Faults inside the recorder, none of which reached the caller.",
+    *MODEL_LABELS,
+    "reason",
+)
+FOLDED_SERIES = _metric(
+    "folded_series",
+    "gauge",
+    "Series that are not exposed, as the model would have too many; what they count is stored all the same.",
     *MODEL_LABELS,
     "reason",
 )
@@ -310,8 +318,8 @@ STORE_SIZE = _metric("store_size_bytes", "gauge", "Size of the storage on disk."
 RECORDING_METRICS: tuple[Metric, ...] = (
     PREDICTIONS, PREDICTION_ERRORS, PREDICTION_LATENCY, SAMPLED_PREDICTIONS, PREDICTION_VALUE, PREDICTION_CLASS,
     FEATURE_VALUE, FEATURE_OUT_OF_RANGE, FEATURE_CATEGORY, FEATURE_MISSING, FEATURE_INVALID, METRIC_VALUE,
-    LAST_PREDICTION, DROPPED_RECORDS, RECORDER_ERRORS, BUFFERED_RECORDS, SHARED_COUNTERS, MODEL_INFO, BUILD_INFO,
-    STORAGE_INFO,
+    LAST_PREDICTION, DROPPED_RECORDS, RECORDER_ERRORS, FOLDED_SERIES, BUFFERED_RECORDS, SHARED_COUNTERS, MODEL_INFO,
+    BUILD_INFO, STORAGE_INFO,
 )  # fmt: skip
 CHECK_METRICS: tuple[Metric, ...] = (
     PERFORMANCE_SEVERITY, PERFORMANCE_THRESHOLD, THRESHOLD_SEVERITY, LATENCY_QUANTILE, SILENCE_LIMIT, OBJECTIVE,
@@ -344,6 +352,7 @@ ALERT_INPUT_NOVEL = "MLModelInputNovel"
 ALERT_STUCK_OUTPUT = "MLModelStuckOutput"
 ALERT_REFERENCE_MISSING = "MLModelReferenceMissing"
 ALERT_RECORDS_DROPPED = "ModelwatchRecordsDropped"
+ALERT_SERIES_FOLDED = "ModelwatchSeriesFolded"
 ALERT_DOWN = "ModelwatchDown"
 ALERT_NOTIFICATIONS_FAILING = "ModelwatchNotificationsFailing"
 ALERT_CHECK_STALE = "ModelwatchCheckStale"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from modelwatch import conventions as c
 from modelwatch_grafana.elements import Panel, Query, Step
+from modelwatch_grafana.fleet_promql import BY_VERSION
 from modelwatch_grafana.panels import state_timeline, timeseries
 from modelwatch_grafana.promql import RATE_RANGE, latest_age, rate_of, select_any, step_of
 from modelwatch_grafana.words import NO_RECORDINGS, NO_RESULTS, NO_SIDECAR, SHARING
@@ -26,7 +27,7 @@ def recording() -> tuple[Panel, ...]:
             [Query(rate_of(select_any(c.DROPPED_RECORDS), "reason"), "{{reason}}")],
             unit="cps",
             no_value=NO_RECORDINGS,
-            width=8,
+            width=6,
         ),
         timeseries(
             "Recorder errors by reason",
@@ -34,7 +35,7 @@ def recording() -> tuple[Panel, ...]:
             [Query(rate_of(select_any(c.RECORDER_ERRORS), "reason"), "{{reason}}")],
             unit="cps",
             no_value=NO_RECORDINGS,
-            width=8,
+            width=6,
         ),
         timeseries(
             "Buffered records",
@@ -43,7 +44,16 @@ def recording() -> tuple[Panel, ...]:
             [Query(f"max by ({BY_TARGET}) ({select_any(c.BUFFERED_RECORDS)})", TARGET)],
             unit="short",
             no_value=NO_RECORDINGS,
-            width=8,
+            width=6,
+        ),
+        timeseries(
+            "Series not exposed",
+            "Of models that would be more than expose.max_series_per_model: segments shown as one, inputs left out. "
+            "All is counted and stored the same.",
+            [Query(f"sum by (reason) (max by ({BY_VERSION}, reason) ({select_any(c.FOLDED_SERIES)}))", "{{reason}}")],
+            unit="short",
+            no_value=NO_RECORDINGS,
+            width=6,
         ),
         state_timeline(
             "Shared counters",

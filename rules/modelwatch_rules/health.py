@@ -46,7 +46,7 @@ MOST = 0.5
 def health_group(config: MonitoringConfig, timing: Timing, style: Style) -> Group:
     """Return all rules about modelwatch itself but those about checks."""
     long = windows(timing)[1].text
-    by_models = [_reference_missing(timing), _records_dropped(timing)]
+    by_models = [_reference_missing(timing), _records_dropped(timing), _series_folded(timing)]
     return Group(
         "modelwatch-health.rules",
         (
@@ -105,6 +105,22 @@ def _records_dropped(timing: Timing) -> AlertingRule:
     )  # fmt: skip
     return AlertingRule(
         c.ALERT_RECORDS_DROPPED, expr, Severity.WARNING, *text, hold=timing.hold, keep_firing=timing.keep_firing
+    )
+
+
+def _series_folded(timing: Timing) -> AlertingRule:
+    expr = f"{largest((*MODEL_LABELS, 'reason'), c.FOLDED_SERIES.name)} > 0"
+    text = (
+        f"{{{{ $value | {COUNT} }}}} series of the model are not exposed ({{{{ $labels.reason }}}}).",
+        lines(
+            "Effect: dashboards and rules don't see these segments or inputs by themselves; all is counted and stored,"
+            " and drift is watched on all inputs",
+            "Look first: `modelwatch check-config`, which says what is left out; then expose.max_series_per_model,"
+            " fewer segments, or fewer inputs in the profile",
+        ),
+    )
+    return AlertingRule(
+        c.ALERT_SERIES_FOLDED, expr, Severity.INFO, *text, hold=timing.hold, keep_firing=timing.keep_firing
     )
 
 

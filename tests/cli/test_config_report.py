@@ -148,12 +148,12 @@ def test_a_profile_makes_the_series_exact_and_none_gives_the_formula(tmp_path: P
     profile_of(tmp_path)
     path = write(models=[{"model_id": "known", "reference": "profile.json"}, {"model_id": "learns"}])
     rows = section(check(path)[1], "series, for one storage")
-    assert rows[1] == "known 198 248 profile.json"
-    assert rows[2] == "learns 99 + 31 per input 99 + 47 per input reference: auto"
+    assert rows[1] == "known 200 248 profile.json"
+    assert rows[2] == "learns 101 + 31 per input 99 + 47 per input reference: auto"
     assert "inputs of learns are not known: --features N" in rows[3]
     found = as_json(path, features=7)
     known, learns = found["models"]
-    assert learns["series"]["recordings"] == {"fixed": 99 + 7 * 31, "per_input": 0}
+    assert learns["series"]["recordings"] == {"fixed": 101 + 7 * 31, "per_input": 0}
     assert found["series"]["recordings"]["fixed"] == 8 + sum(
         m["series"]["recordings"]["fixed"] for m in (known, learns)
     )
@@ -188,8 +188,33 @@ def test_a_reference_that_cannot_be_read_is_a_warning() -> None:
 
 def test_a_model_that_is_a_burden_for_prometheus_is_a_warning(tmp_path: Path) -> None:
     profile_of(tmp_path, inputs=200)
-    _, out, _ = check(write(models=[{"model_id": "m", "reference": "profile.json"}]))
+    expose = {"max_series_per_model": 10_000}
+    _, out, _ = check(write(models=[{"model_id": "m", "reference": "profile.json"}], expose=expose))
     assert any("series at one target are more than 5000" in w for w in warnings(out))
+
+
+def test_inputs_that_are_counted_but_not_exposed_are_a_warning(tmp_path: Path) -> None:
+    profile_of(tmp_path, inputs=200)
+    path = write(models=[{"model_id": "m", "reference": "profile.json"}])
+    (told,) = [w for w in warnings(check(path)[1]) if "not exposed" in w]
+    assert "inputs are counted but not exposed, the least important: " in told
+    assert "all would be more than 5 000 series (expose.max_series_per_model)" in told
+    assert 4900 < as_json(path)["models"][0]["series"]["recordings"]["fixed"] <= 5000
+
+
+def test_series_are_foretold_by_segment_and_what_is_put_together_is_a_warning(tmp_path: Path) -> None:
+    profile_of(tmp_path)
+    one = {"model_id": "m", "reference": "profile.json"}
+    whole = as_json(write(models=[one]))["models"][0]["series"]["recordings"]["fixed"]
+    path = write(models=[{**one, "segments": ["country", "device"]}])
+    out = check(path)[1]
+    assert "  by segment (country, device): at most, with 20 values and more (m)" in out.splitlines()
+    assert not any("segments" in w for w in warnings(out))
+    assert as_json(path)["models"][0]["series"]["recordings"]["fixed"] > 10 * whole
+    few = write(models=[{**one, "segments": "country"}], expose={"max_series_per_model": 1200})
+    assert any("segments: the first 3 that come are exposed by themselves" in w for w in warnings(check(few)[1]))
+    none = write(models=[{**one, "segments": "country"}], expose={"max_series_per_model": 300})
+    assert any("for all segments together, only classes by segment" in w for w in warnings(check(none)[1]))
 
 
 def test_disk_follows_from_traffic_sampling_and_retention(tmp_path: Path) -> None:

@@ -156,6 +156,31 @@ def test_counts_are_kept_in_quarters_of_the_shortest_window(windows: tuple[str, 
     assert DriftMonitoringConfig(windows=windows).count_interval_seconds == seconds
 
 
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [("country", ("country",)), (["country", "device"], ("country", "device")), (("a",), ("a",)), ([], ())],
+)
+def test_segments_are_one_key_of_the_metadata_or_several(given: Any, read: tuple[str, ...]) -> None:
+    config = model(segments=given)
+    assert config.segments == read
+    assert model(**config.model_dump(mode="json", exclude_unset=True, exclude={"model_id"})).segments == read
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (7, "must be a metadata key, or a list of metadata keys, got 7"),
+        (["a", "a"], "must name each metadata key once, got 'a' twice"),
+        (list("abcdef"), "must be at most 5 metadata keys, got 6"),
+        ([""], "a metadata key must not be empty"),
+        ("", "a metadata key must not be empty"),
+    ],
+)
+def test_segments_that_are_no_keys_are_refused(given: Any, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=f"segments.*: .*{sentence}"):
+        model(segments=given)
+
+
 def test_a_configuration_cannot_be_changed() -> None:
     config = model()
     with pytest.raises(ValidationError, match="frozen"):
@@ -190,7 +215,7 @@ def test_mistakes_in_keyword_arguments_read_the_same_as_in_a_mapping() -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["predecessor", "segments", "ground_truth", "extra_labels", "dry_run_until"],
+    ["predecessor", "ground_truth", "extra_labels", "dry_run_until"],
 )
 def test_keys_of_later_releases_are_not_available_yet(key: str) -> None:
     with pytest.raises(NotAvailableError, match=f"the key '{key}' is not available yet"):
@@ -199,7 +224,7 @@ def test_keys_of_later_releases_are_not_available_yet(key: str) -> None:
 
 def test_a_real_mistake_beside_a_later_key_is_a_mistake() -> None:
     with pytest.raises(ConfigError) as caught:
-        model(segments=["a"], sampling_rate=2)
+        model(ground_truth={"delay": "24h"}, sampling_rate=2)
     assert not isinstance(caught.value, NotAvailableError)
     assert len(str(caught.value).splitlines()) == 2
 

@@ -58,6 +58,8 @@ MIN_ROWS, NEVER_ENOUGH = 50, 1_000_000
 TOLERANCES = {"warning": 0.2, "error": 0.4, "critical": 0.6}
 """Wider than usual: what is over is to be seen from the few rows of a few seconds."""
 CHECKS_EVERY = "2s"
+MAX_SERIES = 1000
+"""Room for a model as a whole, but not for each of its segments."""
 
 ONCALL_MAIL, ONCALL_CHAT, ADS, RISK = "oncall@example.com", "#oncall", "ads@example.com", "#risk"
 """Who can be told: two on call by the default table, and two teams that want to hear of warnings."""
@@ -83,6 +85,7 @@ def reference(folder: Path, model_id: str, seed: int, min_rows: int = MIN_ROWS) 
 def models(folder: Path) -> list[Json]:
     """Return the models: of two teams, and of those who are on call."""
     unusual = {"severity": {"MLModelTrafficAnomaly": "none"}}
+    divided = {"segments": "airline", "severity": {"ModelwatchSeriesFolded": "warning"}}
     broken = folder / "no_profile.json"
     broken.write_text("{}", encoding="utf-8")
     return [
@@ -95,7 +98,7 @@ def models(folder: Path) -> list[Json]:
         {"model_id": M["NEWCOMER"], **OF_RISK},
         {"model_id": M["FLOODED"], **OF_ADS, **unusual},
         {**reference(folder, M["TAMPERED"], 3, NEVER_ENOUGH), **OF_ADS},
-        {**reference(folder, M["SCRAMBLED"], 4, NEVER_ENOUGH), **OF_RISK},
+        {**reference(folder, M["SCRAMBLED"], 4, NEVER_ENOUGH), **OF_RISK, **divided},
         {
             "model_id": M["ORPHAN"],
             "reference": str(broken),
@@ -123,6 +126,7 @@ def configuration(folder: Path, mail: SmtpSink, chat: SlackSink, pager: str) -> 
                 "pager": {"type": "webhook", "url": pager},
             },
         },
+        "expose": {"max_series_per_model": MAX_SERIES},
         "models": models(folder),
     }
 

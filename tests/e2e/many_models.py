@@ -115,7 +115,13 @@ class Serving:
             if "missing" in faults and i:
                 row["distance"] = None
             service.record_prediction(
-                model_id, score, row, latency_ms=2.0, error="errors" in faults and i % 3 == 0, timestamp=timestamp
+                model_id,
+                score,
+                row,
+                metadata={"airline": row["carrier"]},
+                latency_ms=2.0,
+                error="errors" in faults and i % 3 == 0,
+                timestamp=timestamp,
             )
 
 

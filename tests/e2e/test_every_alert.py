@@ -67,6 +67,11 @@ STANDING = (
     # the sidecar reads its configuration again.
     Kind.of(c.ALERT_REFERENCE_MISSING, M["ORPHAN"], "error", MISSING, [ONCALL_MAIL], ends=False),
     Kind.of(c.ALERT_CHECK_FAILING, M["SCRAMBLED"], "warning", r"The drift check failed \d+ times in a row", [RISK]),
+    # What is left out stays so, whatever else is mended.
+    Kind.of(
+        c.ALERT_SERIES_FOLDED, M["SCRAMBLED"], "warning",
+        r"\d+ series of the model are not exposed \(segments\)", [RISK], ends=False,
+    ),
     # A model that is not in the configuration belongs to nobody, so everybody is told.
     Kind.of(c.ALERT_CHECK_STALE, M["ISLAND"], "warning", r"No drift check has succeeded for [\d.]+s", EVERYBODY),
     Kind.of(

@@ -252,11 +252,11 @@ def test_times_may_be_datetimes_of_pandas_too(make_recorder: Any, sink: Any, clo
 def test_metadata_for_all_and_segments_stand_with_every_row(make_recorder: Any, sink: Any) -> None:
     recorder = make_recorder(sink)
     recorder.record_many("m", [1.0, 2.0], None, metadata={"job": 7}, segment=["web", "app"])
-    recorder.record_many("m", [3.0], None, metadata=[{"segment": "own"}], segment="web")
+    recorder.record_many("m", [3.0], None, metadata=[{"segment": "own", "k": 1}], segment="web")
     recorder.record_many("m", [4.0], None, segment="web")
     recorder.flush()
     assert [m for chunk in sink.rows for m in chunk.columns[ROW_METADATA]] == [
-        {"job": 7, "segment": "web"}, {"job": 7, "segment": "app"}, {"segment": "own"}, {"segment": "web"},
+        {"job": 7, "segment": "web"}, {"job": 7, "segment": "app"}, {"segment": "web", "k": 1}, {"segment": "web"},
     ]  # fmt: skip
 
 

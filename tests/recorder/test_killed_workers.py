@@ -146,7 +146,7 @@ def test_fifty_kills_lose_no_acknowledged_flush_and_no_counter_falls(fleet: Flee
     acknowledged = sum(fleet.acknowledged.values())
     assert sum(attempts(reader).values()) >= acknowledged > KILLS
     assert stored(tmp_path) >= acknowledged
-    names = {path.name for path in (tmp_path / "slots").iterdir()} - {".epoch", ".lock"}
+    names = {path.name for path in (tmp_path / "slots").iterdir()} - {".epoch", ".lock", ".names"}
     assert names <= {"0000.slot", "0001.slot", "0000.slot.tmp", "0001.slot.tmp", ".epoch.tmp"}
     assert {"0000.slot", "0001.slot"} <= names
 

@@ -139,3 +139,11 @@ def test_a_large_batch_is_counted_in_blocks(make_recorder: Any, sink: Any, see: 
     recorder.flush()
     assert see.totals(recorder)[2] == 3 * BLOCK + 8
     assert recorder._engine.backlog.waiting == 0
+
+
+def test_a_type_that_raises_when_it_is_asked_has_a_size_too() -> None:
+    class Kind(type):
+        def __getattr__(cls, name: str) -> Any:
+            raise RuntimeError(name)
+
+    assert rough_size([Kind("Made", (), {})()]) < 1000

@@ -63,7 +63,7 @@ assert late.shared and shown() == 7
 assert recorder.flush() and late.flush()
 assert shown() == 112
 assert faults(recorder) == {"disk_full": 2}, faults(recorder)
-assert sorted(os.listdir(storage / "slots")) == [".epoch", ".lock", "0000.slot", "0001.slot"]
+assert sorted(os.listdir(storage / "slots")) == [".epoch", ".lock", ".names", "0000.slot", "0001.slot"]
 
 fill()
 (storage / "slots" / "0001.slot").unlink()

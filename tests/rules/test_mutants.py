@@ -60,7 +60,7 @@ _SWAPS: Mapping[str, Sequence[str]] = {
 _ONE_EACH = "one series of a drift type by version and segment: the maximum takes nothing but the label away"
 EQUIVALENT: Mapping[tuple[str, str], str] = {
     (alert, f"'max' -> '{other}' at 0"): _ONE_EACH for alert in c.DRIFT_ALERTS.values() for other in ("min", "sum")
-}
+} | {(c.ALERT_SERIES_FOLDED, "'max' -> 'sum' at 0"): "counts: their sum is above zero where the greatest of them is"}
 """Why a rule says the same after a change, by its name and the change: not to be noticed by any case."""
 _BATCH = 25
 _MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir()

@@ -15,7 +15,6 @@ import pandas as pd
 import pytest
 
 from modelwatch import DriftMonitoringService, ProductionMonitoringService
-from modelwatch.service.recording_calls import SEGMENT_WARNING
 
 CUSTOMER = {
     "register_model": "(config)",
@@ -259,18 +258,21 @@ def test_a_limit_that_is_no_whole_number_is_refused(limit: Any, service: Product
         assert answer["error"].startswith("limit must be a whole number of 1 or more, got ")
 
 
-def test_a_segment_is_kept_with_the_row_and_counted_as_part_of_the_whole(
+def test_a_segment_is_kept_with_the_row_and_counted_by_itself(
     service: ProductionMonitoringService, stored_rows: Callable[..., list[dict[str, Any]]]
 ) -> None:
     one = service.record_prediction("m", 0.5, {"a": 1.0}, segment="web", metadata={"user": 7})
+    assert service.flush()
     many = service.record_predictions("m", [0.1, 0.2], {"a": [1.0, 2.0]}, segment=["web", "app"])
-    assert one["warnings"] == many["warnings"] == [SEGMENT_WARNING]
+    assert "warnings" not in one
+    assert "warnings" not in many
     assert service.flush()
     assert [row["@metadata"] for row in stored_rows("m")] == [
         {"segment": "web", "user": 7}, {"segment": "web"}, {"segment": "app"},
     ]  # fmt: skip
     (model,) = service.get_service_status()["models"]
     assert model["predictions"] == 3
+    assert service._parts.recorder.admitted(("segments", "m")) == ("web", "app")
 
 
 def test_a_timestamp_that_cannot_be_read_is_counted_and_never_raised(service: ProductionMonitoringService) -> None:

@@ -53,12 +53,13 @@ def test_counts_add_over_workers_parts_and_versions(
     assert queries.interval_counts("m", "p", 0, 600, model_version="2").cells.tolist() == [[0, 0, 70000]]
 
 
-def test_counts_of_other_profiles_segments_and_models_stay_apart(
+def test_counts_of_other_profiles_and_models_stay_apart_and_segments_add_up(
     writer: StoreWriter, queries: StoreQueries, counts: Counts, batch: Batch
 ) -> None:
     others = [counts(profile="q"), counts(segment="eu"), counts(model_id="n")]
     writer.commit(batch(counts(), *others))
-    assert queries.interval_counts("m", "p", 0, 300).rows.tolist() == [6]
+    assert queries.interval_counts("m", "p", 0, 300).rows.tolist() == [12]
+    assert queries.interval_counts("m", "p", 0, 300, segment="").rows.tolist() == [6]
     assert queries.interval_counts("m", "p", 0, 300, segment="eu").rows.tolist() == [6]
 
 

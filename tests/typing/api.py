@@ -74,6 +74,7 @@ full = ModelMonitoringConfig(
     drift=drift_config,
     features={"exclude": ["user_id"], "categorical": ["plan"], "importance": {"logins": 2.0}},
     metadata_keys=["platform"],
+    segments=["country", "device"],
     decision_threshold=0.7,
     positive_class="yes",
     owner="ml-ads",

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelwatch.collector import forecast as series
+from modelwatch.collector.folding import Plan
+from modelwatch.config import DEFAULT_MAX_SERIES
 from modelwatch.exceptions import ModelwatchError
 from modelwatch.profile import ReferenceProfile
 from modelwatch.records import PREDICTION, BlindSpot, CellLayout, FeatureCells
@@ -18,6 +20,7 @@ from modelwatch.windows.scored import candidates, window_lengths
 
 if TYPE_CHECKING:
     from modelwatch.config import ModelMonitoringConfig
+    from modelwatch.recorder import RecordedModel
 
 __all__ = ["ADVISED_SERIES", "ASSUMED_INPUTS", "Amount", "Assumptions", "Forecast", "ModelForecast", "forecast_of"]
 
@@ -76,6 +79,8 @@ class ModelForecast:
     """Why its reference can't be read."""
     assumed: bool = False
     """Whether its cells are assumed, as no profile says them."""
+    plan: Plan = field(default_factory=Plan)
+    """What is exposed of its cells; all, where nobody knows how many inputs there are."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,12 @@ class Forecast:
         return sum(model.disk.total for model in self.models)
 
 
-def forecast_of(models: Sequence[ModelMonitoringConfig], channels: int, assumed: Assumptions) -> Forecast:
+def forecast_of(
+    models: Sequence[ModelMonitoringConfig],
+    channels: int,
+    assumed: Assumptions,
+    limit: int = DEFAULT_MAX_SERIES,
+) -> Forecast:
     """Return what models will cost.
 
     Parameters
@@ -112,8 +122,10 @@ def forecast_of(models: Sequence[ModelMonitoringConfig], channels: int, assumed:
         How many channels are told of anything.
     assumed
         What the configuration does not say.
+    limit
+        How many series one model may have where predictions are made.
     """
-    read = [_Read.of(model, assumed) for model in models]
+    read = [_Read.of(model, assumed, limit) for model in models]
     fit = series.references_fit([one.layout(one.inputs or 0) for one in read])
     found = tuple(one.forecast(assumed) for one in read)
     zero = Amount(0)
@@ -135,10 +147,11 @@ class _Read:
     profile: ReferenceProfile | None
     inputs: int | None
     basis: str
+    limit: int
     problem: str = ""
 
     @classmethod
-    def of(cls, config: ModelMonitoringConfig, assumed: Assumptions) -> _Read:
+    def of(cls, config: ModelMonitoringConfig, assumed: Assumptions, limit: int) -> _Read:
         problem = ""
         if config.reference != "auto":
             try:
@@ -146,10 +159,10 @@ class _Read:
             except ModelwatchError as error:
                 problem = str(error)
             else:
-                return cls(config, profile, len(profile.layout.features), Path(config.reference).name)
+                return cls(config, profile, len(profile.layout.features), Path(config.reference).name, limit)
         basis = "reference: auto" if config.reference == "auto" else "reference can't be read"
         assumption = "" if assumed.inputs is None else f", {assumed.inputs} inputs assumed"
-        return cls(config, None, assumed.inputs, basis + assumption, problem)
+        return cls(config, None, assumed.inputs, basis + assumption, limit, problem)
 
     def layout(self, inputs: int) -> CellLayout:
         """Return the cells of the reference, or those of one with so many numeric inputs and a score."""
@@ -177,6 +190,7 @@ class _Read:
             blind=self._blind(),
             problem=self.problem,
             assumed=self.profile is None,
+            plan=self._plan(),
         )
 
     def _amount(self, count: Callable[[int], int]) -> Amount:
@@ -186,11 +200,23 @@ class _Read:
         return Amount(count(0), count(1) - count(0))
 
     def _recorded(self, inputs: int) -> int:
+        return series.recorded_series(*self._given(inputs), learnt=self._learnt(inputs), limit=self.limit)
+
+    def _given(self, inputs: int) -> tuple[RecordedModel, CellLayout, int]:
+        """Return the model, the cells of its reference, and how many metrics are given for it."""
         model = recorded(RegisteredModel(self.config, 0.0, self.profile))
         operational = ("latency_ms", "error_rate")
         given = sum(metric not in operational for metric in self.config.performance_metrics)
-        learnt = inputs if self.config.reference == "auto" else 0
-        return series.recorded_series(model, self.layout(inputs), given, learnt=learnt)
+        return model, self.layout(inputs), given
+
+    def _learnt(self, inputs: int) -> int:
+        return inputs if self.config.reference == "auto" else 0
+
+    def _plan(self) -> Plan:
+        if self.inputs is None:
+            return Plan()
+        learnt = self._learnt(self.inputs)
+        return series.recorded_plan(*self._given(self.inputs), learnt=learnt, limit=self.limit)
 
     def _windows(self) -> tuple[int, int]:
         lengths = window_lengths(self.config)

@@ -24,6 +24,7 @@ from modelwatch.config.values import size_text
 from modelwatch.exceptions import ConfigError
 from modelwatch.notify.secret_files import secret_problem
 from modelwatch.notify.wording import number
+from modelwatch.recorder.segments import MAX_SEGMENTS
 from modelwatch.service.cleanup import size_cap
 from modelwatch.service.disk_forecast import DiskForecast
 
@@ -63,7 +64,7 @@ class ConfigReport:
         """
         audiences = tuple(audience_of(config))
         channels = {channel for audience in audiences for told in audience.told.values() for channel in told}
-        forecast = forecast_of(config.models, len(channels), assumed)
+        forecast = forecast_of(config.models, len(channels), assumed, config.expose.max_series_per_model)
         return cls(config, assumed, traffic_given, audiences, forecast, _cap(config))
 
     # ── for people ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -96,9 +97,19 @@ class ConfigReport:
         ]
         if any(model.assumed for model in forecast.models):
             out.append("  an input that is not known is taken for a number with drift.bins cells")
+        out += self._segment_lines()
         if not forecast.references:
             out.append("  references would be too many series: they are not exposed")
         return out
+
+    def _segment_lines(self) -> list[str]:
+        """Say which models are counted by segment, and how many segments their numbers are for."""
+        keys = dict.fromkeys(tuple(model.config.segments) for model in self.forecast.models if model.config.segments)
+        return [
+            f"  by segment ({', '.join(one)}): at most, with {MAX_SEGMENTS} values and more"
+            f" ({listed([name_of(m.config) for m in self.forecast.models if tuple(m.config.segments) == one], 2)})"
+            for one in keys
+        ]
 
     def _in_all(self) -> str:
         both = self.forecast.application + self.forecast.sidecar
@@ -162,6 +173,7 @@ class ConfigReport:
                     f"{name}: {number(model.recorded.fixed)} series at one target are more than {ADVISED_SERIES}:"
                     " leave inputs out when the profile is built (--exclude), or take fewer --bins"
                 )
+            out += [f"{name}: {sentence}" for sentence in _folded(model, self.config.expose.max_series_per_model)]
         out += [*gaps(self.config, self.audiences), *quiet_warnings(self.config), *idle_warnings(self.config)]
         return [*out, *_alertmanager_warnings(self.config), *self._disk_warnings()]
 
@@ -174,6 +186,22 @@ class ConfigReport:
             f"disk: {size_text(forecast.disk_in_all)} are more than storage.max_size {size_text(self.cap)}: after about"
             f" {number(days)} days the oldest rows go, before retention_days has passed"
         ]
+
+
+def _folded(model: ModelForecast, limit: int) -> list[str]:
+    """Say what of a model is not exposed by itself, as it would be too many series."""
+    out, plan = [], model.plan
+    more = f"all would be more than {number(limit)} series (expose.max_series_per_model)"
+    if model.config.segments and plan.named is None:
+        out.append(
+            f"segments: inputs and scores are exposed for all segments together, only classes by segment; {more}"
+        )
+    elif model.config.segments and plan.named is not None and plan.named < MAX_SEGMENTS:
+        out.append(f"segments: the first {plan.named} that come are exposed by themselves, all others as one; {more}")
+    if plan.hidden:
+        names = listed(sorted(plan.hidden), 3)
+        out.append(f"{len(plan.hidden)} inputs are counted but not exposed, the least important: {names}; {more}")
+    return out
 
 
 def _cap(config: MonitoringConfig) -> int:

@@ -10,8 +10,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from modelwatch import conventions as c
-from modelwatch.collector.recording import DROP_REASONS, FAULTS_OF_A_MODEL, FAULTS_OF_A_PROCESS
+from modelwatch.collector.folding import Plan, histogram_series, member_series, plan_classes, plan_profile
+from modelwatch.collector.recording import FAULTS_OF_A_PROCESS, fixed_series
 from modelwatch.collector.results import MAX_ATTRIBUTED, MAX_REFERENCE_SERIES
+from modelwatch.config import DEFAULT_MAX_SERIES
 from modelwatch.performance import OPERATIONAL_METRICS, bounds_of
 from modelwatch.recorder.outcomes import SCORE_CLASSES
 from modelwatch.records import PREDICTION, FeatureCells
@@ -26,6 +28,7 @@ __all__ = [
     "SIDECAR_SERIES",
     "drifting_series",
     "endpoint_series",
+    "recorded_plan",
     "recorded_series",
     "reference_series",
     "references_fit",
@@ -37,13 +40,19 @@ PROCESS_SERIES = len((c.BUFFERED_RECORDS, c.SHARED_COUNTERS, c.BUILD_INFO, c.STO
 SIDECAR_SERIES = len((*c.SIDECAR_METRICS, c.BUILD_INFO, c.STORAGE_INFO))
 """Of a sidecar, beside the results."""
 DRIFT_FAMILIES = len(c.DRIFT_ALERTS)
-_INVALID, _MISSING = len(c.INVALID_REASONS), 1
 _LEARNING = 2
 """Missing and invalid values of one input, counted while there are no cells, and shown beside them afterwards."""
 
 
-def recorded_series(model: RecordedModel, layout: CellLayout | None, metrics: int = 0, *, learnt: int = 0) -> int:
-    """Return how many series one version of a model has where predictions are made.
+def recorded_series(
+    model: RecordedModel,
+    layout: CellLayout | None,
+    metrics: int = 0,
+    *,
+    learnt: int = 0,
+    limit: int = DEFAULT_MAX_SERIES,
+) -> int:
+    """Return how many series one version of a model has where predictions are made; by segment, at most.
 
     Parameters
     ----------
@@ -55,11 +64,25 @@ def recorded_series(model: RecordedModel, layout: CellLayout | None, metrics: in
         How many metrics are given to ``update_model_metric``.
     learnt
         How many inputs were counted before there was a reference.
+    limit
+        How many there may be.
     """
-    totals = len((c.PREDICTIONS, c.PREDICTION_ERRORS, c.SAMPLED_PREDICTIONS, c.LAST_PREDICTION, c.MODEL_INFO))
-    fixed = totals + _histogram(model.all_latency_bounds) + len(DROP_REASONS) + len(FAULTS_OF_A_MODEL)
-    members = layout.members if layout is not None else ()
-    return fixed + metrics + learnt * _LEARNING + _classes(model, layout) + sum(map(_recorded_member, members))
+    others = fixed_series(model) + metrics + learnt * _LEARNING
+    segmented = bool(model.segments)
+    plan, room = plan_classes(model, limit - others, segmented=segmented)
+    found = others + _classes(model, layout) * (plan.segments if segmented else 1)
+    if layout is None:
+        return found
+    plan, _ = plan_profile(model, layout, room, segmented=segmented)
+    shown = sum(member_series(member) for member in layout.members if member.name not in plan.hidden)
+    return found + shown * (plan.segments if segmented else 1)
+
+
+def recorded_plan(model: RecordedModel, layout: CellLayout, metrics: int, *, learnt: int, limit: int) -> Plan:
+    """Return what is shown of the cells of a model's reference; see :func:`recorded_series`."""
+    room = limit - fixed_series(model) - metrics - learnt * _LEARNING
+    _, room = plan_classes(model, room, segmented=bool(model.segments))
+    return plan_profile(model, layout, room, segmented=bool(model.segments))[0]
 
 
 def result_series(config: ModelMonitoringConfig, layout: CellLayout | None, windows: int, scored: int) -> int:
@@ -127,20 +150,8 @@ def _classes(model: RecordedModel, layout: CellLayout | None) -> int:
     return len(SCORE_CLASSES) if model.class_threshold is not None else 0
 
 
-def _histogram(bounds: tuple[float, ...]) -> int:
-    """Buckets, the one for infinity, and count and sum, which `prometheus_client` leaves out for negative bounds."""
-    return len(bounds) + 1 + (2 if not bounds or bounds[0] >= 0 else 0)
-
-
-def _recorded_member(member: FeatureCells) -> int:
-    gaps = _MISSING + _INVALID
-    if member.kind == "numeric":
-        return _histogram(member.edges) + len(c.SIDES) + gaps
-    return len(member.categories) + len((c.OTHER, c.UNSEEN)) + gaps
-
-
 def _reference_member(member: FeatureCells) -> int:
     if member.kind == "categorical":
         return len(member.categories) + 1
     bins = 0 if member.name == PREDICTION else len(member.edges) + 1
-    return _histogram(member.edges) + bins
+    return histogram_series(member.edges) + bins

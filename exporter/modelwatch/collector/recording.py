@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
@@ -12,19 +13,23 @@ from modelwatch import __version__
 from modelwatch import conventions as c
 from modelwatch.collector.cells import CellSeries
 from modelwatch.collector.families import Families
+from modelwatch.collector.folding import Fold, blocks_by_version, histogram_series
 from modelwatch.collector.lines import Exemplar, LineCache
 from modelwatch.collector.parts import OwnCollector
+from modelwatch.config import DEFAULT_MAX_SERIES
 from modelwatch.exceptions import StorageError
-from modelwatch.recorder.models import VersionEntry
+from modelwatch.recorder.models import RecordedModel, VersionEntry
+from modelwatch.recorder.segments import SEGMENT_ALL
 
 if TYPE_CHECKING:
-    from modelwatch.recorder import RecordedModel, Recorder, SlotTotals
+    from modelwatch.recorder import Recorder, SlotTotals
     from modelwatch.recorder.exemplars import Exemplars
 
 logger = logging.getLogger("modelwatch")
 
 FAULTS_OF_A_MODEL = ("features", "internal", "latency", "metadata", "prediction", "record", "snapshot", "timestamp")
 FAULTS_OF_A_PROCESS = ("disk_full", "slot_write", "slots_unusable", "store")
+LEARNING_FAMILIES = ("learning_missing", "learning_invalid")
 NO_PROFILE = ""
 """The label of counts that were made before a reference was learnt."""
 DROP_REASONS = ("actuals", "counts", "metrics", "queue_full", "store")
@@ -44,6 +49,8 @@ class RecordingCollector(OwnCollector):
         Returns the models of the storage, those of other processes too; each is shown from the start.
     before
         Called before each scrape is answered: to learn what has changed.
+    max_series
+        Returns how many series one model version may have.
     """
 
     def __init__(
@@ -53,7 +60,9 @@ class RecordingCollector(OwnCollector):
         *,
         models: Callable[[], Iterable[RecordedModel]] = tuple,
         before: Callable[[], object] = bool,
+        max_series: Callable[[], int] = lambda: DEFAULT_MAX_SERIES,
     ) -> None:
+        self._max_series = max_series
         self._recorder = recorder
         self._models = models
         self._others: list[VersionEntry] = []
@@ -81,7 +90,8 @@ class RecordingCollector(OwnCollector):
         self._before()
         out = Families(c.RECORDING_METRICS, self._lines)
         totals = self._recorder.snapshot()
-        entries = self._recorder.entries()
+        # Versions that nobody registered may be counted as one.
+        entries = list({entry.labels: entry for entry in self._recorder.entries() if entry.settled}.values())
         others = self._entries_of_others({entry.labels for entry in entries})
         for entry in (*entries, *others):
             _start_at_zero(totals, entry)
@@ -96,10 +106,30 @@ class RecordingCollector(OwnCollector):
             profile_id = newest.get(entry.labels, "")
             task = entry.config.task or self._recorder.task(profile_id) or ""
             out.add(c.MODEL_INFO, (*entry.labels, task, profile_id[:8]), 1)
+        fold = self._fold(totals, (*entries, *others))
+        known = [entry.labels for entry in (*entries, *others)]
+        for model_id, version in dict.fromkeys([*known, *(key[:2] for key in fold.series)]):
+            for reason in c.FOLD_REASONS:
+                amount = fold.series.get((model_id, version, reason), 0)
+                out.add(c.FOLDED_SERIES, (model_id, version, reason), amount)
         _add_totals(out, totals)
         _add_names(out, totals)
-        self._add_profiles(out, totals)
+        self._add_profiles(out, totals, fold)
         return out
+
+    def _fold(self, totals: SlotTotals, entries: Iterable[VersionEntry]) -> Fold:
+        """Leave out of `totals` what is too much of each model version."""
+        fold, limit = Fold(), self._max_series()
+        configured = {entry.labels: entry.config for entry in entries}
+        of_model = {model_id: config for (model_id, _), config in configured.items()}
+        for version, blocks in blocks_by_version(totals).items():
+            model = configured.get(version) or of_model.get(version[0]) or RecordedModel(*version)
+            if not model.task:  # as for whoever has its profile: it must not hang on who is asked what is shown
+                model = replace(model, task=self._recorder.task(blocks.latest_profile(totals)))
+            ranks = {name: rank for rank, name in enumerate(self._recorder.admitted(("segments", version[0])))}
+            room = limit - fixed_series(model) - _metrics_and_learnt(totals, version, model)
+            fold.version(totals, blocks, (model, ranks, room), self._recorder.layout)
+        return fold
 
     def _entries_of_others(self, known: set[tuple[str, str]]) -> list[VersionEntry]:
         """Return the models that other processes of the storage registered: series must not hang on who is asked."""
@@ -107,9 +137,10 @@ class RecordingCollector(OwnCollector):
             self._others = [VersionEntry(model, model.model_version) for model in self._models()]
         return [entry for entry in self._others if entry.labels not in known]
 
-    def _add_profiles(self, out: Families, totals: SlotTotals) -> None:
+    def _add_profiles(self, out: Families, totals: SlotTotals, fold: Fold) -> None:
         cells: dict[tuple[str, str, str, str], CellSeries] = {}
-        for (family, *labels), block in totals.vectors.items():
+        for key, block in totals.vectors.items():
+            family, *labels = key
             if family != "profile":
                 continue
             model_id, version, profile_id, segment = labels
@@ -117,12 +148,28 @@ class RecordingCollector(OwnCollector):
             if layout is None or layout.id != block.layout or layout.size + 1 != len(block.ints):
                 continue  # another worker's profile that is not in the storage: its counts stay in the slot
             shown = (model_id, version, profile_id[:8], segment)
+            hidden = fold.hidden.get(key, frozenset())
             known = self._cells.get(shown)
-            if known is None or known.layout is not layout:
-                known = CellSeries(shown, layout)
+            if known is None or known.layout is not layout or known.hidden != hidden:
+                known = CellSeries(shown, layout, hidden)
             cells[shown] = known
             known.add_to(out, block)
         self._cells = cells
+
+
+def fixed_series(model: RecordedModel) -> int:
+    """Return how many series one model version has whatever is recorded of it."""
+    totals = (c.PREDICTIONS, c.PREDICTION_ERRORS, c.SAMPLED_PREDICTIONS, c.LAST_PREDICTION, c.MODEL_INFO)
+    reasons = (*DROP_REASONS, *FAULTS_OF_A_MODEL, *c.FOLD_REASONS)
+    return len(totals) + histogram_series(model.all_latency_bounds) + len(reasons)
+
+
+def _metrics_and_learnt(totals: SlotTotals, labels: tuple[str, str], model: RecordedModel) -> int:
+    """Return how many series a version has of metrics, and of what was counted before there was a reference."""
+    gauges = totals.gauges.get(("metrics", *labels))
+    learnt = (totals.names.get((family, *labels, SEGMENT_ALL)) for family in LEARNING_FAMILIES)
+    given = 0 if gauges is None else len(gauges.values)
+    return max(model.metrics, given) + sum(len(block.counts) for block in learnt if block is not None)
 
 
 def _newest_profiles(totals: SlotTotals) -> dict[tuple[str, str], str]:
@@ -146,7 +193,9 @@ def _start_at_zero(totals: SlotTotals, entry: VersionEntry) -> None:
             totals.vector(key, profile.layout.id, profile.layout.size + 1, len(profile.layout.members), 0.0)
     totals.know(("dropped", *labels), DROP_REASONS)
     totals.know(("faults", *labels), FAULTS_OF_A_MODEL)
-    totals.know(("classes", *labels, ""), entry.classes)
+    classes = ("classes", *labels, "")
+    if classes not in totals.names:
+        totals.know(classes, entry.classes[: entry.config.max_classes])
 
 
 def _add_process(out: Families, recorder: Recorder) -> None:

@@ -1,8 +1,8 @@
 """Configuration: what people write, validated, with errors that name the file, the key and what is allowed.
 
 One module per step: `values` (durations, names), `document` (a file as plain values with line numbers), `problems`
-(mistakes as sentences), `cron`, `base`, `thresholds`, `drift`, `objective`, `model`, `receivers`, `quiet_hours`,
-`alerting`, `monitoring` (the objects), `loading`.
+(mistakes as sentences), `cron`, `base`, `thresholds`, `segments`, `drift`, `objective`, `model`, `receivers`,
+`quiet_hours`, `alerting`, `monitoring` (the objects), `loading`.
 """
 
 from modelwatch.config.alerting import (
@@ -24,7 +24,7 @@ from modelwatch.config.cron import Cron, parse_cron
 from modelwatch.config.drift import DriftMonitoringConfig, DriftThresholds, FeaturesConfig
 from modelwatch.config.loading import config_error, default_storage_path, find_config, load_config, named_config
 from modelwatch.config.model import ModelMonitoringConfig
-from modelwatch.config.monitoring import MonitoringConfig, StorageConfig
+from modelwatch.config.monitoring import DEFAULT_MAX_SERIES, ExposeConfig, MonitoringConfig, StorageConfig
 from modelwatch.config.objective import DEFAULT_ALERT_SEVERITIES, AlertSeverity, Objective
 from modelwatch.config.quiet_hours import WEEKDAYS, QuietHours
 from modelwatch.config.thresholds import KNOWN_METRICS, Task, Threshold, ThresholdRange
@@ -33,6 +33,7 @@ from modelwatch.config.values import parse_duration, validate_name
 __all__ = [
     "ALL_LABELS",
     "DEFAULT_ALERT_SEVERITIES",
+    "DEFAULT_MAX_SERIES",
     "KNOWN_METRICS",
     "WEEKDAYS",
     "AlertSeverity",
@@ -42,6 +43,7 @@ __all__ = [
     "DriftMonitoringConfig",
     "DriftThresholds",
     "EmailReceiver",
+    "ExposeConfig",
     "FeaturesConfig",
     "GroupingConfig",
     "LogReceiver",

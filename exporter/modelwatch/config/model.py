@@ -25,6 +25,7 @@ from modelwatch.config.cron import Cron, parse_cron
 from modelwatch.config.drift import DriftMonitoringConfig, FeaturesConfig
 from modelwatch.config.objective import ALERT_SEVERITIES, AlertName, AlertSeverity, Objective
 from modelwatch.config.problems import EACH, Path, mistake, mistakes
+from modelwatch.config.segments import SegmentKeys
 from modelwatch.config.thresholds import (
     ALWAYS_WATCHED,
     DEFAULT_METRICS,
@@ -114,6 +115,9 @@ class ModelMonitoringConfig(ConfigModel):
         Names to ``exclude`` and to read as ``categorical``, and weights by name as ``importance``.
     metadata_keys : list of str, optional
         Which keys of the metadata are stored; by default all that are passed.
+    segments : str or list of str, optional
+        Key of the metadata whose values divide the predictions into segments, or several keys that do so together. A
+        sum over segments is the total; of the values of several keys a segment is called after all, as in "de/web".
     decision_threshold : float, default 0.5
         The score from which on the model says yes.
     positive_class : bool, int, float or str, default 1
@@ -145,7 +149,7 @@ class ModelMonitoringConfig(ConfigModel):
 
     later: ClassVar[frozenset[str]] = frozenset(
         {
-            "predecessor", "segments", "ground_truth", "extra_labels", "dry_run_until",
+            "predecessor", "ground_truth", "extra_labels", "dry_run_until",
         }
     )  # fmt: skip
 
@@ -185,6 +189,11 @@ class ModelMonitoringConfig(ConfigModel):
     metadata_keys: tuple[Annotated[str, name_validator("a metadata key")], ...] | None = Field(
         None, description="a list of metadata keys to store", json_schema_extra={EACH: "the name of a metadata key"}
     )
+    segments: SegmentKeys = Field(
+        (),
+        description="a metadata key, or a list of metadata keys",
+        json_schema_extra={EACH: "the name of a metadata key"},
+    )
     decision_threshold: Number = Field(0.5, description="a finite number")
     positive_class: Label = Field(1, description="a class: a number, text, true or false")
     owner: Text | None = Field(None, description="text")
@@ -219,6 +228,7 @@ class ModelMonitoringConfig(ConfigModel):
             drift: DriftMonitoringConfig | Mapping[str, Any] = ...,
             features: FeaturesConfig | Mapping[str, Any] = ...,
             metadata_keys: Sequence[str] | None = None,
+            segments: str | Sequence[str] = (),
             decision_threshold: float = 0.5,
             positive_class: float | str = 1,
             owner: str | None = None,

@@ -19,14 +19,17 @@ from pydantic import (
 )
 
 from modelwatch.config.alerting import LOG, RECEIVER_TYPES, AlertingConfig
-from modelwatch.config.base import ConfigModel, Text, absolute
+from modelwatch.config.base import ConfigModel, Count, Text, absolute
 from modelwatch.config.model import ModelMonitoringConfig
 from modelwatch.config.problems import EACH, Path, mistake, mistakes, not_available
 from modelwatch.config.values import SIZE, parse_size, plain_number, show
 from modelwatch.exceptions import ConfigError, did_you_mean
 
-__all__ = ["ModelDefaults", "MonitoringConfig", "StorageConfig"]
+__all__ = ["DEFAULT_MAX_SERIES", "ExposeConfig", "ModelDefaults", "MonitoringConfig", "StorageConfig"]
 
+DEFAULT_MAX_SERIES = 5000
+LEAST_MAX_SERIES, MOST_MAX_SERIES = 100, 1_000_000
+"""Series of one model version: below the least, not even its totals and latency would fit."""
 DEEP_DEFAULTS = ("drift", "features", "severity")
 """Sections that defaults are merged into key by key; everything else a model writes replaces the default whole."""
 
@@ -62,6 +65,17 @@ class StorageConfig(ConfigModel):
         return None if self.max_size is None else parse_size(self.max_size)
 
 
+class ExposeConfig(ConfigModel):
+    """How much is exposed to Prometheus."""
+
+    max_series_per_model: Count = Field(
+        DEFAULT_MAX_SERIES,
+        ge=LEAST_MAX_SERIES,
+        le=MOST_MAX_SERIES,
+        description=f"a whole number from {LEAST_MAX_SERIES} to {MOST_MAX_SERIES}",
+    )
+
+
 class ModelDefaults(ModelMonitoringConfig):
     """Values for every model that does not write its own."""
 
@@ -83,7 +97,7 @@ class MonitoringConfig(ConfigModel):
     7
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"server", "scores_from", "expose"})
+    later: ClassVar[frozenset[str]] = frozenset({"server", "scores_from"})
 
     models: tuple[ModelMonitoringConfig, ...] = Field(
         (),
@@ -95,6 +109,9 @@ class MonitoringConfig(ConfigModel):
         default_factory=AlertingConfig,
         description="a mapping with the keys mode, receivers, severity_routing, repeat_interval, hourly_cap,"
         " severity_map, quiet_hours, grouping",
+    )
+    expose: ExposeConfig = Field(
+        default_factory=ExposeConfig, description="a mapping with the key max_series_per_model"
     )
     timezone: Text | None = Field(None, description="the name of a time zone, such as 'Europe/Berlin'")
     defaults: ModelDefaults | None = Field(None, exclude=True, repr=False, description="a mapping of model settings")

@@ -27,6 +27,7 @@ DEFAULT_ALERT_SEVERITIES: Mapping[str, AlertSeverity] = {
     "ModelwatchCheckStale": "warning",
     "ModelwatchCheckFailing": "warning",
     "ModelwatchRecordsDropped": "warning",
+    "ModelwatchSeriesFolded": "info",
 }
 """Alerts about one model that come with a severity of their own: what `severity` may change.
 

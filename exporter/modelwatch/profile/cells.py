@@ -111,6 +111,52 @@ class CellAssigner:
             cells[self.layout.offsets[-1] :] = 0
         return BinnedBatch(n, cells, sums)
 
+    def bin_groups(
+        self,
+        columns: Mapping[str, Any],
+        groups: IntArray,
+        count: int,
+        predictions: Any = None,  # noqa: ANN401 - whatever a model returned
+    ) -> list[BinnedBatch]:
+        """Count a batch whose rows belong to groups: the same as :meth:`bin` of each group's rows.
+
+        Parameters
+        ----------
+        columns : mapping of str to column
+            As for :meth:`bin`.
+        groups : ndarray of int, shape (n,)
+            The group of each row, 0 to `count` - 1.
+        count : int
+            Number of groups.
+        predictions : column, optional
+            As for :meth:`bin`.
+
+        Returns
+        -------
+        list of BinnedBatch
+            One for each group.
+
+        >>> layout = CellLayout((FeatureCells("age", "numeric", minimum=0.0, edges=(10.0, 20.0)),))
+        >>> one, other = CellAssigner(layout).bin_groups({"age": [5, 10.0, 11, "x"]}, np.array([0, 1, 1, 0]), 2)
+        >>> one.cells.tolist(), other.sums.tolist()
+        ([1, 0, 0, 0, 0, 0, 1, 0], [21.0])
+        """
+        n = len(groups)
+        cells = np.zeros((count, self.layout.size), dtype=np.int64)
+        sums = np.zeros((count, len(self.layout.members)))
+        given = columns if self.layout.prediction is None else {**columns, PREDICTION: predictions}
+        rows = [np.flatnonzero(groups == group) for group in range(count)]
+        for block in self._blocks_for(n) if n else ():
+            _count_grouped_numbers(block, given, groups, rows, (cells, sums))
+        for member, offset, places in self._categorical:
+            parts = _parts(given.get(member.name), n, rows)
+            for group, part in enumerate(parts):
+                own = cells[group, offset : offset + member.size]
+                _count_texts(member, places, part, len(rows[group]), own)
+        if self.layout.prediction is not None and predictions is None:
+            cells[:, self.layout.offsets[-1] :] = 0
+        return [BinnedBatch(len(rows[group]), cells[group], sums[group]) for group in range(count)]
+
     def _sorts(self, n: int) -> bool:
         if self._sort_rows is not None:
             return n >= self._sort_rows
@@ -244,6 +290,50 @@ class _NumericBlock:
         """Add the counts of rows in any order: look up the values in the cuts."""
         for row, cuts, slots in zip(numbers, self._cuts, self._slot_cells, strict=True):
             cells[slots] += np.bincount(cuts.searchsorted(row, side="left"), minlength=len(slots))
+
+    def add_groups(self, numbers: FloatArray, groups: IntArray, cells: IntArray, sums: FloatArray) -> None:
+        """Add the counts and sums of rows in any order to those of each row's group."""
+        count = len(cells)
+        inside = (numbers >= self._minima) & (numbers <= self._maxima)
+        kept = np.where(inside, numbers, 0.0)
+        for row, weights, cuts, slots, index in zip(
+            numbers, kept, self._cuts, self._slot_cells, self.indices, strict=True
+        ):
+            width = len(slots)
+            found = np.bincount(groups * width + cuts.searchsorted(row, side="left"), minlength=count * width)
+            cells[:, slots] += found.reshape(count, width)
+            sums[:, index] = np.nan_to_num(np.bincount(groups, weights, minlength=count))
+
+
+def _count_grouped_numbers(
+    block: _NumericBlock,
+    columns: Mapping[str, Any],
+    groups: IntArray,
+    rows: list[IntArray],
+    out: tuple[IntArray, FloatArray],
+) -> None:
+    """Count the numeric members of one block by group."""
+    n, (cells, sums) = len(groups), out
+    numbers = np.empty((len(block.names), n))
+    for row, name, tail in zip(numbers, block.names, block.tails, strict=True):
+        column = columns.get(name)
+        if _read_numbers(column, n, row):
+            for group, part in enumerate(_parts(column, n, rows)):
+                size = len(rows[group])
+                for reason, count in _read_numbers(part, size, np.empty(size)).items():
+                    cells[group, tail + reason] += count
+                    cells[group, tail + MISSING] -= count
+    block.add_groups(numbers, groups, cells, sums)
+
+
+def _parts(column: Any, n: int, rows: list[IntArray]) -> list[Any]:  # noqa: ANN401
+    """Return a column's values by group; what is no column stays what it is, for each of them."""
+    values = as_column(column, n) if column is not None else None
+    if values is None:
+        return [column] * len(rows)
+    if isinstance(values, np.ndarray):
+        return [values[some] for some in rows]
+    return [[values[i] for i in some] for some in map(np.ndarray.tolist, rows)]
 
 
 def _sums_between(room: FloatArray, ends: IntArray) -> FloatArray:

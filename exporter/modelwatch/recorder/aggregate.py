@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwatch.conventions import OTHER
-from modelwatch.profile.cells import BinnedBatch
-from modelwatch.recorder.batch import ActualsBatch, BatchSlice
-from modelwatch.recorder.blocks import SlotTotals
+from modelwatch.recorder.admission import Admission
+from modelwatch.recorder.batch import ActualsBatch, BatchSlice, pick
+from modelwatch.recorder.blocks import Key, NamesBlock, SlotTotals
 from modelwatch.recorder.columns import Columns, storable
 from modelwatch.recorder.exemplars import timed_rows
 from modelwatch.recorder.inputs import Actual, MetricUpdate
@@ -26,7 +26,6 @@ from modelwatch.recorder.outcomes import (
     count_classes,
     epoch_seconds,
     finite_numbers,
-    finite_or_none,
     finite_sum,
     floats_or_list,
     holds_any,
@@ -36,13 +35,11 @@ from modelwatch.recorder.outcomes import (
     seconds_of,
 )
 from modelwatch.recorder.pending import ACTUALS, COUNTS, METRICS, STORE
-from modelwatch.recorder.rows import RowBuffer
+from modelwatch.recorder.rows import RowBuffer, actual_chunk, outcome_columns
+from modelwatch.recorder.segments import MAX_SEGMENTS, SEGMENT_ALL, Split
 from modelwatch.recorder.truth import compare
 from modelwatch.records import (
-    ROW_LATENCY,
-    ROW_METADATA,
     ROW_PREDICTION,
-    ActualChunk,
     FloatArray,
     FlushBatch,
     MetricPoint,
@@ -50,11 +47,9 @@ from modelwatch.records import (
 
 logger = logging.getLogger("modelwatch")
 
-MAX_CLASSES = 50
 MAX_GAUGES = 200
 MAX_REASONS = 50
 MAX_LEARNING_FEATURES = 500
-SEGMENT_ALL = ""
 TOTALS_LAYOUT = "attempts,errors,sampled"
 QUEUE_FULL = "queue_full"
 DROP_REASONS = (ACTUALS, COUNTS, METRICS, QUEUE_FULL, STORE)
@@ -68,10 +63,13 @@ class Aggregator:
     ----------
     for_store
         Whether anybody takes rows, ground truth and metric values; if not, they aren't kept.
+    admission
+        Which names become label values; by default this worker decides alone.
     """
 
-    def __init__(self, *, for_store: bool = True) -> None:
+    def __init__(self, *, for_store: bool = True, admission: Admission | None = None) -> None:
         self.totals = SlotTotals()
+        self._admission = Admission() if admission is None else admission
         self.intervals = Intervals()
         self.minutes = Minutes()
         self._for_store = for_store
@@ -195,7 +193,8 @@ class Aggregator:
         ids = cast("Sequence[str]", attempts.ids)
         predictions, unreadable = plain_predictions(attempts.predictions)
         self.fault(entry.labels, "prediction", now, unreadable)
-        self._count_predictions(entry, predictions, sums, now)
+        split = self._split(entry, attempts)
+        self._count_predictions(entry, predictions, sums, split, now)
         sheet.add_predictions(predictions, sums.prediction_count, sums.prediction_sum)
         if holds_any(attempts.actuals):
             _compare(entry, predictions, attempts.actuals, sheet)
@@ -207,8 +206,7 @@ class Aggregator:
         for name in config.exclude:
             columns.pop(name, None)
         if binning is not None:
-            batch = binning.assigner.bin(columns, len(ids), predictions)
-            self._count_cells(entry, binning, batch, start, now)
+            self._count_cells(entry, binning, (columns, predictions, split, len(ids)), start, now)
         if keep_rows or binning is None:
             columns = storable(columns)
         if binning is None:
@@ -216,7 +214,8 @@ class Aggregator:
             if config.learning:
                 self._learn(entry, times, predictions, columns, start)
         if keep_rows:
-            outcome, unreadable = _outcome_columns(predictions, attempts, config.metadata_keys)
+            metadata = attempts.stored_metadata()
+            outcome, unreadable = outcome_columns(predictions, attempts.latencies, metadata, config.metadata_keys)
             self.fault(entry.labels, "metadata", now, unreadable)
             columns.update(outcome)
             buffer = self._rows.setdefault(entry.labels, RowBuffer(entry.labels))
@@ -224,10 +223,10 @@ class Aggregator:
 
     def _count_missing(self, entry: VersionEntry, columns: Columns, now: float) -> None:
         """Count what can be told without a reference."""
-        keys = [(family, *entry.labels, SEGMENT_ALL) for family in ("learning_missing", "learning_invalid")]
-        for name, found in names_and_counts(columns).items():
-            for key, amount in zip(keys, found, strict=True):
-                self.totals.count(key, name, amount, now, MAX_LEARNING_FEATURES, OTHER)
+        found, scope = names_and_counts(columns), ("learning", *entry.labels)
+        for place, family in enumerate(("learning_missing", "learning_invalid")):
+            amounts = {name: both[place] for name, both in found.items()}
+            self._count_names((family, *entry.labels, SEGMENT_ALL), scope, amounts, MAX_LEARNING_FEATURES, now)
 
     def _learn(
         self, entry: VersionEntry, times: FloatArray, predictions: Values, columns: Columns, start: float
@@ -243,26 +242,75 @@ class Aggregator:
             buffer = self._learning.setdefault(entry.labels, RowBuffer(entry.labels))
             buffer.add(times[:kept], [""] * kept, taken)
 
-    def _count_predictions(self, entry: VersionEntry, predictions: Values, sums: AttemptSums, now: float) -> None:
+    def _split(self, entry: VersionEntry, attempts: BatchSlice) -> Split | None:
+        """Divide rows by segment; None where all are in none, as is usual."""
+        texts = attempts.segments(entry.config.segments)
+        if texts is None:
+            return None
+        shown = self._admission.shown(("segments", entry.model_id), dict.fromkeys(texts), MAX_SEGMENTS)
+        split = Split.of(texts, shown)
+        return None if split.names == (SEGMENT_ALL,) else split
+
+    def _count_predictions(
+        self, entry: VersionEntry, predictions: Values, sums: AttemptSums, split: Split | None, now: float
+    ) -> None:
         numbers = finite_numbers(predictions)
         sums.prediction_count, sums.prediction_sum = len(numbers), finite_sum(numbers)
-        classes = count_classes(predictions, numbers, entry.config.task, entry.config.class_threshold)
-        key = ("classes", *entry.labels, SEGMENT_ALL)
-        if classes and key not in self.totals.names:
-            for name in entry.classes[:MAX_CLASSES]:
-                self.totals.count(key, name, 0, now, MAX_CLASSES, OTHER)
-        for name, amount in classes.items():
-            self.totals.count(key, name, amount, now, MAX_CLASSES, OTHER)
+        if split is None:
+            self._count_classes(entry, SEGMENT_ALL, predictions, numbers, now)
+            return
+        for place, segment in enumerate(split.names):
+            some = pick(predictions, split.places == place)
+            self._count_classes(entry, segment, some, finite_numbers(some), now)
 
-    def _count_cells(self, entry: VersionEntry, binning: Binning, batch: BinnedBatch, start: float, now: float) -> None:
-        profile = binning.profile
-        key = ("profile", *entry.labels, profile.id, SEGMENT_ALL)
-        block = self.totals.vector(key, profile.layout.id, len(batch.cells) + 1, len(batch.sums), now)
-        block.ints[:-1] += batch.cells
-        block.ints[-1] += batch.rows
-        block.floats += batch.sums
-        block.touched = now
-        self.intervals.add_cells(entry, profile.id, SEGMENT_ALL, start, batch, now)
+    def _count_classes(
+        self, entry: VersionEntry, segment: str, predictions: Values, numbers: FloatArray, now: float
+    ) -> None:
+        classes = count_classes(predictions, numbers, entry.config.task, entry.config.class_threshold)
+        if classes:
+            key, scope = ("classes", *entry.labels, segment), ("classes", *entry.labels)
+            limit = entry.config.max_classes
+            self._start_names(key, scope, entry.classes[:limit], limit, now)
+            self._count_names(key, scope, classes, limit, now)
+
+    def _start_names(self, key: Key, scope: Key, names: Sequence[str], limit: int, now: float) -> None:
+        """Let names start at zero, as far as they are told apart, so that the first of each is a rise."""
+        known = self.totals.names.get(key, NamesBlock()).counts
+        shown = self._admission.shown(scope, [name for name in names if name not in known], limit)
+        for name in [name for name in shown if shown[name] == name]:
+            self.totals.count(key, name, 0, now, 2**31, OTHER)
+
+    def _count_names(self, key: Key, scope: Key, amounts: Mapping[str, int], limit: int, now: float) -> None:
+        """Count by name; of a scope, over all workers and segments, only the first `limit` names by themselves."""
+        known = self.totals.names.get(key, NamesBlock()).counts
+        # What this worker counts by itself already stays so, whoever else was admitted meanwhile.
+        shown = self._admission.shown(scope, [name for name in amounts if name not in known], limit)
+        for name, amount in amounts.items():
+            self.totals.count(key, shown.get(name, name), amount, now, 2**31, OTHER)
+
+    def _count_cells(
+        self,
+        entry: VersionEntry,
+        binning: Binning,
+        rows: tuple[Columns, Values, Split | None, int],
+        start: float,
+        now: float,
+    ) -> None:
+        profile, (columns, predictions, split, size) = binning.profile, rows
+        names = (SEGMENT_ALL,) if split is None else split.names
+        if split is None or len(names) == 1:
+            batches = {names[0]: binning.assigner.bin(columns, size, predictions)}
+        else:
+            grouped = binning.assigner.bin_groups(columns, split.places, len(names), predictions)
+            batches = dict(zip(names, grouped, strict=True))
+        for segment, batch in batches.items():
+            key = ("profile", *entry.labels, profile.id, segment)
+            block = self.totals.vector(key, profile.layout.id, len(batch.cells) + 1, len(batch.sums), now)
+            block.ints[:-1] += batch.cells
+            block.ints[-1] += batch.rows
+            block.floats += batch.sums
+            block.touched = now
+            self.intervals.add_cells(entry, profile.id, segment, start, batch, now)
 
     def touch_profiles(self, entries: Iterable[VersionEntry], now: float) -> None:
         """Say of the profiles by which models are counted that they still are, whether any prediction came or not."""
@@ -301,8 +349,12 @@ class Aggregator:
 
     def add_metric(self, update: MetricUpdate, now: float) -> None:
         """Set a gauge, and keep the value for the store."""
-        key = ("metrics", *update.entry.labels)
-        if not self.totals.set_gauge(key, update.metric, update.value, update.when, MAX_GAUGES):
+        key, name = ("metrics", *update.entry.labels), update.metric
+        held = self.totals.gauges.get(key)
+        known = held is not None and name in held.values
+        if known or self._admission.shown(key, [name], MAX_GAUGES)[name] == name:
+            self.totals.set_gauge(key, name, update.value, update.when, 2**31)
+        else:
             self.fault(update.entry.labels, "too_many_metrics", now)
         if self._for_store:
             point = MetricPoint(*update.entry.labels, update.metric, update.when, update.value, update.metadata)
@@ -325,7 +377,7 @@ class Aggregator:
         """Return what the store has not been given yet, and forget it."""
         totals, counts = self.intervals.collect(now)
         rows = [chunk for buffer in self._rows.values() for chunk in buffer.chunks()]
-        actuals = [_actual_chunk(labels, items) for labels, items in self._actuals.items()]
+        actuals = [actual_chunk(labels, items) for labels, items in self._actuals.items()]
         learning = [buffer.chunk() for buffer in self._learning.values()]
         metrics, self._metrics, self._rows, self._actuals, self._learning = self._metrics, [], {}, {}, {}
         return FlushBatch(worker, totals, counts, rows, actuals, metrics, learning, self.minutes.collect(now))
@@ -355,39 +407,3 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - ground truth is whatever a pred
         return plain_prediction(value)
     except Exception:  # noqa: BLE001 - the recorder boundary: the parts of an arbitrary object may raise anything
         return None
-
-
-def _actual_chunk(labels: tuple[str, str], items: list[tuple[float, str, Any]]) -> ActualChunk:
-    times, ids, values = zip(*items, strict=True)
-    model_id, version = labels
-    return ActualChunk(model_id, np.array(times, np.float64), list(ids), list(values), version)
-
-
-def _outcome_columns(predictions: Values, attempts: BatchSlice, keys: tuple[str, ...] | None) -> tuple[Columns, int]:
-    """Return the columns of a row chunk that are no features, but for empty ones; and how many metadata are no dict."""
-    columns: Columns = {}
-    unreadable = 0
-    if holds_any(predictions):
-        columns[ROW_PREDICTION] = predictions
-    if holds_any(attempts.latencies):
-        columns[ROW_LATENCY] = finite_or_none(attempts.latencies)
-    if holds_any(attempts.metadata):
-        read = [_as_dict(value) for value in attempts.metadata]
-        unreadable = sum(value is None for value in read) - sum(value is None for value in attempts.metadata)
-        kept = read if keys is None else [_chosen(value, keys) for value in read]
-        if holds_any(kept):
-            columns[ROW_METADATA] = kept
-    return columns, unreadable
-
-
-def _as_dict(metadata: Any) -> dict[Any, Any] | None:  # noqa: ANN401 - metadata may be anything
-    if type(metadata) is dict:
-        return metadata
-    try:
-        return dict(metadata) if isinstance(metadata, Mapping) else None
-    except Exception:  # noqa: BLE001 - the recorder boundary: an arbitrary mapping may raise anything
-        return None
-
-
-def _chosen(metadata: dict[Any, Any] | None, keys: tuple[str, ...]) -> dict[Any, Any] | None:
-    return None if metadata is None else {key: metadata[key] for key in keys if key in metadata} or None

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from modelwatch.recorder.columns import Columns, to_columns
 from modelwatch.recorder.models import VersionEntry
-from modelwatch.recorder.outcomes import Values, plain_values
+from modelwatch.recorder.outcomes import Values, is_missing, plain_values
+from modelwatch.recorder.segments import row_segments, with_segment
 from modelwatch.recorder.sizes import words_each
 from modelwatch.records import FloatArray
 
@@ -173,6 +174,8 @@ class BatchSlice:
     dropped: BoolArray | None
     unreadable: int = 0
     """How many of them have features that can't be read, as far as that is known already."""
+    given: Sequence[Any] = ()
+    """Segments that were given with the call, one per row; empty if none were."""
 
     @property
     def errors(self) -> int:
@@ -196,7 +199,21 @@ class BatchSlice:
             pick(self.metadata, mask),
             None if self.failed is None else self.failed[mask],
             None if self.dropped is None else self.dropped[mask],
+            given=pick(self.given, mask),
         )
+
+    def segments(self, keys: Sequence[str]) -> list[str] | None:
+        """Return the segment of each row, by these keys of the metadata; None if nobody named any."""
+        if not self.metadata and not self.given:
+            return None
+        return row_segments(keys, self.metadata or [None] * len(self.ids), self.given or None)
+
+    def stored_metadata(self) -> Sequence[Any]:
+        """Return the metadata as they are stored, one per row: with the segments that were given beside them."""
+        if not self.given:
+            return self.metadata
+        pairs = zip(self.metadata or [None] * len(self.ids), self.given, strict=True)
+        return [with_segment(metadata, None if is_missing(segment) else segment) for metadata, segment in pairs]
 
     def columns(self, names: Sequence[str]) -> tuple[Columns, int]:
         """Return the features as columns, and how many rows can't be read."""
@@ -223,6 +240,8 @@ class Batch:
     dropped: BoolArray | None = None
     release: Callable[[], None] = lambda: None
     """Called once nothing of it waits any more."""
+    segments: Any = None
+    """One for all, or a column."""
 
     def slices(self, rows: int) -> Iterator[BatchSlice]:
         """Return it in slices of at most so many rows."""
@@ -239,6 +258,7 @@ class Batch:
                 self.metadata[some] if isinstance(self.metadata, list) else [self.metadata] * (last - first),
                 None if self.failed is None else self.failed[some],
                 None if self.dropped is None else self.dropped[some],
+                given=_each(self.segments, some),
             )
 
 
@@ -262,6 +282,12 @@ def pick(column: Any, mask: BoolArray) -> Any:  # noqa: ANN401 - a column, or on
 
 def _unboxed(column: Column) -> list[Any]:
     return column.tolist() if isinstance(column, np.ndarray) else column
+
+
+def _each(value: Any, some: slice) -> list[Any]:  # noqa: ANN401 - one value for all, or a column
+    if isinstance(value, (list, np.ndarray)):
+        return _unboxed(value[some])
+    return [] if value is None else [value] * (some.stop - some.start)
 
 
 def _spread(value: Any, some: slice) -> Sequence[Any] | FloatArray:  # noqa: ANN401 - one value for all, or a column

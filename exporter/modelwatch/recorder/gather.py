@@ -132,6 +132,7 @@ class _Part:
     unreadable: int
     actuals: Sequence[Any]
     metadata: Sequence[Any]
+    given: Sequence[Any] = _NOTHING
 
     @classmethod
     def of_rows(cls, rows: Sequence[Attempt], names: Sequence[str]) -> _Part:
@@ -159,6 +160,7 @@ class _Part:
             *_read(lambda: rows.columns(names), size),
             _given(rows.actuals),
             _given(rows.metadata),
+            _given(rows.given),
         )
 
 
@@ -191,6 +193,7 @@ def _joined(parts: Sequence[_Part]) -> BatchSlice:
         None,
         None,
         unreadable=sum(part.unreadable for part in parts),
+        given=_listed([(part.size, part.given) for part in parts]),
     )
 
 

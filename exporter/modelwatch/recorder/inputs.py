@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from modelwatch.recorder.models import VersionEntry
+from modelwatch.recorder.segments import Segmented
 
 IMMUTABLE = frozenset(
-    {type(None), bool, int, float, complex, str, bytes, tuple, frozenset, np.float64, np.float32, np.int64}
+    {type(None), bool, int, float, complex, str, bytes, tuple, frozenset, np.float64, np.float32, np.int64, Segmented}
 )
 
 

@@ -16,6 +16,7 @@ from modelwatch.recorder import reading
 from modelwatch.recorder.batch import ActualsBatch, Batch, BoolArray, Column, Features, Table, pick
 from modelwatch.recorder.ids import remember
 from modelwatch.recorder.outcomes import epoch_seconds
+from modelwatch.recorder.sizes import words_each
 
 if TYPE_CHECKING:
     from modelwatch.recorder.engine import Engine
@@ -38,6 +39,7 @@ class _Many:
     features: Features
     actuals: Column
     metadata: Any
+    segments: Any
     failed: BoolArray | None
     counted_only: bool
 
@@ -90,7 +92,8 @@ class BatchRecording(ABC):
                 [None] * rows if column is None else column,
                 reading.read_features(features, rows),
                 [] if actuals is None else reading.read_column(actuals, rows, "actuals"),
-                reading.read_metadata(metadata, segment, rows),
+                reading.read_metadata(metadata, rows),
+                reading.read_optional(segment, rows, "segment"),
                 reading.failed_rows(errors, rows) if rows else None,
                 counted_only,
             )
@@ -126,7 +129,8 @@ class BatchRecording(ABC):
         if many.counted_only:
             wanted = np.zeros(rows, np.bool_)
         chosen = rows if wanted is None else int(np.count_nonzero(wanted))
-        width = many.features.width + 1
+        segments = words_each(many.segments) if isinstance(many.segments, (list, np.ndarray)) else 0
+        width = many.features.width + segments + 1
         granted = 0 if full else self._engine.backlog.reserve(chosen, width)
         release = partial(self._engine.backlog.release, granted * width)
         dropped = None
@@ -163,6 +167,7 @@ class BatchRecording(ABC):
             some(many.actuals),
             some(many.metadata),
             release=release,
+            segments=some(many.segments),
         )
 
     def _count_many(self, many: _Many, mask: BoolArray | None, size: int, dropped: BoolArray | None) -> None:

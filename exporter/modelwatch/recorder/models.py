@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 SCORED_TASKS = ("binary", "score")
 _POSITION = re.compile(r"f\d+")
 MAX_VERSIONS = 20
-"""Versions of one model that are told apart; further ones are counted as "__other__"."""
+"""Versions of one model that are told apart though nobody registered them; others are counted as "__other__"."""
+MAX_CLASSES = 50
+"""Classes of one model version that are told apart; further ones are counted as "__other__"."""
+MAX_CLASSES_OF_SCORES = 10
+"""The same where predictions are scores, whose classes are two: labels come beside them by mistake."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,12 @@ class RecordedModel:
         Whether a reference is to be learnt from what is recorded while there is no profile.
     positive_class
         The class, as actuals name it, that a score above the threshold predicts.
+    segments
+        Keys of the metadata whose values make the segment of a row.
+    importance
+        Weights of features by name: what is left out last where there would be too many series.
+    metrics
+        How many metrics may be given to ``update_model_metric``.
     """
 
     model_id: str
@@ -63,6 +73,14 @@ class RecordedModel:
     decision_threshold: float | None = None
     learning: bool = False
     positive_class: bool | int | float | str = 1
+    segments: tuple[str, ...] = ()
+    importance: tuple[tuple[str, float], ...] = ()
+    metrics: int = 0
+
+    @property
+    def max_classes(self) -> int:
+        """How many classes are told apart."""
+        return MAX_CLASSES if self.class_threshold is None else MAX_CLASSES_OF_SCORES
 
     @property
     def class_threshold(self) -> float | None:
@@ -141,12 +159,15 @@ class VersionEntry:
         "overflow_dropped",
         "overflow_errors",
         "rate",
+        "settled",
         "version",
     )  # fmt: skip
 
-    def __init__(self, config: RecordedModel, version: str) -> None:
+    def __init__(self, config: RecordedModel, version: str, *, settled: bool = True) -> None:
         self.model_id = config.model_id
         self.version = version
+        # Whether it is known that its version has series of its own: one that nobody registered has to be admitted.
+        self.settled = settled
         self.reset_overflow()
         self.configure(config)
         self.set_profile(config.profile)
@@ -165,6 +186,10 @@ class VersionEntry:
     def classes(self) -> tuple[str, ...]:
         """Classes that are known before the first prediction."""
         return () if self.binning is None else self.binning.classes(self.config.class_threshold)
+
+    def settle(self, version: str) -> None:
+        """Count under this version from now on."""
+        self.version, self.settled = version, True
 
     def configure(self, config: RecordedModel) -> None:
         """Take over a configuration; the profile stays."""
@@ -195,6 +220,7 @@ class ModelEntry:
         if entry is None:
             entry = self.versions[version] = VersionEntry(config, version)
         else:
+            entry.settle(version)
             entry.configure(config)
             if config.profile is not None:
                 entry.set_profile(config.profile)
@@ -210,6 +236,6 @@ class ModelEntry:
         if len(self.versions) >= MAX_VERSIONS:
             text = OTHER
         base = self.default
-        fresh = VersionEntry(base.config, text)
+        fresh = VersionEntry(base.config, text, settled=text == OTHER)
         fresh.binning = base.binning
         return self.versions.setdefault(text, fresh)

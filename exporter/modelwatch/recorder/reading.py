@@ -217,33 +217,14 @@ def sampled_rows(ids: Sequence[str], rate: float) -> BoolArray | None:
     return mixed_hashes(crcs) < rate * 2**32
 
 
-def read_metadata(metadata: Any, segment: Any, rows: int) -> Any:  # noqa: ANN401 - a dict for all, or a list of dicts
-    """Return the metadata, one for all rows or a list, with each row's segment unless it has one.
+def read_metadata(metadata: Any, rows: int) -> Any:  # noqa: ANN401 - a dict for all, or a list of dicts
+    """Return a copy of the metadata, one for all rows or a list.
 
     Raises
     ------
     InputError
         If it is neither a dict nor one per row.
     """
-    one = metadata is None or isinstance(metadata, Mapping)
-    given = metadata if one else read_column(metadata, rows, "metadata")
-    segments = read_optional(segment, rows, "segment")
-    if one and not isinstance(segments, (list, np.ndarray)):
-        return with_segment(None if given is None else dict(given), segments)
-    metadatas = [given] * rows if one else list(given)
-    if segments is None:
-        return [dict(m) if isinstance(m, Mapping) else m for m in metadatas]
-    each = segments.tolist() if isinstance(segments, np.ndarray) else segments
-    each = each if isinstance(each, list) else [each] * rows
-    return [with_segment(m, s) for m, s in zip(metadatas, each, strict=True)]
-
-
-def with_segment(metadata: Any, segment: Any) -> Any:  # noqa: ANN401 - metadata and segments may be anything
-    """Return metadata with the segment in it, unless it has one.
-
-    >>> with_segment({"user": 7}, "web"), with_segment({"segment": "own"}, "web"), with_segment(None, None)
-    ({'segment': 'web', 'user': 7}, {'segment': 'own'}, None)
-    """
-    if segment is None or not (metadata is None or isinstance(metadata, dict)):
-        return metadata
-    return {"segment": segment, **(metadata or {})}
+    if metadata is None or isinstance(metadata, Mapping):
+        return None if metadata is None else dict(metadata)
+    return [dict(m) if isinstance(m, Mapping) else m for m in read_column(metadata, rows, "metadata")]

@@ -363,6 +363,10 @@ class Recorder(BatchRecording):
             totals.forget(retired)
         return totals
 
+    def admitted(self, kind: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the names of a kind that have series of their own, over all workers, in order of admission."""
+        return self._engine.worker.admitted(kind)
+
 
 def _load(path: Path) -> ReferenceProfile | None:
     try:

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from modelwatch.recorder.columns import MAX_COLUMNS
+from modelwatch.recorder.outcomes import Values, finite_or_none, holds_any
+from modelwatch.recorder.segments import as_dict
 from modelwatch.recorder.uniform import Columns, merged
-from modelwatch.records import FloatArray, RowChunk
+from modelwatch.records import ROW_LATENCY, ROW_METADATA, ROW_PREDICTION, ActualChunk, FloatArray, RowChunk
 
 _PLAIN = 8
 _OBJECT = 64
@@ -80,6 +82,39 @@ def _cut(column: list[Any] | FloatArray) -> list[Any] | FloatArray:
         if not any(type(value) in _TEXTS and len(value) > MAX_TEXT for value in column):
             return column
     return [value[:MAX_TEXT] if type(value) in _TEXTS and len(value) > MAX_TEXT else value for value in column]
+
+
+def outcome_columns(
+    predictions: Values, latencies: Sequence[Any] | FloatArray, metadata: Sequence[Any], keys: tuple[str, ...] | None
+) -> tuple[Columns, int]:
+    """Return the columns of a row chunk that are no features, but for empty ones; and how many metadata are no dict.
+
+    Of metadata only `keys` are kept; None for all.
+    """
+    columns: Columns = {}
+    unreadable = 0
+    if holds_any(predictions):
+        columns[ROW_PREDICTION] = predictions
+    if holds_any(latencies):
+        columns[ROW_LATENCY] = finite_or_none(latencies)
+    if holds_any(metadata):
+        read = [as_dict(value) for value in metadata]
+        unreadable = sum(value is None for value in read) - sum(value is None for value in metadata)
+        kept = read if keys is None else [_chosen(value, keys) for value in read]
+        if holds_any(kept):
+            columns[ROW_METADATA] = kept
+    return columns, unreadable
+
+
+def _chosen(metadata: dict[Any, Any] | None, keys: tuple[str, ...]) -> dict[Any, Any] | None:
+    return None if metadata is None else {key: metadata[key] for key in keys if key in metadata} or None
+
+
+def actual_chunk(labels: tuple[str, str], items: list[tuple[float, str, Any]]) -> ActualChunk:
+    """Return ground truth of one model version, each with its time and the id of its prediction."""
+    times, ids, values = zip(*items, strict=True)
+    model_id, version = labels
+    return ActualChunk(model_id, np.array(times, np.float64), list(ids), list(values), version)
 
 
 def rough_bytes(chunk: RowChunk) -> int:

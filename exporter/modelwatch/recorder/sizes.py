@@ -39,11 +39,11 @@ def rough_size(value: Any, depth: int = _DEPTH) -> int:  # noqa: ANN401 - anythi
         return _OBJECT + len(value)
     if not depth:
         return _OBJECT
-    if kind is dict:
-        return 2 * _OBJECT + _members(value.values(), depth)
+    if issubclass(kind, dict):
+        return 2 * _OBJECT + _members(dict.values(value), depth)
     if kind in (list, tuple, set, frozenset):
         return _OBJECT + _members(value, depth)
-    if hasattr(kind, "iloc"):  # pandas
+    if _of_pandas(kind):
         return _OBJECT + 2 * WORD * int(np.prod(value.shape))
     return _OBJECT + _attributes(value, depth)
 
@@ -56,6 +56,13 @@ def _members(values: Collection[Any], depth: int) -> int:
         large = [value for value in looked_at if type(value) not in _SMALL]
         size += sum(map(len, large)) if kinds <= _SMALL_OR_TEXT else sum(rough_size(v, depth - 1) for v in large)
     return size * len(values) // max(len(looked_at), 1)
+
+
+def _of_pandas(kind: type) -> bool:
+    try:
+        return hasattr(kind, "iloc")
+    except Exception:  # noqa: BLE001 - the recorder boundary: a type of a stranger's own kind may raise anything
+        return False
 
 
 def _attributes(value: object, depth: int) -> int:

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from modelwatch.recorder.admission import FILE_NAME, Admission, AdmittedNames
 from modelwatch.recorder.aggregate import Aggregator
 from modelwatch.recorder.batch import ActualsBatch, Batch, BatchSlice
-from modelwatch.recorder.blocks import Encoder, SlotTotals, decode
+from modelwatch.recorder.blocks import Encoder, Key, SlotTotals, decode
 from modelwatch.recorder.gather import BLOCK, SLICE, Gathering
 from modelwatch.recorder.inputs import Actual, Barrier, Fault, MetricUpdate
 from modelwatch.recorder.journal import Journal
-from modelwatch.recorder.models import VersionEntry
+from modelwatch.recorder.models import MAX_VERSIONS, VersionEntry
 from modelwatch.recorder.pending import Pending, Sink
 from modelwatch.recorder.slotfile import SlotFile
 from modelwatch.recorder.slots import SlotDirectory, SlotsUnusableError
@@ -55,7 +56,9 @@ class Worker:
         self._sink = sink
         self._slots = SlotDirectory(storage / "slots")
         self._slot: SlotFile | None = None
-        self._aggregator = Aggregator(for_store=sink is not None)
+        names = storage / "slots" / FILE_NAME
+        self._admission, self._admitted = Admission(names), AdmittedNames(names)
+        self._aggregator = Aggregator(for_store=sink is not None, admission=self._admission)
         self._pending = Pending()
         self._encoder = Encoder()
         self._journal = Journal()
@@ -91,11 +94,20 @@ class Worker:
         for batch in batches:
             batch.release()
         for entry in entries:
+            self._settle(entry)
             self._aggregator.add_overflow(entry, now)
         return self._take_others(others, now)  # last: late ground truth stands against what came with the prediction
 
+    def _settle(self, entry: VersionEntry) -> None:
+        """Decide whether a version that nobody registered has series of its own, over all workers."""
+        if not entry.settled:
+            shown = self._admission.shown(("versions", entry.model_id), [entry.version], MAX_VERSIONS)
+            if not entry.settled:  # nobody registered it meanwhile
+                entry.settle(shown[entry.version])
+
     def _guarded_add(self, entry: VersionEntry, rows: BatchSlice, now: float) -> None:
         try:
+            self._settle(entry)
             self._aggregator.add(entry, rows, now)
         except Exception as error:  # noqa: BLE001 - the recorder boundary: the thread must outlive whatever was handed in
             self._fault(entry.labels, "internal", f"a slice of {len(rows.ids)} predictions was lost: {error!r}")
@@ -249,6 +261,10 @@ class Worker:
                 self._journal.trouble(problem, problem)
             self._journal.passed("slots_read", "slots can be read again")
         return self._shown.copy()
+
+    def admitted(self, kind: Key) -> tuple[str, ...]:
+        """Return the names of a kind that have series of their own, in order of admission."""
+        return tuple(dict.fromkeys((*self._admitted.of(kind), *self._admission.of(kind))))
 
     # --- ending ------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from modelwatch.decorator import Outcome
 from modelwatch.recorder import Recorder
-from modelwatch.recorder.reading import with_segment
+from modelwatch.recorder.segments import with_segment
 
 
 class ModelCaller:
@@ -50,7 +50,7 @@ class ModelCaller:
             self._model_id,
             prediction,
             features,
-            metadata=metadata if segment is None else self._with_segment(metadata, segment),
+            metadata=with_segment(metadata, segment),
             latency_ms=latency_ms,
             prediction_id=prediction_id,
             timestamp=timestamp,
@@ -88,13 +88,6 @@ class ModelCaller:
         )
         if answer["status"] != "success":
             self.record_call(None, None, latency_ms, "ignored" if looked_at else outcome)
-
-    def _with_segment(self, metadata: Any, segment: Any) -> Any:  # noqa: ANN401 - as above
-        try:
-            return with_segment(metadata, segment)
-        except Exception:  # noqa: BLE001 - the recorder boundary: a dict of somebody's own may raise anything
-            self.count_fault("metadata")
-            return None
 
     def count_fault(self, reason: str) -> None:
         """Count a fault of our own making; never raises."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelwatch.conventions import LATENCY_BUCKETS_SECONDS
+from modelwatch.recorder.segments import MAX_SEGMENTS
 from modelwatch.records import (
     MINUTE_FIELDS,
     PREDICTION,
@@ -38,6 +39,8 @@ FLUSH_SECONDS = 1.0
 PAGE = 4096
 INDEXED = 1.4
 """What an index takes for each byte in it: its pages are not as full as those of a table that only grows."""
+ALL_SEGMENTS = MAX_SEGMENTS + 1
+"""Those that are told apart, and all others."""
 _SAMPLE_ROWS = 4096
 _ID_LENGTH = 20
 _DAYS_AS_HOURS = 2.0
@@ -186,8 +189,10 @@ def _values(
 
 
 def _counts(config: ModelMonitoringConfig, layout: CellLayout, sampled: float, workers: int) -> float:
-    """Return the bytes of a day's binned counts: one record for each interval of a worker that has any."""
-    intervals, rows = _batches(sampled, workers, config.drift.count_interval_seconds)
+    """Return the bytes of a day's binned counts: one record for each interval and segment of a worker that has any."""
+    # By segment: as many as can be told apart, each with its part of the rows.
+    parts = workers * (ALL_SEGMENTS if config.segments else 1)
+    intervals, rows = _batches(sampled, parts, config.drift.count_interval_seconds)
     size = layout.size * _width(rows) + 8 * len(layout.members)
     return intervals * (_record(size + 60) + _index_entry(12 + 8 + 8))
 

@@ -186,13 +186,14 @@ class Parts:
 
     def _make_collectors(self) -> list[Any]:
         if self.store is None:
-            return [RecordingCollector(self.recorder, before=self.follower)]
+            return [RecordingCollector(self.recorder, before=self.follower, max_series=self._max_series)]
         configs = StoredConfigs(self.store)
         recordings = RecordingCollector(
             self.recorder,
             self._storage_id(),
             models=lambda: [recorded(RegisteredModel(config, 0.0)) for config in configs()],
             before=self.follower,
+            max_series=self._max_series,
         )
         jobs = self.jobs
         assert jobs is not None
@@ -203,6 +204,9 @@ class Parts:
             stand_by=self.sidecar_runs,
         )
         return [recordings, results]
+
+    def _max_series(self) -> int:
+        return self.config.expose.max_series_per_model
 
     def _storage_id(self) -> Callable[[], str] | None:
         """Return who knows the storage's id: read once, since a scrape must not fail with the store."""

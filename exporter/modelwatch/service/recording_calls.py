@@ -6,17 +6,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from modelwatch.recorder.reading import with_segment
+from modelwatch.recorder.segments import with_segment
 from modelwatch.service import actions
 from modelwatch.service.answers import Result, answers
 from modelwatch.service.given import wait_seconds
 
 if TYPE_CHECKING:
     from modelwatch.service.parts import Parts
-
-SEGMENT_WARNING = (
-    "segment is kept with the row's metadata, where metadata_keys allows it; for now it is counted as part of the whole"
-)
 
 
 class RecordingCalls:
@@ -67,8 +63,8 @@ class RecordingCalls:
             When it happened: seconds (or milliseconds) since 1970, a datetime (naive is local time) or ISO-8601 text;
             default now.
         segment
-            The part of the traffic that it belongs to. Kept with the row, under "segment" in its metadata unless they
-            have one; counted as part of the whole in this release, which a warning says.
+            The part of the traffic that it belongs to: it is counted by it, and stored as "segment" in its metadata.
+            Goes over the model's `segments`. Beyond 20 of a model, further ones are counted as "__other__".
         model_version
             Overrides the registered version.
         error
@@ -98,7 +94,7 @@ class RecordingCalls:
         if segment is not None:
             metadata = with_segment(metadata, segment)
         # By position: eleven keywords cost a tenth of a microsecond more.
-        answer = self._record(
+        return self._record(
             model_id,
             prediction,
             features,
@@ -111,7 +107,6 @@ class RecordingCalls:
             error,
             copy,
         )
-        return answer if segment is None else _with_segment_warning(answer)
 
     def record_predictions(
         self,
@@ -183,7 +178,7 @@ class RecordingCalls:
         'not recorded: features has 1 rows, there are 2 predictions'
         >>> service.close()
         """
-        answer = self._parts.recorder.record_many(
+        return self._parts.recorder.record_many(
             model_id,
             predictions,
             features,
@@ -197,7 +192,6 @@ class RecordingCalls:
             errors=errors,
             copy=copy,
         )
-        return answer if segment is None else _with_segment_warning(answer)
 
     def record_actual(self, model_id: str, prediction_id: str, actual: Any) -> Result:  # noqa: ANN401
         """
@@ -330,9 +324,3 @@ class RecordingCalls:
         True
         """
         return self._parts.recorder.flush(wait_seconds(timeout))
-
-
-def _with_segment_warning(answer: Result) -> Result:
-    if answer["status"] != "success":
-        return answer
-    return {**answer, "warnings": [*answer.get("warnings", ()), SEGMENT_WARNING]}

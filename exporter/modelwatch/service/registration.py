@@ -170,6 +170,9 @@ def recorded(model: RegisteredModel) -> RecordedModel:
         decision_threshold=config.decision_threshold,
         learning=config.reference == "auto" and model.profile is None,
         positive_class=config.positive_class,
+        segments=config.segments,
+        importance=tuple(config.features.importance.items()),
+        metrics=len(config.performance_metrics),
     )
 
 

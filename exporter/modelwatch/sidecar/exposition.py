@@ -66,7 +66,12 @@ class Exposition:
         if recordings:
             # Reads the slots of all workers; as it records nothing, it never takes one.
             self._recorder = Recorder(watch.folder, None, clock=watch.clock, start_thread=False)
-            self.registry.register(RecordingCollector(self._recorder, lambda: storage_id))
+            recordings_shown = RecordingCollector(
+                self._recorder,
+                lambda: storage_id,
+                max_series=lambda: watch.config.expose.max_series_per_model,
+            )
+            self.registry.register(recordings_shown)
         self._results = ResultsCollector(watch.store, watch.clock, models=self._configs, learned=self._learned)
         self.registry.register(self._results)
         self.registry.register(_SidecarCollector(watch, storage_id, alone=not recordings))

@@ -61,20 +61,22 @@ class StoreQueries:
         start: float,
         end: float,
         model_version: str | None = None,
-        segment: str = "",
+        segment: str | None = None,
         *,
         size: int | None = None,
     ) -> CountSeries:
-        """Return binned counts by interval, summed over workers and parts.
+        """Return binned counts by interval, summed over workers, parts and segments.
 
         Parameters
         ----------
-        model_id, profile_id, segment
+        model_id, profile_id
             Whose counts, binned by which profile.
         start, end
             All intervals that overlap ``[start, end)``, each one whole.
         model_version
             None for all versions together.
+        segment
+            None for all segments together; "" is that of the rows that are in none.
         size
             The layout size expected; None for the one that most have. Others are left out, see ``ignored``.
 
@@ -84,7 +86,9 @@ class StoreQueries:
             The store can't be read.
         """
         c, s = tables.interval_counts.c, tables.subjects.c
-        mine = sa.select(s.subject_id).where(s.model_id == model_id, s.profile_id == profile_id, s.segment == segment)
+        mine = sa.select(s.subject_id).where(s.model_id == model_id, s.profile_id == profile_id)
+        if segment is not None:
+            mine = mine.where(s.segment == segment)
         if model_version is not None:
             mine = mine.where(s.model_version == model_version)
         query = sa.select(c.start, c.length, c.rows, c.layout_size, c.cells, c.sums).where(

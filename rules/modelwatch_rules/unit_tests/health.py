@@ -35,6 +35,7 @@ def cases(of: Context) -> Iterator[Case]:
     yield _reference_missing(of)
     yield _dropped(of)
     yield _few_dropped(of)
+    yield _folded(of)
     yield _down(of)
     yield _remembered(of)
     yield _twice(of)
@@ -134,6 +135,25 @@ def _few_dropped(of: Context) -> Case:
     expected = _expected(of, c.ALERT_RECORDS_DROPPED, labels, of.subject)
     # The last rise is in the window until its first sample is that one.
     _held(of, case, c.ALERT_RECORDS_DROPPED, begin + step, begin + during + of.up(window) - step, expected)
+    return case
+
+
+def _folded(of: Context) -> Case:
+    case = of.case("series that are not exposed are an alert by reason, counted once for all targets", GROUP)
+    step, alert = case.step, c.ALERT_SERIES_FOLDED
+    begin, during = 3 * step, of.up(of.timing.hold) + 6 * step
+    phases = [(begin, 0.0), (during, 1.0), (of.up(of.timing.keep_firing) + 9 * step, 0.0)]
+    for instance, values in (("a:1", phases), ("b:1", phases), ("c:1", 0)):
+        case.give(c.FOLDED_SERIES, values, **of.model(), reason="segments", instance=instance)
+    case.give(c.FOLDED_SERIES, phases, **of.model(version=OTHER_VERSION), reason="features")
+    case.give(c.FOLDED_SERIES, 0, **of.model(), reason="features")
+    case.give(c.FOLDED_SERIES, 0, **of.model(of.neighbour), reason="segments")
+    expected = [
+        one
+        for labels in ({**of.model(), "reason": "segments"}, {**of.model(version=OTHER_VERSION), "reason": "features"})
+        for one in _expected(of, alert, labels, of.subject)
+    ]
+    _held(of, case, alert, begin, begin + during - step, expected)
     return case
 
 
