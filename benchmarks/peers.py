@@ -13,30 +13,31 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-from workload import CATEGORIES, MODEL, Workload, timed, workload
+from workload import CATEGORIES, MODEL, VERSION, Workload, timed, workload
 
 ROWS = 1000
 
 
 def prometheus_naive(work: Workload) -> Callable[[int], object]:
-    """Look up labelled children at every observation, as most people write it."""
+    """Look up labelled children, by the labels that we have too, at every observation, as most people write it."""
     from prometheus_client import CollectorRegistry, Counter, Histogram
 
     registry = CollectorRegistry()
-    values = Histogram("f", "value", ["model", "feature"], buckets=work.edges, registry=registry)
-    texts = Counter("c", "category", ["model", "feature", "category"], registry=registry)
-    latency = Histogram("l", "latency", ["model"], registry=registry)
-    scores = Histogram("p", "score", ["model"], buckets=[i / 10 for i in range(11)], registry=registry)
-    total = Counter("n", "predictions", ["model"], registry=registry)
+    model = ["model_id", "model_version"]
+    values = Histogram("f", "value", [*model, "feature"], buckets=work.edges, registry=registry)
+    texts = Counter("c", "category", [*model, "feature", "category"], registry=registry)
+    latency = Histogram("l", "latency", model, registry=registry)
+    scores = Histogram("p", "score", model, buckets=[i / 10 for i in range(11)], registry=registry)
+    total = Counter("n", "predictions", model, registry=registry)
 
     def record(row: dict[str, Any], score: float) -> None:
         for name in work.numeric:
-            values.labels(MODEL, name).observe(row[name])
+            values.labels(MODEL, VERSION, name).observe(row[name])
         for name in work.categorical:
-            texts.labels(MODEL, name, row[name]).inc()
-        latency.labels(MODEL).observe(0.003)
-        scores.labels(MODEL).observe(score)
-        total.labels(MODEL).inc()
+            texts.labels(MODEL, VERSION, name, row[name]).inc()
+        latency.labels(MODEL, VERSION).observe(0.003)
+        scores.labels(MODEL, VERSION).observe(score)
+        total.labels(MODEL, VERSION).inc()
 
     return _loop(work, record)
 

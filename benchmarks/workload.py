@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-MODEL = "ad_score"
+MODEL, VERSION = "ad_score", "2026.11"
 CATEGORIES = tuple("abcdefgh")
 EDGES = 15
 Row = dict[str, Any]

@@ -255,11 +255,16 @@ class Batch:
                 plain_values(self.predictions[some]),
                 self.features.part(some),
                 _unboxed(self.actuals[some]),
-                self.metadata[some] if isinstance(self.metadata, list) else [self.metadata] * (last - first),
+                self._metadata(some),
                 None if self.failed is None else self.failed[some],
                 None if self.dropped is None else self.dropped[some],
                 given=_each(self.segments, some),
             )
+
+    def _metadata(self, some: slice) -> Sequence[Any]:
+        if self.metadata is None:
+            return []
+        return self.metadata[some] if isinstance(self.metadata, list) else [self.metadata] * (some.stop - some.start)
 
 
 @dataclass(frozen=True)

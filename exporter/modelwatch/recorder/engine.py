@@ -96,8 +96,8 @@ class Engine:
 
     def _begin(self) -> None:
         """Set up all that belongs to one process."""
-        ids = IdSource()
-        self.prefix, self.next_id = ids.prefix, ids.next
+        self.ids = ids = IdSource()
+        self.ready_ids = ids.ready
         self.queue: deque[Any] = deque()
         self.backlog, self.light_backlog = Backlog(), Backlog()
         self.worker = Worker(self.storage, self._sink, ids.worker, self._clock)
@@ -201,6 +201,7 @@ class Engine:
                 with self._quiet_lock:
                     entries = self._entries()
                     barriers = self.worker.drain(self.queue, entries)
+                    self.ids.refill()
                     if not self.closed:
                         self.attention = 1  # what comes now may be of another size
                     flush = flush or bool(barriers)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from modelwatch.recorder.batch import BatchSlice, BoolArray, Table
+from modelwatch.recorder.batch import BatchSlice, BoolArray, Matrix, Table
 from modelwatch.recorder.columns import MAX_COLUMNS, to_columns
 from modelwatch.recorder.inputs import Attempt, LightAttempt
 from modelwatch.recorder.models import VersionEntry
@@ -112,7 +112,7 @@ class _Open:
         light_parts, self.light_parts = self.light_parts, []
         light, self.light = self.light, []
         if parts:
-            yield self.entry, _joined(parts)
+            yield self.entry, _joined(parts, _names(self.entry))
         if light:
             light_parts.append(_light_slice(light))
         if light_parts:
@@ -128,7 +128,7 @@ class _Part:
     times: Values
     latencies: Values | None
     predictions: Values
-    features: Columns
+    features: Columns | Matrix
     unreadable: int
     actuals: Sequence[Any]
     metadata: Sequence[Any]
@@ -151,13 +151,19 @@ class _Part:
     @classmethod
     def of_slice(cls, rows: BatchSlice, names: Sequence[str]) -> _Part:
         size = len(rows.ids)
+        features: Columns | Matrix
+        if isinstance(rows.features, Matrix):
+            features, unreadable = rows.features, 0
+        else:
+            features, unreadable = _read(lambda: rows.columns(names), size)
         return cls(
             size,
             rows.ids,
             floats_or_list(rows.times),
             floats_or_list(rows.latencies) if len(rows.latencies) else None,
             rows.predictions,
-            *_read(lambda: rows.columns(names), size),
+            features,
+            unreadable,
             _given(rows.actuals),
             _given(rows.metadata),
             _given(rows.given),
@@ -181,13 +187,24 @@ def _given(values: Sequence[Any]) -> Sequence[Any]:
     return values if holds_any(values) else _NOTHING
 
 
-def _joined(parts: Sequence[_Part]) -> BatchSlice:
+def _joined_features(parts: Sequence[_Part], names: Sequence[str]) -> Columns:
+    matrices = [part.features.values for part in parts if isinstance(part.features, Matrix)]
+    if len(matrices) == len(parts) and len({(matrix.shape[1], matrix.dtype) for matrix in matrices}) == 1:
+        return Matrix(matrices[0] if len(matrices) == 1 else np.concatenate(matrices)).named(names)[0]
+    columns = [
+        (part.size, part.features.named(names)[0] if isinstance(part.features, Matrix) else part.features)
+        for part in parts
+    ]
+    return merged(columns, MAX_COLUMNS)
+
+
+def _joined(parts: Sequence[_Part], names: Sequence[str]) -> BatchSlice:
     return BatchSlice(
         list(chain.from_iterable(part.ids for part in parts)),
         merged_column([(part.size, part.times) for part in parts]),
         _optional([(part.size, part.latencies) for part in parts]),
         merged_column([(part.size, part.predictions) for part in parts]),
-        Table(merged([(part.size, part.features) for part in parts], MAX_COLUMNS)),
+        Table(_joined_features(parts, names)),
         _listed([(part.size, part.actuals) for part in parts]),
         _listed([(part.size, part.metadata) for part in parts]),
         None,

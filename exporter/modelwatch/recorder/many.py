@@ -86,7 +86,7 @@ class BatchRecording(ABC):
             rows = reading.rows_without_predictions(features) if column is None else len(column)
             many = _Many(
                 entry,
-                reading.read_ids(prediction_ids, rows, f"{engine.prefix}{engine.next_id()}."),
+                reading.read_ids(prediction_ids, rows, engine.ids.new()),
                 self._when(timestamps, rows),
                 reading.share_of(latency_ms, rows) if rows else None,
                 [None] * rows if column is None else column,

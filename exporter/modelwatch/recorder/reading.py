@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -15,13 +14,12 @@ from modelwatch.profile.columns import as_column
 from modelwatch.profile.tables import read_table
 from modelwatch.recorder.batch import BoolArray, Column, Features, Matrix, Rows, Table
 from modelwatch.recorder.columns import MAX_COLUMNS
-from modelwatch.recorder.ids import mixed_hashes
+from modelwatch.recorder.ids import ids_after, mixed_hashes
 from modelwatch.recorder.inputs import snapshot
 from modelwatch.recorder.outcomes import finite, is_missing
 from modelwatch.recorder.text import id_text
 
 _NOT_COLUMNS = (str, bytes, bytearray, Mapping)
-_MANY = 1 << 16
 _KNOWN_FLAGS = frozenset({bool, type(None)})
 
 
@@ -159,27 +157,19 @@ def copied(column: Column) -> Column:
 
 
 def read_ids(given: Any, rows: int, base: str) -> list[str]:  # noqa: ANN401 - any column of ids
-    """Return one id per row: those given, as text; without one ``base`` and the row's number (or nothing).
+    """Return one id per row: those given, as text; without one ``base``, a dot and the row's number (or nothing).
 
-    >>> read_ids([7, None], 2, "w-3.")
+    >>> read_ids([7, None], 2, "w-3")
     ['7', 'w-3.1']
     """
-    if given is None and rows > _MANY:
-        return [f"{base}{i}" for i in range(rows)]
     if given is None:
-        return [base + number for number in _numbers(max(64, 1 << (rows - 1).bit_length()))[:rows]]
+        return ids_after(base, rows)
     column = read_column(given, rows, "prediction_ids")
     values = column.tolist() if isinstance(column, np.ndarray) else column
     if set(map(type, values)) == {str} and all(values) and all(map(str.isascii, values)):
         return list(values)
     texts = ["" if is_missing(value) else id_text(value) for value in values]
-    return [text or (f"{base}{i}" if base else "") for i, text in enumerate(texts)]
-
-
-@lru_cache(maxsize=1)
-def _numbers(size: int) -> tuple[str, ...]:
-    """Return the texts of the first numbers: made once, an id is one concatenation."""
-    return tuple(map(str, range(size)))
+    return [text or (f"{base}.{i}" if base else "") for i, text in enumerate(texts)]
 
 
 def failed_rows(error: Any, rows: int) -> BoolArray | None:  # noqa: ANN401 - None, one value for all, or a column
