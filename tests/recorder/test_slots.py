@@ -278,6 +278,25 @@ def test_a_folder_that_cannot_be_used_means_counting_alone_with_one_warning(
     assert see.names(recorder, "faults", "", "") == {"slots_unusable": 1}
 
 
+def test_a_folder_put_where_a_slot_was_to_be_is_gone_round(
+    make_recorder: Any, see: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = make_recorder()
+    create = slotfile.create_file
+
+    def create_while_somebody_makes_a_folder(path: Path, *args: Any) -> int:
+        (tmp_path / "slots" / "0000.slot").mkdir(exist_ok=True)
+        return create(path, *args)
+
+    monkeypatch.setattr(slotfile, "create_file", create_while_somebody_makes_a_folder)
+    recorder.record("m", 1, {})
+    assert recorder.flush() is False
+    assert recorder.shared
+    assert recorder.flush() is True
+    assert see.totals(recorder) == (1, 0, 1)
+    assert (tmp_path / "slots" / "0001.slot").is_file()
+
+
 def test_while_the_disk_is_full_counting_goes_on_in_memory_and_is_written_later(
     make_recorder: Any, see: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

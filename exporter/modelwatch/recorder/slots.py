@@ -38,7 +38,7 @@ LOCK_PATIENCE_SECONDS = 1.0
 _INDEX_ATTEMPTS = 8
 _PASSING = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOENT}
-    | {errno.EISDIR, errno.EEXIST}  # somebody put something where a slot was to be; the next try goes round it
+    | {errno.EISDIR}  # somebody put a folder where a slot was to be; the next try goes round it
 )
 """Troubles at a claim that may pass. Any other means that slots can't be used here at all."""
 
