@@ -70,6 +70,7 @@ class CellAssigner:
         self._sort_rows = sort_rows
         self._numeric = np.array([i for i, m in enumerate(layout.members) if m.kind == "numeric"], dtype=np.int64)
         self._blocks: dict[int, list[_NumericBlock]] = {}
+        self._spare: list[FloatArray] = []
         self._categorical = [
             (member, offset, {text: place for place, text in enumerate(member.categories)})
             for member, offset in zip(layout.members, layout.offsets, strict=True)
@@ -175,7 +176,14 @@ class CellAssigner:
     def _count_numbers(
         self, block: _NumericBlock, columns: Mapping[str, Any], n: int, cells: IntArray, sums: FloatArray
     ) -> None:
-        room = np.zeros((len(block.names), n + 1))  # a zero behind each row, which is an end to sum up to
+        # Memory that is used again: of fresh pages the system would fill each with zeros first, which costs as much as
+        # sorting them. Whoever counts at the same time takes other memory.
+        wanted = len(block.names) * (n + 1)
+        memory = self._spare.pop() if self._spare else np.empty(0)
+        if len(memory) < wanted:
+            memory = np.empty(wanted)
+        room = memory[:wanted].reshape(len(block.names), n + 1)
+        room[:, n] = 0.0  # behind each row, which is an end to sum up to
         numbers = room[:, :n]
         for row, name, tail in zip(numbers, block.names, block.tails, strict=True):
             column = columns.get(name)
@@ -191,6 +199,8 @@ class CellAssigner:
         else:
             sums[block.indices] = block.in_range_sums(numbers)
             block.add_each(numbers, cells)
+        if not self._spare:
+            self._spare.append(memory)
 
 
 @cache

@@ -142,8 +142,22 @@ class Matrix:
 
     def named(self, names: Sequence[str]) -> tuple[Columns, int]:
         """Return the columns, each with its values side by side; they get `names`, in order."""
-        columns = np.ascontiguousarray(self.values.T)
-        return dict(zip(_named(nameless(len(columns)), names), columns, strict=True)), 0
+        return named_matrix([self], names), 0
+
+
+def named_matrix(parts: Sequence[Matrix], names: Sequence[str]) -> Columns:
+    """
+    Return the columns of arrays of as many columns and one dtype, each with its values side by side.
+
+    >>> named_matrix([Matrix(np.array([[1.0, 2.0]])), Matrix(np.array([[3.0, 4.0]]))], ["a"])
+    {'a': array([1., 3.]), 'f1': array([2., 4.])}
+    """
+    first, end = parts[0].values, 0
+    columns = np.empty((first.shape[1], sum(len(part.values) for part in parts)), first.dtype)
+    for part in parts:
+        begin, end = end, end + len(part.values)
+        columns[:, begin:end] = part.values.T
+    return dict(zip(_named(nameless(len(columns)), names), columns, strict=True))
 
 
 Features = Rows | Table | Matrix

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from modelwatch.recorder.batch import BatchSlice, BoolArray, Matrix, Table
+from modelwatch.recorder.batch import BatchSlice, BoolArray, Matrix, Table, named_matrix
 from modelwatch.recorder.columns import MAX_COLUMNS, to_columns
 from modelwatch.recorder.inputs import Attempt, LightAttempt
 from modelwatch.recorder.models import VersionEntry
@@ -24,13 +24,25 @@ from modelwatch.recorder.uniform import Columns, merged, merged_column
 
 SLICE = 512
 """Rows between two chances for other threads to run, half a millisecond: 128 cost a tenth more, 1024 gain nothing."""
-BLOCK = 2048
+BLOCK = 8192
 """Rows that are counted at once."""
+BLOCK_VALUES = 1 << 18
+"""The same for wide rows: numbers that fit into the cache."""
 
 logger = logging.getLogger("modelwatch")
 
 _entry_of = itemgetter(0)
 _NOTHING: tuple[Any, ...] = ()
+
+
+def block_rows(width: int) -> int:
+    """
+    Return how many rows of `width` values are counted at once.
+
+    >>> block_rows(25), block_rows(2000)
+    (8192, 131)
+    """
+    return max(1, min(BLOCK, BLOCK_VALUES // max(width, 1)))
 
 
 class Gathering:
@@ -62,9 +74,9 @@ class Gathering:
         held = self._of(entry)
         if rows.ids[0] is None:
             held.light_parts.append(rows)
+            held.size += len(rows.ids)
         else:
-            held.parts.append(_Part.of_slice(rows, _names(entry)))
-        held.size += len(rows.ids)
+            held.add(_Part.of_slice(rows, _names(entry)))
 
     def _of(self, entry: VersionEntry) -> _Open:
         found = self._open.get(entry)
@@ -79,7 +91,7 @@ class Gathering:
         for held in touched:
             if len(held.rows) >= SLICE:
                 held.read()
-            if held.size + len(held.light) >= BLOCK:
+            if held.size + len(held.light) >= BLOCK or held.values >= BLOCK_VALUES:
                 yield from held.slices()
 
     def rest(self) -> Iterator[tuple[VersionEntry, BatchSlice]]:
@@ -99,16 +111,20 @@ class _Open:
         self.light: list[LightAttempt] = []
         self.parts: list[_Part] = []
         self.light_parts: list[BatchSlice] = []
-        self.size = 0
-        """Rows in parts."""
+        self.size = self.values = 0
+        """Rows in parts, and values in them."""
+
+    def add(self, part: _Part) -> None:
+        self.parts.append(part)
+        self.size += part.size
+        self.values += part.size * part.width
 
     def read(self) -> None:
         rows, self.rows = self.rows, []
-        self.parts.append(_Part.of_rows(rows, _names(self.entry)))
-        self.size += len(rows)
+        self.add(_Part.of_rows(rows, _names(self.entry)))
 
     def slices(self) -> Iterator[tuple[VersionEntry, BatchSlice]]:
-        parts, self.parts, self.size = self.parts, [], 0
+        parts, self.parts, self.size, self.values = self.parts, [], 0, 0
         light_parts, self.light_parts = self.light_parts, []
         light, self.light = self.light, []
         if parts:
@@ -133,6 +149,11 @@ class _Part:
     actuals: Sequence[Any]
     metadata: Sequence[Any]
     given: Sequence[Any] = _NOTHING
+
+    @property
+    def width(self) -> int:
+        """How many values one row holds."""
+        return self.features.width if isinstance(self.features, Matrix) else len(self.features)
 
     @classmethod
     def of_rows(cls, rows: Sequence[Attempt], names: Sequence[str]) -> _Part:
@@ -188,9 +209,9 @@ def _given(values: Sequence[Any]) -> Sequence[Any]:
 
 
 def _joined_features(parts: Sequence[_Part], names: Sequence[str]) -> Columns:
-    matrices = [part.features.values for part in parts if isinstance(part.features, Matrix)]
-    if len(matrices) == len(parts) and len({(matrix.shape[1], matrix.dtype) for matrix in matrices}) == 1:
-        return Matrix(matrices[0] if len(matrices) == 1 else np.concatenate(matrices)).named(names)[0]
+    matrices = [part.features for part in parts if isinstance(part.features, Matrix)]
+    if len(matrices) == len(parts) and len({(m.values.shape[1], m.values.dtype) for m in matrices}) == 1:
+        return named_matrix(matrices, names)
     columns = [
         (part.size, part.features.named(names)[0] if isinstance(part.features, Matrix) else part.features)
         for part in parts

@@ -14,7 +14,7 @@ from modelwatch.recorder.admission import FILE_NAME, Admission, AdmittedNames
 from modelwatch.recorder.aggregate import Aggregator
 from modelwatch.recorder.batch import ActualsBatch, Batch, BatchSlice
 from modelwatch.recorder.blocks import Encoder, Key, SlotTotals, decode
-from modelwatch.recorder.gather import BLOCK, SLICE, Gathering
+from modelwatch.recorder.gather import SLICE, Gathering, block_rows
 from modelwatch.recorder.inputs import Actual, Barrier, Fault, MetricUpdate
 from modelwatch.recorder.journal import Journal
 from modelwatch.recorder.models import MAX_VERSIONS, VersionEntry
@@ -114,7 +114,7 @@ class Worker:
 
     def _take_batch(self, batch: Batch, gathering: Gathering, now: float) -> None:
         try:
-            for rows in batch.slices(BLOCK):
+            for rows in batch.slices(block_rows(batch.features.width)):
                 gathering.take_slice(batch.entry, rows)
                 for entry, enough in gathering.ready():
                     self._guarded_add(entry, enough, now)
