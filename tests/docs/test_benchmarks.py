@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -80,3 +81,15 @@ def test_a_scrape_is_measured_beside_prometheus_client_writing_the_same_text(tmp
         assert measured["series"] > 500
         assert all(cost["ms"] > 0 for cost in measured["costs"].values())
     assert "multiprocess mode" in done.stdout
+
+
+def test_the_page_on_performance_names_what_make_bench_runs_and_what_is_run_here() -> None:
+    page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
+    commands = [line for block in blocks for line in block.splitlines() if line]
+    recipe = subprocess.run(["make", "-n", "bench"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    scripts = re.findall(r"benchmarks/\w+\.py(?= --)", recipe)
+    assert len(scripts) == 4
+    assert commands == ["make bench", *(f"python {script} --quick" for script in scripts)]
+    here = Path(__file__).read_text(encoding="utf-8")
+    assert all(f'"{script}", "--quick"' in here for script in scripts)
