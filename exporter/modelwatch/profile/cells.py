@@ -33,6 +33,8 @@ SORT_SIZES = (256, 1024)
 """From which of these sizes batches are sorted is a matter of timing; smaller ones are looked up value by value."""
 NEVER = 1 << 62
 _FLOAT64 = np.dtype(np.float64)
+_spare: list[FloatArray] = []
+"""Memory of `BLOCK_VALUES` numbers or a few more that nobody counts in just now; one for all models of a process."""
 BLOCK_VALUES = 1 << 18
 """Numbers that are binned at once: 2 MiB, so that sorting stays in the cache and memory does not grow with rows."""
 
@@ -70,7 +72,6 @@ class CellAssigner:
         self._sort_rows = sort_rows
         self._numeric = np.array([i for i, m in enumerate(layout.members) if m.kind == "numeric"], dtype=np.int64)
         self._blocks: dict[int, list[_NumericBlock]] = {}
-        self._spare: list[FloatArray] = []
         self._categorical = [
             (member, offset, {text: place for place, text in enumerate(member.categories)})
             for member, offset in zip(layout.members, layout.offsets, strict=True)
@@ -179,7 +180,10 @@ class CellAssigner:
         # Memory that is used again: of fresh pages the system would fill each with zeros first, which costs as much as
         # sorting them. Whoever counts at the same time takes other memory.
         wanted = len(block.names) * (n + 1)
-        memory = self._spare.pop() if self._spare else np.empty(0)
+        try:
+            memory = _spare.pop()
+        except IndexError:
+            memory = np.empty(0)
         if len(memory) < wanted:
             memory = np.empty(wanted)
         room = memory[:wanted].reshape(len(block.names), n + 1)
@@ -199,8 +203,8 @@ class CellAssigner:
         else:
             sums[block.indices] = block.in_range_sums(numbers)
             block.add_each(numbers, cells)
-        if not self._spare:
-            self._spare.append(memory)
+        if not _spare and len(memory) <= 2 * BLOCK_VALUES:
+            _spare.append(memory)
 
 
 @cache
