@@ -365,9 +365,13 @@ def test_everything_is_in_the_log_too(world: Any, cured: dict[str, Told]) -> Non
 def test_nothing_fires_but_what_was_broken(world: Any, cured: dict[str, Told]) -> None:
     fired = world.query('count by (alertname) (count_over_time(ALERTS{alertstate="firing"}[5m]))')
     # The sidecar was killed, which may take longer than the hold time of an alert here; and it left its lease behind:
-    # for up to 30 s its successor may not check. At the speed of this world one attempt of Alertmanager that a busy
-    # machine let time out is an alert, until the next attempt gets through; that messages arrive is tested above.
-    passing = {"ModelwatchCheckStale", "ModelwatchDown", "ModelwatchNotificationsFailing"}
+    # for up to 30 s its successor may not check.
+    passing = {"ModelwatchCheckStale", "ModelwatchDown"}
+    assert world.query("sum(modelwatch_notification_failures_total) > 0") == []
+    if world.query("sum(max_over_time(alertmanager_notification_requests_failed_total[5m])) > 0"):
+        # At the speed of this world one attempt of Alertmanager that a busy machine let time out is an alert, rightly,
+        # until the next attempt gets through.
+        passing.add("ModelwatchNotificationsFailing")
     assert {series["metric"]["alertname"] for series in fired} - passing == {
         DRIFT, "MLModelLatencyHigh", "MLModelErrorRateHigh", "MLModelPerformanceBelowFloor", "ModelwatchWatchdog",
     }  # fmt: skip

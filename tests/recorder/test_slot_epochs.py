@@ -12,11 +12,12 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from modelwatch.recorder import Recorder, slots
+from modelwatch.recorder import Recorder, slotreader, slots
 from modelwatch.recorder.slotindex import read_index
 
 
@@ -147,6 +148,26 @@ def test_a_folder_that_somebody_removes_is_made_anew_by_each_worker_as_it_counts
     assert shown() == 0
     for recorder, rows, total in ((two, 1, 1), (one, 2, 3), (two, 1, 4)):
         record(recorder, rows)
+        assert recorder.flush()
+        assert shown() == total
+
+
+def test_a_slot_made_anew_on_the_inode_of_the_one_that_is_gone_is_read(
+    three: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fstat = os.fstat
+
+    def of_one_inode(fd: int) -> os.stat_result:
+        there = fstat(fd)
+        return os.stat_result((there[0], 1, *there[2:]))
+
+    monkeypatch.setattr(slotreader, "os", SimpleNamespace(**{**vars(os), "fstat": of_one_inode}))
+    one, two, shown = three
+    assert shown() == 10
+    shutil.rmtree(tmp_path / "slots")
+    assert shown() == 0
+    for recorder, total in ((one, 1), (two, 2), (one, 3), (two, 4)):
+        record(recorder, 1)
         assert recorder.flush()
         assert shown() == total
 

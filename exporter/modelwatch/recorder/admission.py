@@ -12,20 +12,13 @@ import errno
 import json
 import os
 import secrets
-import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from modelwatch.conventions import OTHER
 from modelwatch.recorder.blocks import Key
-
-try:
-    import fcntl
-except ImportError:  # not a POSIX system: every process counts alone, and admits alone
-    HAVE_LOCKS = False
-else:
-    HAVE_LOCKS = True
+from modelwatch.recorder.locks import HAVE_LOCKS, locked
 
 __all__ = ["FILE_NAME", "Admission", "AdmittedNames"]
 
@@ -105,19 +98,9 @@ class Admission:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
         fd = os.open(self._path, flags, FILE_MODE)
         try:
-            deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
-            while True:
-                try:
-                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() >= deadline:
-                        raise
-                    time.sleep(0.002)
-            yield fd
+            with locked(fd, LOCK_PATIENCE_SECONDS):
+                yield fd
         finally:
-            # Closing alone would not free it if the process was forked meanwhile: the child has the file open as well.
-            fcntl.flock(fd, fcntl.LOCK_UN)
             os.close(fd)
 
     def _catch_up(self, fd: int) -> None:

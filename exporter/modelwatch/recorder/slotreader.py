@@ -55,6 +55,7 @@ class SlotReader:
         self.folder = folder
         self.known: dict[str, SlotContent] = {}
         self._reported: set[str] = set()
+        self._epoch: int | None = None
         self._summing = Summing()
 
     def names(self) -> list[str]:
@@ -66,6 +67,10 @@ class SlotReader:
 
     def sum(self, index: SlotIndex, problems: list[str]) -> SlotTotals | None:
         """Return the sum over the slots of an index, None if one of them is lost."""
+        if index.epoch != self._epoch:
+            # A slot that was made anew may have the inode of the one that is gone, and come to its sequence number too.
+            self._epoch = index.epoch
+            self.known.clear()
         found: list[SlotContent] = []
         for name in sorted(index.slots):
             try:

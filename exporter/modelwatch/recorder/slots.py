@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import os
-import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,17 +17,14 @@ from pathlib import Path
 
 from modelwatch.recorder import slotfile
 from modelwatch.recorder.blocks import Encoder, Key, SlotTotals, decode
+from modelwatch.recorder.locks import HAVE_LOCKS, locked
 from modelwatch.recorder.mounts import remote_kind
 from modelwatch.recorder.slotfile import Copy, SlotFile
 from modelwatch.recorder.slotindex import TEMPORARY, SlotIndex, new_epoch, read_index, write_index
 from modelwatch.recorder.slotreader import LOST, SlotReader, same_file
 
-try:
+if HAVE_LOCKS:
     import fcntl
-except ImportError:  # not a POSIX system: every process counts alone
-    HAVE_LOCKS = False
-else:
-    HAVE_LOCKS = True
 
 __all__ = ["SlotDirectory", "SlotsUnusableError"]
 
@@ -258,21 +254,11 @@ class SlotDirectory:
         path = self.folder / LOCK_NAME
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, slotfile.FILE_MODE)
         try:
-            deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
-            while True:
-                try:
-                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() >= deadline:
-                        raise
-                    time.sleep(0.005)
-            if not same_file(os.fstat(fd), os.stat(path)):
-                raise OSError(errno.EAGAIN, f"{path} was replaced")
-            yield
+            with locked(fd, LOCK_PATIENCE_SECONDS):
+                if not same_file(os.fstat(fd), os.stat(path)):
+                    raise OSError(errno.EAGAIN, f"{path} was replaced")
+                yield
         finally:
-            # Closing alone would not free it if the process was forked meanwhile: the child has the file open as well.
-            fcntl.flock(fd, fcntl.LOCK_UN)
             os.close(fd)
 
     # --- reading -----------------------------------------------------------------------------------------------
