@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
+COMPILED := hatch_build.py exporter/modelwatch/recorder/_rows.c
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
 .PHONY: help demo test quality bench soak lint format generated clean
@@ -50,6 +51,7 @@ generated: $(VENV)/.dev ## Write rules/generated and grafana/dashboards again
 	$(BIN)/modelwatch dashboards generate --out grafana/dashboards
 
 clean: ## Remove what the commands above made
+	rm -f exporter/modelwatch/recorder/_rows.*.so
 	rm -rf $(VENV) .demo build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -60,12 +62,12 @@ $(VENV)/bin/python:
 		{ rm -rf $(VENV); echo "$(PYTHON) can't make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 2; }
 
 # A stamp per set of packages: repeated calls cost nothing, a changed pyproject or lock installs again.
-$(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
+$(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt $(COMPILED)
 	@echo "Installing modelwatch into $(VENV) (about a minute, once) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo]'
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt $(COMPILED)
 	@echo "Installing modelwatch and its tools into $(VENV) (about a minute, once) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@ $(VENV)/.demo

@@ -7,13 +7,14 @@ from modelwatch.policy import Severity
 from modelwatch_rules.context import quality, traffic
 from modelwatch_rules.recording import DRIFTED
 from modelwatch_rules.timing import Timing, prometheus_duration
-from modelwatch_rules.words import COUNT, PERCENT, SCORE, SHIFT, given, last, lines, say
+from modelwatch_rules.words import COUNT, PERCENT, SCORE, SHIFT, fetch, given, last, lines, say
 
 __all__ = ["DriftTexts"]
 
 MAX_FEATURES = 5
 _WARNING = int(Severity.WARNING)
 _WORST_FEATURES = f"sort_desc(topk({MAX_FEATURES}, {DRIFTED}{{<model>}}))"
+_RANKED = f"max({DRIFTED}{{<model>}}) > 0"
 _FURTHER_FEATURES = f"count({DRIFTED}{{<model>}}) - {MAX_FEATURES} > 0"
 _WORTH_SAYING = 0.005
 """A share of less than half a percent is not told."""
@@ -45,7 +46,7 @@ class DriftTexts:
         known = f"{drifted} > 0 <= {scored}"
         count = say(known, COUNT, "", f"{say(scored, COUNT, ' of ')} inputs drifted", "Inputs drifted")
         more = say(_FURTHER_FEATURES, COUNT, ", +", " more")
-        names = given(_WORST_FEATURES, f" ({_names()}{more})")
+        names = _worst(f" ({_names()}{more})")
         return f"{count}{names}."
 
     def description(self, severity: Severity) -> str:
@@ -53,7 +54,7 @@ class DriftTexts:
         if self._is_data:
             first = self._features()
             more = say(_FURTHER_FEATURES, COUNT, "And: +", " more inputs")
-            place = f"what feeds {given(_WORST_FEATURES, _names(2), 'the inputs')}"
+            place = f"what feeds {_worst(_names(2), 'the inputs')}"
         else:
             first = f'{{{{ $feature := "" }}}}Predictions: {self._moved()}'
             more, place = "", "the inputs, then the model"
@@ -78,7 +79,7 @@ class DriftTexts:
         unknown = "Inputs: which ones is not known at the moment"
         name = "{{ $feature := $one.Labels.feature }}{{ if $i }}\n{{ end }}{{ $feature }}"
         line = f"{name}: {self._moved()}"
-        return given(_WORST_FEATURES, f"{{{{ range $i, $one := . }}}}{line}{{{{ end }}}}", unknown)
+        return _worst(f"{{{{ range $i, $one := . }}}}{line}{{{{ end }}}}", unknown)
 
     def _in_worst_window(self, then: str, otherwise: str = "") -> str:
         """Return text in which $window is the window in which $feature moved most."""
@@ -155,6 +156,16 @@ _SAMPLES = ("current", "reference")
 
 def _quoted(value: str) -> str:
     return f'"{value}"'
+
+
+def _worst(then: str, otherwise: str = "") -> str:
+    """Return text about the worst features, which are the dot in it: by their shares, and by name where none has one.
+
+    Without that, a message of a model whose drift is held would be another one at each evaluation.
+    """
+    by_name = f"{{{{ if not ({fetch(_RANKED)}) }}}}{{{{ $worst = $worst | sortByLabel `{c.FEATURE}` }}}}{{{{ end }}}}"
+    other = f"{{{{ else }}}}{otherwise}" if otherwise else ""
+    return f"{{{{ $worst := {fetch(_WORST_FEATURES)} }}}}{by_name}{{{{ with $worst }}}}{then}{other}{{{{ end }}}}"
 
 
 def _names(at_most: int = MAX_FEATURES) -> str:

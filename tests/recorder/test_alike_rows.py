@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -12,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwatch.profile.cells import CellAssigner
+from modelwatch.recorder import uniform
 from modelwatch.recorder.columns import to_columns
 from modelwatch.recorder.uniform import dict_columns, merged, sequence_columns
 from modelwatch.records import CellLayout, FeatureCells, IntArray
@@ -42,6 +46,22 @@ values = st.one_of(
     st.sampled_from([np.timedelta64(5, "s"), np.datetime64("2026-01-01"), np.array([1.5]), np.array(2.0), {}, [1.0]]),
     st.sampled_from([10**400, np.longdouble("1e4000"), Decimal("1e400"), Decimal("sNaN"), Fraction(1, 3)]),
 )
+compiled = pytest.mark.skipif(
+    uniform._rows is None and not os.environ.get("CI"), reason="no C compiler was there when modelwatch was installed"
+)
+
+
+@pytest.fixture(autouse=True, scope="module", params=[pytest.param("compiled", marks=compiled), "python"])
+def reader(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Whether rows are read by compiled code: what comes out is the same."""
+    with pytest.MonkeyPatch.context() as patched:
+        if request.param == "python":
+            patched.setattr(uniform, "_rows", None)
+        else:
+            assert uniform._rows is not None
+        yield request.param
+
+
 floats_mostly = st.one_of(st.floats(), st.floats(), st.floats(), values)
 
 
@@ -128,3 +148,66 @@ def test_slices_with_other_columns_have_none_where_there_were_none() -> None:
     parts: list[Any] = [(2, {"a": np.array([1.0, 2.0])}), (1, {"b": ["x"]}), (1, {"a": [None], "b": ["y"]})]
     assert merged(parts, 9) == {"a": [1.0, 2.0, None, None], "b": [None, None, "x", "y"]}
     assert list(merged(parts, 1)) == ["a"]
+
+
+class Shy:
+    """A key that is like one of ours, and can't be compared."""
+
+    def __hash__(self) -> int:
+        return hash("b")
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("shy")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"a": 0.5, "b": 1.5}, {"a": 0.5, "c": 1.5, "b": 2.5}],
+        [{"a": 0.5, "b": 1.5}, [0.5, 1.5]],
+        [{"a": 0.5, "b": 1.5}, None],
+    ],
+    ids=["more keys", "a list among dicts", "nothing among dicts"],
+)
+def test_a_row_unlike_the_others_costs_no_other_row(rows: Any) -> None:
+    columns, _ = to_columns(rows, ["a", "b"])
+    assert columns["a"][0] == 0.5
+    assert columns["b"][0] == 1.5
+
+
+def test_what_a_key_raises_comes_out() -> None:
+    with pytest.raises(RuntimeError, match="shy"):
+        dict_columns([{"a": 0.5, "b": 1.5}, {"a": 0.5, Shy(): 1.5}], 9)
+
+
+def test_nothing_that_was_read_is_held_on_to() -> None:
+    odd, text, number = [1.5], "a text of its own", 1e300
+    held = [sys.getrefcount(value) for value in (odd, text, number, None, True, False, "a", "b")]
+    for _ in range(2000):
+        dict_columns([{"a": number, "b": 1.5, "c": text}, {"a": 2.5, "b": odd, "c": text}], 9)
+        dict_columns([{"a": number, "b": 1.5}, {"a": number}], 9)
+        dict_columns([{"a": number, "b": 1.5}, {"a": number, "c": odd}], 9)
+    now = [sys.getrefcount(value) for value in (odd, text, number, None, True, False, "a", "b")]
+    assert all(after - before < 100 for before, after in zip(held, now, strict=True))
+
+
+@compiled
+@pytest.mark.parametrize(
+    "wrong",
+    [(), ([], (), b"", np.empty(0), float), (({},), ("a",), b"", np.empty(0), float), ((), (), b"", np.empty(0), 1)],
+    ids=["nothing", "a list", "too few kinds", "no type"],
+)
+def test_the_compiled_reader_refuses_what_it_can_not_read(wrong: tuple[Any, ...], reader: str) -> None:
+    if reader == "compiled":
+        assert uniform._rows is not None
+        with pytest.raises(TypeError, match="read takes"):
+            uniform._rows.read(*wrong)
+
+
+@compiled
+def test_the_compiled_reader_writes_nowhere_but_into_its_matrix(reader: str) -> None:
+    if reader == "compiled":
+        assert uniform._rows is not None
+        for matrix in (np.empty(1), np.empty((2, 2)), np.empty((4, 1))[::2]):
+            with pytest.raises((ValueError, BufferError)):
+                uniform._rows.read(({"a": 1.0}, {"a": 1.0}), ("a",), b"\1", matrix, np.float64)

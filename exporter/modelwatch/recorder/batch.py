@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwatch.recorder.columns import Columns, to_columns
+from modelwatch.recorder.ids import LazyIds
 from modelwatch.recorder.models import VersionEntry
 from modelwatch.recorder.outcomes import Values, is_missing, plain_values
 from modelwatch.recorder.segments import row_segments, with_segment
@@ -263,7 +264,7 @@ class Batch:
             last = min(first + rows, self.size)
             some = slice(first, last)
             yield BatchSlice(
-                [None] * (last - first) if self.ids is None else self.ids[some],
+                self._ids(some),
                 _spread(self.times, some),
                 _spread(self.latencies, some),
                 plain_values(self.predictions[some]),
@@ -274,6 +275,11 @@ class Batch:
                 None if self.dropped is None else self.dropped[some],
                 given=_each(self.segments, some),
             )
+
+    def _ids(self, some: slice) -> Sequence[str | None]:
+        if self.ids is None:
+            return [None] * (some.stop - some.start)
+        return self.ids if some == slice(0, self.size) else self.ids[some]
 
     def _metadata(self, some: slice) -> Sequence[Any]:
         if self.metadata is None:
@@ -296,7 +302,7 @@ def pick(column: Any, mask: BoolArray) -> Any:  # noqa: ANN401 - a column, or on
     """Return some rows of a column; what is empty or one value for all stays as it is."""
     if isinstance(column, np.ndarray):
         return column[mask] if column.ndim else column
-    return list(compress(column, mask)) if isinstance(column, (list, tuple)) and column else column
+    return list(compress(column, mask)) if isinstance(column, (list, tuple, LazyIds)) and column else column
 
 
 def _unboxed(column: Column) -> list[Any]:

@@ -17,6 +17,7 @@ import numpy as np
 
 from modelwatch.recorder.batch import BatchSlice, BoolArray, Matrix, Table, named_matrix
 from modelwatch.recorder.columns import MAX_COLUMNS, to_columns
+from modelwatch.recorder.ids import JoinedIds, LazyIds
 from modelwatch.recorder.inputs import Attempt, LightAttempt
 from modelwatch.recorder.models import VersionEntry
 from modelwatch.recorder.outcomes import Values, floats_or_list, holds_any
@@ -221,7 +222,7 @@ def _joined_features(parts: Sequence[_Part], names: Sequence[str]) -> Columns:
 
 def _joined(parts: Sequence[_Part], names: Sequence[str]) -> BatchSlice:
     return BatchSlice(
-        list(chain.from_iterable(part.ids for part in parts)),
+        _joined_ids([part.ids for part in parts]),
         merged_column([(part.size, part.times) for part in parts]),
         _optional([(part.size, part.latencies) for part in parts]),
         merged_column([(part.size, part.predictions) for part in parts]),
@@ -233,6 +234,10 @@ def _joined(parts: Sequence[_Part], names: Sequence[str]) -> BatchSlice:
         unreadable=sum(part.unreadable for part in parts),
         given=_listed([(part.size, part.given) for part in parts]),
     )
+
+
+def _joined_ids(parts: Sequence[Sequence[str]]) -> Sequence[str]:
+    return JoinedIds(parts) if any(isinstance(part, LazyIds) for part in parts) else list(chain.from_iterable(parts))
 
 
 def _light_slice(light: Sequence[LightAttempt]) -> BatchSlice:

@@ -14,7 +14,7 @@ import numpy as np
 from modelwatch.exceptions import InputError
 from modelwatch.recorder import reading
 from modelwatch.recorder.batch import ActualsBatch, Batch, BoolArray, Column, Features, Table, pick
-from modelwatch.recorder.ids import remember
+from modelwatch.recorder.ids import MadeIds, remember
 from modelwatch.recorder.outcomes import epoch_seconds
 from modelwatch.recorder.sizes import words_each
 
@@ -33,6 +33,8 @@ class _Many:
 
     entry: VersionEntry
     ids: list[str]
+    made_ids: MadeIds | None
+    """The same, where all were made here."""
     times: Any
     latencies: Any
     predictions: Column
@@ -84,9 +86,11 @@ class BatchRecording(ABC):
             full = len(engine.queue) >= engine.attention and engine.attend()
             column = None if predictions is None else reading.read_predictions(predictions)
             rows = reading.rows_without_predictions(features) if column is None else len(column)
+            base = engine.ids.new()
             many = _Many(
                 entry,
-                reading.read_ids(prediction_ids, rows, engine.ids.new()),
+                reading.read_ids(prediction_ids, rows, base),
+                MadeIds(base, rows) if prediction_ids is None else None,
                 self._when(timestamps, rows),
                 reading.share_of(latency_ms, rows) if rows else None,
                 [None] * rows if column is None else column,
@@ -156,10 +160,12 @@ class BatchRecording(ABC):
                 return pick(column, mask)
             return reading.copied(column) if copy and isinstance(column, (list, np.ndarray)) else column
 
+        # Texts that nobody will store are left to the caller: they need not lie about until rows are counted.
+        lazy = mask is None and many.made_ids is not None and not many.entry.config.log_predictions
         return Batch(
             many.entry,
             size,
-            some(many.ids),
+            many.made_ids if lazy else some(many.ids),
             some(many.times),
             some(many.latencies),
             some(many.predictions),
