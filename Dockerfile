@@ -1,8 +1,8 @@
 # One image for the application of the demo, the sidecar and every other command.
-FROM python:3.12.12-slim-bookworm AS build
+FROM python:3.12.12-bookworm AS build
 WORKDIR /src
-RUN pip install --no-cache-dir build==1.6.1 hatchling==1.33.0
-COPY pyproject.toml README.md LICENSE ./
+RUN pip install --no-cache-dir build==1.6.1 hatchling==1.33.0 setuptools==80.9.0
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY exporter exporter
 COPY rules rules
 COPY grafana grafana
