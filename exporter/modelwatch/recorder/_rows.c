@@ -6,7 +6,7 @@
 
 enum { NUMBER, OBJECT };
 
-/* A float, or a whole number or truth value where floats are expected; false for all else, with no error set. */
+/* A float, or a whole number where floats are expected; false for all else, with no error set. */
 static inline bool
 as_double(PyObject *value, PyTypeObject *float64, double *out)
 {
@@ -14,7 +14,7 @@ as_double(PyObject *value, PyTypeObject *float64, double *out)
         *out = PyFloat_AS_DOUBLE(value);
         return true;
     }
-    if (PyLong_CheckExact(value) || PyBool_Check(value)) {
+    if (PyLong_CheckExact(value)) {
         *out = PyLong_AsDouble(value);
         if (*out == -1.0 && PyErr_Occurred()) {
             PyErr_Clear(); /* too large */
@@ -76,10 +76,17 @@ read_rows(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
         if (!PyDict_CheckExact(row) || PyDict_GET_SIZE(row) != k)
             goto unlike;
         double *cell = out;
+        Py_ssize_t at = 0;
+        bool in_order = true;
         for (Py_ssize_t j = 0; j < k; j++) {
-            PyObject *value = PyDict_GetItemWithError(row, PyTuple_GET_ITEM(names, j));
-            if (value == NULL)
-                goto unlike;
+            /* Most often the keys are the very names, in their order: then nothing need be looked up. */
+            PyObject *key, *value;
+            if (!in_order || !PyDict_Next(row, &at, &key, &value) || key != PyTuple_GET_ITEM(names, j)) {
+                in_order = false;
+                value = PyDict_GetItemWithError(row, PyTuple_GET_ITEM(names, j));
+                if (value == NULL)
+                    goto unlike;
+            }
             if (kind[j] == OBJECT) {
                 PyList_SET_ITEM(PyList_GET_ITEM(result, j), i, Py_NewRef(value));
             }

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import compress, islice, repeat, starmap
+from itertools import chain, compress, islice, starmap
 from operator import itemgetter
 from types import ModuleType
 from typing import Any
@@ -32,6 +32,8 @@ except ImportError:  # no compiler, or none for this Python
 Columns = dict[str, "list[Any] | FloatArray"]
 
 _FLOATS = frozenset({float, np.float64})
+_PACKED = frozenset({float, np.float64, int})
+"""What a column of floats may hold: a category that is a truth value or a fraction has a text of its own."""
 _NUMBERS = frozenset("fiub")
 
 
@@ -71,14 +73,15 @@ def dict_columns(rows: Sequence[dict[Any, Any]], most: int) -> Columns | None:
     {'a': array([0.5, 2. ]), 'b': array([1., 4.]), 'c': ['x', 'y']}
     """
     first = rows[0]
-    size = len(first)
-    if not 1 <= size <= most or set(map(type, rows)) != {dict} or set(map(len, rows)) != {size}:
+    if not 1 <= len(first) <= most:
         return None
     plan = _plan(tuple(first), tuple(map(type, first.values())))
     if plan is None:
         return None
     if _rows is not None:
         return _compiled(rows, plan)
+    if set(map(type, rows)) != {dict} or set(map(len, rows)) != {len(first)}:
+        return None
     try:
         packed = _packed(rows, plan) if plan.floats else None
         columns = {} if packed is None else dict(zip(plan.floats, packed, strict=True))
@@ -99,7 +102,7 @@ def _compiled(rows: Sequence[dict[Any, Any]], plan: _Plan) -> Columns | None:
     columns: Columns = {}
     for name, is_float, values in zip(plan.names, plan.is_float, read, strict=True):
         packed = next(floats) if is_float else None
-        columns[name] = packed if packed is not None and values is True else floats_or_list(values)
+        columns[name] = values if packed is None or values is not True else packed
     return columns
 
 
@@ -107,14 +110,10 @@ def _packed(rows: Sequence[dict[Any, Any]], plan: _Plan) -> FloatArray | None:
     """Return the float columns, shape (columns, rows); None if there are values that numpy reads in its own way."""
     values = list(map(itemgetter(*plan.floats), rows))
     try:
-        # The sum of floats and whatever is read as one (ints, bools, numpy's floats) is a float; None, text, complex
-        # and decimal numbers raise or give something else. It costs a quarter of asking every value for its type.
-        if type(sum(map(sum, values, repeat(0.0)), 0.0)) not in _FLOATS:
+        if not _PACKED.issuperset(map(type, chain.from_iterable(values))):
             return None
         buffer = b"".join(starmap(plan.pack, values))
-    except KeyError:
-        raise
-    except Exception:  # noqa: BLE001 - the recorder boundary: adding up arbitrary objects may raise anything
+    except OverflowError:  # a whole number that no float holds
         return None
     return np.ascontiguousarray(np.frombuffer(buffer).reshape(len(rows), -1).T)
 
