@@ -253,6 +253,8 @@ class WindowCounts:
     """Whether recording began before the window did. If not, `start` is when recording began."""
     sums: FloatArray | None = None
     """Shape (members,): sums of the in-range values, where they are known."""
+    strata: FloatArray | None = None
+    """Shape (members, strata): rows that count for each member, by stratum of the reference, where it has strata."""
 
 
 @dataclass(frozen=True)
@@ -270,6 +272,7 @@ class TestResult:
     score_low: float
     score_high: float
     threshold: float
+    """Tolerance of a warning for this feature, test and window."""
     p_real: float
     p_value: float
     severity: Severity
@@ -315,6 +318,8 @@ class FamilyResult:
     feature_severity: Mapping[str, Severity] = field(default_factory=dict)
     shifts: tuple[FeatureShift, ...] = ()
     """Drifted features, worst first."""
+    noisy: tuple[str, ...] = ()
+    """Features that vary so much by themselves that their shape can't alarm in any scored window."""
 
 
 @dataclass(frozen=True)

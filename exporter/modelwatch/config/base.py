@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +24,7 @@ from typing_extensions import Self
 
 from modelwatch.config.problems import error_of, explain, mistake, not_available
 from modelwatch.config.values import parse_duration, plain_duration, plain_number, show, validate_name
-from modelwatch.exceptions import ConfigError, InputError
+from modelwatch.exceptions import ConfigError, InputError, did_you_mean
 
 __all__ = [
     "FOLDER",
@@ -37,6 +38,7 @@ __all__ = [
     "absolute",
     "check_reference",
     "checked_name",
+    "checked_zone",
     "drop_defaulted",
     "duration_validator",
     "name_validator",
@@ -121,6 +123,20 @@ def checked_name(value: object, what: str) -> str:
         return validate_name(value, what)
     except InputError as error:
         raise mistake(str(error)) from None
+
+
+def checked_zone(name: str | None) -> str | None:
+    """Return the name of a time zone, or raise a validator's error."""
+    if name is None:
+        return None
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        known = zoneinfo.available_timezones()
+        advice = did_you_mean(name, known) if known else " (this machine has no time zone data: pip install tzdata)"
+        sentence = f"must be the name of a time zone, such as 'Europe/Berlin', got {show(name)}{advice}"
+        raise mistake(sentence) from None
+    return name
 
 
 def name_validator(what: str) -> BeforeValidator:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from modelwatch.config.base import (
     ConfigModel,
@@ -14,6 +15,7 @@ from modelwatch.config.base import (
     Number,
     Text,
     check_reference,
+    checked_zone,
     drop_defaulted,
     duration_validator,
     name_validator,
@@ -21,7 +23,7 @@ from modelwatch.config.base import (
 from modelwatch.config.problems import EACH, mistake
 from modelwatch.config.values import parse_duration, show
 
-__all__ = ["DEFAULT_WINDOWS", "DriftMonitoringConfig", "DriftThresholds", "FeaturesConfig"]
+__all__ = ["DEFAULT_WINDOWS", "CompareConfig", "DriftMonitoringConfig", "DriftThresholds", "FeaturesConfig"]
 
 DEFAULT_WINDOWS = ("1h", "24h", "168h")
 SHORTEST_WINDOW = 1.0
@@ -32,6 +34,13 @@ Window = Annotated[str, duration_validator(SHORTEST_WINDOW, LONGEST_WINDOW, None
 Share = Annotated[Number, Field(gt=0, lt=1)]
 SHARE = "a number above 0 and below 1"
 FeatureName = Annotated[str, name_validator("a feature name")]
+Method = Literal["psi", "chi_square", "hellinger", "total_variation", "kl", "ks", "wasserstein"]
+METHODS = "one of 'psi', 'chi_square', 'hellinger', 'total_variation', 'kl', 'ks', 'wasserstein'"
+MOST_CONFIRMING = 24
+
+
+def _as_text(value: object) -> object:
+    return str(value) if type(value) is int else value
 
 
 class DriftThresholds(ConfigModel):
@@ -48,6 +57,12 @@ class DriftThresholds(ConfigModel):
                 f"must ascend: warning < error < critical, got {self.warning:g}, {self.error:g}, {self.critical:g}"
             )
         return self
+
+
+class CompareConfig(ConfigModel):
+    """What other versions of a model are compared with besides the reference: a stable one, in the same hours."""
+
+    baseline_version: Annotated[str, name_validator("a model version")] = Field(description="a model version")
 
 
 class DriftMonitoringConfig(ConfigModel):
@@ -69,6 +84,26 @@ class DriftMonitoringConfig(ConfigModel):
         Rows that a window needs to be scored.
     thresholds : DriftThresholds or dict, default warning 0.05, error 0.10, critical 0.20
         Jensen-Shannon distances, 0 to 1, from which drift has each severity.
+    tolerance : dict of feature to distance, optional
+        The most that is tolerated of a feature, however much it varies by nature: a Jensen-Shannon distance, 0 to 1.
+    methods : list of str, optional
+        Further scores that are exported: psi, chi_square, hellinger, total_variation, kl, ks, wasserstein.
+    fixed_thresholds : dict of method to number, optional
+        Debiased scores beyond which drift is a warning, if it is real, whatever is tolerated: ``{"psi": 0.2}``.
+    confirm : str, optional
+        "2/3": a severity is told once two of the last three checks found it.
+    timezone : str, optional
+        IANA name of the zone of the hours that are compared; default that of the file, else of the profile.
+    strata : {"auto", "none", "48", "168"}, default "auto"
+        Which hours are compared with which: hours of the day on weekdays and weekends (48), of the week (168).
+    entity : str, optional
+        A feature that says what a row is about; repeated rows of one are no further evidence.
+    compare : CompareConfig or dict, optional
+        ``{"baseline_version": "7"}``: other versions are compared with that one too, in the same hours.
+    multiplicity : {"bh", "by"}, default "bh"
+        How the many tests of a check share its budget: Benjamini-Hochberg, or the stricter Benjamini-Yekutieli.
+    multivariate : {"correlation", "domain_classifier", "off"}, default "correlation"
+        How changes between features are looked for.
     defaulted
         Written by modelwatch itself: which values nobody wrote.
 
@@ -83,12 +118,7 @@ class DriftMonitoringConfig(ConfigModel):
     {'1h': 3600.0, '24h': 86400.0}
     """
 
-    later: ClassVar[frozenset[str]] = frozenset(
-        {
-            "tolerance", "methods", "fixed_thresholds", "confirm", "timezone", "strata", "entity", "compare",
-            "min_label_coverage",
-        }
-    )  # fmt: skip
+    later: ClassVar[frozenset[str]] = frozenset({"min_label_coverage"})
 
     model_id: Annotated[str, name_validator("model_id")] | None = Field(None, description="text")
     reference: Text = Field("auto", description="'auto' or the path of a reference profile")
@@ -104,6 +134,28 @@ class DriftMonitoringConfig(ConfigModel):
     thresholds: DriftThresholds = Field(
         default_factory=DriftThresholds, description="a mapping with the keys warning, error, critical"
     )
+    tolerance: dict[FeatureName, Share] = Field(
+        default_factory=dict,
+        description="a mapping of feature name to distance",
+        json_schema_extra={EACH: SHARE},
+    )
+    methods: tuple[Method, ...] = Field((), description=f"a list of {METHODS}", json_schema_extra={EACH: METHODS})
+    fixed_thresholds: dict[Method, Annotated[Number, Field(gt=0)]] = Field(
+        default_factory=dict,
+        description=f"a mapping of {METHODS} to a number above 0",
+        json_schema_extra={EACH: "a number above 0"},
+    )
+    confirm: Text | None = Field(None, description="such as '2/3', two of the last three checks")
+    timezone: Text | None = Field(None, description="the name of a time zone, such as 'Europe/Berlin'")
+    strata: Annotated[Literal["auto", "none", "48", "168"], BeforeValidator(_as_text)] = Field(
+        "auto", description="one of 'auto', 'none', '48', '168'"
+    )
+    entity: FeatureName | None = Field(None, description="a feature name")
+    compare: CompareConfig | None = Field(None, description="a mapping with the key baseline_version")
+    multiplicity: Literal["bh", "by"] = Field("bh", description="one of 'bh', 'by'")
+    multivariate: Literal["correlation", "domain_classifier", "off"] = Field(
+        "correlation", description="one of 'correlation', 'domain_classifier', 'off'"
+    )
     defaulted: tuple[str, ...] = Field((), description="written by modelwatch itself: which values nobody wrote")
 
     if TYPE_CHECKING:
@@ -118,10 +170,32 @@ class DriftMonitoringConfig(ConfigModel):
             bins: int = 20,
             min_rows: int = 50,
             thresholds: DriftThresholds | Mapping[str, float] = ...,
+            tolerance: Mapping[str, float] = ...,
+            methods: Sequence[Method] = (),
+            fixed_thresholds: Mapping[Method, float] = ...,
+            confirm: str | None = None,
+            timezone: str | None = None,
+            strata: Literal["auto", "none", "48", "168"] = "auto",
+            entity: str | None = None,
+            compare: CompareConfig | Mapping[str, str] | None = None,
+            multiplicity: Literal["bh", "by"] = "bh",
+            multivariate: Literal["correlation", "domain_classifier", "off"] = "correlation",
         ) -> None: ...
 
     _drop_defaulted = model_validator(mode="before")(drop_defaulted)
     _check_reference = field_validator("reference")(check_reference)
+    _check_zone = field_validator("timezone")(checked_zone)
+
+    @field_validator("confirm")
+    @classmethod
+    def _is_part_of_checks(cls, text: str | None) -> str | None:
+        found = None if text is None else re.fullmatch(r"(\d{1,3})/(\d{1,3})", text)
+        if text is None or (found and 1 <= int(found[1]) <= int(found[2]) <= MOST_CONFIRMING):
+            return text
+        raise mistake(
+            f"must be 'm/n', m of the last n checks with 1 <= m <= n <= {MOST_CONFIRMING}, such as '2/3',"
+            f" got {show(text)}"
+        )
 
     @field_validator("windows")
     @classmethod
@@ -143,6 +217,12 @@ class DriftMonitoringConfig(ConfigModel):
     def window_seconds(self) -> dict[str, float]:
         """Seconds by window label as written, ascending."""
         return {window: _seconds(window) for window in self.windows}
+
+    @property
+    def confirming(self) -> tuple[int, int]:
+        """How many of the last how many checks have to agree; (1, 1) if nobody wrote it."""
+        agreeing, of = (self.confirm or "1/1").split("/")
+        return int(agreeing), int(of)
 
     @property
     def windows_written(self) -> bool:

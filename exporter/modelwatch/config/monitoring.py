@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import zoneinfo
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
@@ -19,7 +18,7 @@ from pydantic import (
 )
 
 from modelwatch.config.alerting import LOG, RECEIVER_TYPES, AlertingConfig
-from modelwatch.config.base import ConfigModel, Count, Text, absolute
+from modelwatch.config.base import ConfigModel, Count, Text, absolute, checked_zone
 from modelwatch.config.model import ModelMonitoringConfig
 from modelwatch.config.problems import EACH, Path, mistake, mistakes, not_available
 from modelwatch.config.values import SIZE, parse_size, plain_number, show
@@ -153,19 +152,7 @@ class MonitoringConfig(ConfigModel):
             raise mistakes(wrong)
         return models
 
-    @field_validator("timezone")
-    @classmethod
-    def _is_known_zone(cls, name: str | None) -> str | None:
-        if name is None:
-            return None
-        try:
-            zoneinfo.ZoneInfo(name)
-        except (KeyError, ValueError, OSError):
-            known = zoneinfo.available_timezones()
-            advice = did_you_mean(name, known) if known else " (this machine has no time zone data: pip install tzdata)"
-            sentence = f"must be the name of a time zone, such as 'Europe/Berlin', got {show(name)}{advice}"
-            raise mistake(sentence) from None
-        return name
+    _is_known_zone = field_validator("timezone")(checked_zone)
 
     @model_validator(mode="after")
     def _routes_lead_somewhere(self) -> MonitoringConfig:

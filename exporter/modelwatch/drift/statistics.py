@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import betainc, chdtr, chdtrc, ndtr, ndtri
 
+from modelwatch.profile.divergence import d_to_js, divergence, js_to_d, paired, sampling, shares
 from modelwatch.records import FloatArray
 
 __all__ = [
@@ -29,7 +30,6 @@ __all__ = [
     "within_tolerance",
 ]
 
-D_PER_JS2 = 8.0 * float(np.log(2.0))
 RARE_EXPECTATION = 2.0
 """Cells that expect fewer rows than this in the window leave the chi-square for an exact binomial test."""
 CONFIDENCE = 0.95
@@ -64,24 +64,6 @@ class GateResult:
     m: FloatArray
 
 
-def js_to_d(js: ArrayLike) -> FloatArray:
-    """Turn a Jensen–Shannon distance (base 2) into ``d = 8 ln 2 · JS²``.
-
-    >>> [round(float(js_to_d(js)), 4) for js in (0.05, 0.1, 0.2)]
-    [0.0139, 0.0555, 0.2218]
-    """
-    return np.asarray(D_PER_JS2 * np.square(np.asarray(js, dtype=np.float64)))
-
-
-def d_to_js(d: ArrayLike) -> FloatArray:
-    """Turn ``d`` into a Jensen–Shannon distance; negative values, as debiasing leaves them, become 0.
-
-    >>> round(float(d_to_js(js_to_d(0.3))), 12)
-    0.3
-    """
-    return np.sqrt(np.maximum(np.asarray(d, dtype=np.float64), 0.0) / D_PER_JS2)
-
-
 def two_gate(observed: ArrayLike, reference: ArrayLike, tau: ArrayLike) -> GateResult:
     """Test whether a difference is real (beyond sampling noise) and large (beyond a tolerance).
 
@@ -110,11 +92,11 @@ def two_gate(observed: ArrayLike, reference: ArrayLike, tau: ArrayLike) -> GateR
     >>> (found.p < 1e-6).tolist(), found.score.round(2).tolist()
     ([False, True], [0.01, 0.27])
     """
-    o, r = _pair(observed, reference)
+    o, r = paired(observed, reference)
     n, m = o.sum(axis=-1), r.sum(axis=-1)
     scored = (n > 0) & (m > 0)
-    s = _sampling(n, m, scored)
-    d, k = _divergence(o, r, n, m, scored)
+    s = sampling(n, m, scored)
+    d, k = divergence(o, r, n, m, scored)
     p_real = _real(o, r, n, m, s, scored)
     p_large = np.where(scored, large_gate(d, k, s, tau), 1.0)
     score = np.where(scored, d_to_js(d - k * s), np.nan)
@@ -144,10 +126,10 @@ def real_gate(observed: ArrayLike, reference: ArrayLike) -> FloatArray:
     >>> round(float(real_gate([95.0, 5.0], [10000.0, 0.0])) * 1e10, 2)  # 5 of 100 in a cell that 10 000 never entered
     1.9
     """
-    o, r = _pair(observed, reference)
+    o, r = paired(observed, reference)
     n, m = o.sum(axis=-1), r.sum(axis=-1)
     scored = (n > 0) & (m > 0)
-    return _real(o, r, n, m, _sampling(n, m, scored), scored)
+    return _real(o, r, n, m, sampling(n, m, scored), scored)
 
 
 def large_gate(d: ArrayLike, k: ArrayLike, s: ArrayLike, tau: ArrayLike) -> FloatArray:
@@ -280,40 +262,11 @@ def no_change_probability(k: ArrayLike, s: ArrayLike, tau: ArrayLike) -> FloatAr
     return np.asarray(chdtr(k, quantile))
 
 
-def _pair(observed: ArrayLike, reference: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    o, r = np.broadcast_arrays(np.asarray(observed, dtype=np.float64), np.asarray(reference, dtype=np.float64))
-    return o, r
-
-
-def _sampling(n: FloatArray, m: FloatArray, scored: FloatArray) -> FloatArray:
-    """1/n + 1/m, and 1 where that has no meaning."""
-    return np.asarray(1.0 / np.where(scored, n, 2.0) + 1.0 / np.where(scored, m, 2.0))
-
-
-def _shares(counts: FloatArray, total: FloatArray) -> FloatArray:
-    return np.asarray(counts / np.where(total > 0, total, 1.0)[..., None])
-
-
-def _divergence(
-    o: FloatArray, r: FloatArray, n: FloatArray, m: FloatArray, scored: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    q, p = _shares(o, n), _shares(r, m)
-    total = p + q
-    half = np.where(total > 0, total, 1.0) / 2.0
-    jsd = (_plogr(p, half) + _plogr(q, half)).sum(axis=-1) / 2.0
-    k = np.maximum((total > 0).sum(axis=-1) - 1.0, 1.0)
-    return np.where(scored, np.clip(8.0 * jsd, 0.0, D_PER_JS2), 0.0), k
-
-
-def _plogr(p: FloatArray, half: FloatArray) -> FloatArray:
-    return np.asarray(p * np.log(np.where(p > 0, p / half, 1.0)))
-
-
 def _real(o: FloatArray, r: FloatArray, n: FloatArray, m: FloatArray, s: FloatArray, scored: FloatArray) -> FloatArray:
     both = np.where(scored, n + m, 1.0)
     pool = (o + r) / both[..., None]
     common = n[..., None] * pool >= RARE_EXPECTATION
-    difference = _shares(o, n) - _shares(r, m)
+    difference = shares(o, n) - shares(r, m)
     terms = np.where(common, difference * difference / np.where(common, pool, 1.0), 0.0)
     k = np.maximum(common.sum(axis=-1) - 1.0, 1.0)
     p_common = chdtrc(k, terms.sum(axis=-1) / s)

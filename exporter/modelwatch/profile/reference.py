@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from modelwatch.exceptions import NotAvailableError, ProfileError, did_you_mean
 from modelwatch.profile.kinds import Task
 from modelwatch.profile.moments import Moments
+from modelwatch.profile.natural import Natural
+from modelwatch.profile.strata import Strata
 from modelwatch.records import CellLayout, FeatureCells, IntArray
 
 if TYPE_CHECKING:
@@ -70,8 +72,14 @@ class ReferenceProfile:
     importance: Mapping[str, float] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    strata: Strata | None = None
+    """Counts by hour of the day and kind of day; None where there are no timestamps, or too few days."""
+    natural: Mapping[str, Natural] = field(default_factory=dict)
+    """Natural variation by length of window, see :data:`modelwatch.profile.natural.LENGTHS`; empty if not learnt."""
+    natural_days: int = 0
+    """How many days it was learnt from."""
     calibrated: bool = False
-    """Whether tolerances are learnt from timestamps, which comes with a later release."""
+    """Whether tolerances are learnt from timestamps."""
     revision: int = 1
 
     def __post_init__(self) -> None:

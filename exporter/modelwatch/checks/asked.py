@@ -1,0 +1,108 @@
+"""A drift check that somebody asks for: a batch in, a result out, without memory."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from modelwatch.checks.common import (
+    FAMILIES,
+    NO_REFERENCE,
+    NO_REFERENCE_PREDICTIONS,
+    Absence,
+    Subject,
+    family_of,
+    members_of,
+    nothing,
+    result_of,
+)
+from modelwatch.drift.decision import ASKED_BUDGET
+from modelwatch.drift.family import score_family, unscored
+from modelwatch.drift.tracking import verdict_of
+from modelwatch.records import CheckResult, FamilyResult
+from modelwatch.windows.dataframe import Batch, count_batch
+
+if TYPE_CHECKING:
+    from modelwatch.config import ModelMonitoringConfig
+    from modelwatch.profile import ReferenceProfile
+
+__all__ = ["asked_check"]
+
+ABSENT, UNLIKE = "not in the data", "of another kind than in the reference"
+"""What is told of columns."""
+
+
+def asked_check(
+    config: ModelMonitoringConfig,
+    profile: ReferenceProfile | None,
+    data: Any,  # noqa: ANN401 - any table
+    predictions: Any,  # noqa: ANN401 - any column
+    now: float,
+    *,
+    absence: Absence = NO_REFERENCE,
+) -> CheckResult:
+    """Score a batch that somebody hands over: one check of its own, without memory and without a cap on severity.
+
+    Parameters
+    ----------
+    config : ModelMonitoringConfig
+        ``model_id``, ``model_version``, ``drift``, ``features``.
+    profile : ReferenceProfile or None
+        The reference; without one the state is "no_reference".
+    data : DataFrame, dict of columns, list of dicts, 2-D array or None
+        The features.
+    predictions : array-like or None
+        The predictions.
+    now : float
+        Seconds since the epoch.
+    absence : (str, str)
+        State and reason where there is no reference.
+
+    Returns
+    -------
+    CheckResult
+        The window is called "batch".
+
+    Raises
+    ------
+    InputError
+        If the batch can't be read or is empty.
+    """
+    subject = Subject(config, config.model_version, profile, now, time.perf_counter())
+    if profile is None:
+        families = {name: nothing(name, absence[1], subject, state=absence[0]) for name in FAMILIES}
+        return result_of(subject, families, {}, None)
+    batch = count_batch(profile, data, predictions, now)
+    given = {"data": data is not None, "prediction": predictions is not None}
+    families = {}
+    for name in FAMILIES:
+        if not given[name]:
+            families[name] = nothing(name, f"no current_{'data' if name == 'data' else 'predictions'} was passed",
+                                      subject, state="insufficient_data")  # fmt: skip
+            continue
+        members = members_of(name, profile, config)
+        found = (
+            unscored(name, "no_reference", NO_REFERENCE_PREDICTIONS)
+            if name == "prediction" and not members
+            else score_family(
+                name, profile, [batch.counts], config.drift, ASKED_BUDGET, members=members, only_full=False
+            )
+        )
+        families[name] = family_of(subject, found, verdict_of(found))
+    families["data"] = _with_columns(families["data"], batch)
+    return result_of(subject, families, {batch.counts.window: batch.counts.rows}, None)
+
+
+def _with_columns(family: FamilyResult, batch: Batch) -> FamilyResult:
+    """Say which features the batch lacks, and which of its columns nobody knows: often one is the other, misspelt.
+
+    A column of another kind than the reference's drifts, and is most often a mistake of whoever made the batch.
+    """
+    told = [family.reason] if family.reason else []
+    if batch.absent:
+        told.append(f"{ABSENT}: {', '.join(batch.absent)}")
+        told += [f"not in the reference: {', '.join(batch.unknown)}"] if batch.unknown else []
+    if batch.unlike:
+        told.append(f"{UNLIKE}: {'; '.join(batch.unlike)}")
+    return replace(family, reason="; ".join(told))

@@ -1,0 +1,109 @@
+"""What scheduled and asked-for checks have in common."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from modelwatch.drift.family import ScoredFamily, unscored
+from modelwatch.drift.outcome import family_result
+from modelwatch.drift.tracking import Verdict, verdict_of
+from modelwatch.policy import Severity
+from modelwatch.records import PREDICTION, CheckResult, FamilyResult
+
+if TYPE_CHECKING:
+    from modelwatch.config import ModelMonitoringConfig
+    from modelwatch.profile import ReferenceProfile
+
+__all__ = ["FAMILIES", "NO_REFERENCE", "Absence", "Subject", "family_of", "members_of", "nothing", "only", "result_of"]
+
+FAMILIES = ("data", "prediction")
+Absence = tuple[str, str]
+"""State and reason of a model without a reference: it has none, or is learning one."""
+NO_REFERENCE: Absence = (
+    "no_reference",
+    "no reference profile: build one with ReferenceProfile.build, or `modelwatch reference build`",
+)
+NO_REFERENCE_PREDICTIONS = "the reference holds no predictions"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whose check it is."""
+
+    config: ModelMonitoringConfig
+    model_version: str
+    profile: ReferenceProfile | None
+    now: float
+    began: float
+    """Reading of a steady clock, for the duration."""
+
+
+def only(result: CheckResult, kinds: Sequence[str]) -> CheckResult:
+    """Return a result with some kinds of drift alone.
+
+    Parameters
+    ----------
+    result : CheckResult
+        Any.
+    kinds : sequence of str
+        Such as ``("data",)``.
+
+    Returns
+    -------
+    CheckResult
+    """
+    return replace(result, families={name: family for name, family in result.families.items() if name in kinds})
+
+
+def members_of(drift_type: str, profile: ReferenceProfile, config: ModelMonitoringConfig) -> list[int]:
+    """Return the places in the layout of the features, or of the prediction."""
+    left_out = set(config.features.exclude)
+    wanted = [m.name == PREDICTION if drift_type == "prediction" else m.name not in left_out | {PREDICTION}
+              for m in profile.layout.members]  # fmt: skip
+    return [i for i, ok in enumerate(wanted) if ok]
+
+
+def family_of(subject: Subject, scored: ScoredFamily, verdict: Verdict) -> FamilyResult:
+    """Return the outcome of one kind of drift."""
+    profile, config = subject.profile, subject.config
+    importance = {**(profile.importance if profile is not None else {}), **config.features.importance}
+    return family_result(profile, scored, verdict, config.drift, importance, subject.now)
+
+
+def nothing(drift_type: str, reason: str, subject: Subject, *, state: str) -> FamilyResult:
+    """Return the outcome of a kind of drift that could not be scored."""
+    scored = unscored(drift_type, state, reason)
+    return family_of(subject, scored, verdict_of(scored))
+
+
+def result_of(
+    subject: Subject,
+    families: dict[str, FamilyResult],
+    rows: Mapping[str, float],
+    prediction_mean: tuple[float, float] | None,
+) -> CheckResult:
+    """Return the outcome of a check from those of its kinds of drift."""
+    profile = subject.profile
+    return CheckResult(
+        model_id=subject.config.model_id,
+        model_version=subject.model_version,
+        profile_id="" if profile is None else profile.id,
+        checked_at=subject.now,
+        duration=time.perf_counter() - subject.began,
+        calibrated=profile is not None and profile.calibrated,
+        families=_cap_data_alone(families),
+        windows=rows,
+        reference_rows=0.0 if profile is None else float(profile.rows),
+        prediction_mean=prediction_mean,
+    )
+
+
+def _cap_data_alone(families: dict[str, FamilyResult]) -> dict[str, FamilyResult]:
+    """Keep data drift at error unless something else is wrong too: nobody is paged for inputs alone."""
+    data = families["data"]
+    if data.severity <= Severity.ERROR or families["prediction"].severity >= Severity.WARNING:
+        return families
+    return {**families, "data": replace(data, severity=Severity.ERROR)}
