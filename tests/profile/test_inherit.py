@@ -33,8 +33,9 @@ def retrained(**more: Any) -> dict[str, Any]:
 
 def distance(one: Any, other: Any) -> float:
     o, r = np.asarray(one, dtype=float), np.asarray(other, dtype=float)
-    d, k = divergence(o, r, o.sum(), r.sum(), np.True_)
-    return float(d_to_js(d - k * (1 / o.sum() + 1 / r.sum())))
+    n, m = o.sum(keepdims=True), r.sum(keepdims=True)
+    d, k = divergence(o[None], r[None], n, m, np.ones(1))
+    return float(d_to_js(d - k * (1 / n + 1 / m))[0])
 
 
 def test_tolerances_go_by_the_name_of_the_feature(donor: ReferenceProfile) -> None:

@@ -105,7 +105,9 @@ def _whole(shares: FloatArray, rows: IntArray) -> IntArray:
     totals = shares.sum(axis=1, keepdims=True)
     ends = np.cumsum(shares / np.where(totals > 0, totals, 1.0), axis=1) * rows[:, None]
     ends[:, -1] = rows
-    return np.diff(np.rint(ends).astype(np.int64), axis=1, prepend=0)
+    whole: IntArray = np.rint(ends).astype(np.int64)
+    whole[:, 1:] -= whole[:, :-1].copy()
+    return whole
 
 
 def _rebinned(counts: IntArray, theirs: FeatureCells, mine: FeatureCells) -> FloatArray:
