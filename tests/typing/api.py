@@ -57,6 +57,16 @@ drift_config = DriftMonitoringConfig(
     bins=30,
     min_rows=100,
     thresholds={"warning": 0.05, "error": 0.1, "critical": 0.2},
+    tolerance={"age": 0.12},
+    methods=["psi"],
+    fixed_thresholds={"psi": 0.2},
+    confirm="2/3",
+    timezone="Europe/Berlin",
+    strata="48",
+    entity="account_id",
+    compare={"baseline_version": "1"},
+    multiplicity="by",
+    multivariate="off",
 )
 full = ModelMonitoringConfig(
     model_id="account_health_model_v2",
@@ -111,7 +121,9 @@ profile: ReferenceProfile = ReferenceProfile.build(
     model_version="3",
     task="regression",
     created=datetime(2026, 1, 3),
+    strata="auto",
 )
+again: ReferenceProfile = ReferenceProfile.build(columns, inherit=profile).merge(other=profile)
 saved: Path = profile.save(path="profile.json")
 loaded: ReferenceProfile = ReferenceProfile.load(path=saved)
 text: str = profile.to_json() + profile.summary() + profile.verdict + profile.id + profile.label
