@@ -65,6 +65,28 @@ def test_hours_differ_from_the_new_whole_as_they_did_from_the_old(donor: Referen
         assert distance(seen, profile.strata.counts[hour, offset : offset + calm.shape_size]) < 0.05
 
 
+def test_the_same_reference_has_the_same_hours(seasonal: Make) -> None:
+    rows = seasonal(28, 50, calm=0.0)
+    rows.columns["city"] = np.where(np.sin(rows.seconds / 86400 * 2 * np.pi) > 0, "Rome", "Oslo")
+    known = rows.build(timezone="Europe/Rome")
+    again = rows.build(timestamps=None, inherit=known)
+    assert (again.strata.kind, again.strata.timezone) == ("48", "Europe/Rome")
+    np.testing.assert_allclose(again.strata.counts, known.strata.counts, atol=1)
+
+
+def test_categories_go_by_their_names(seasonal: Make) -> None:
+    rows = seasonal(28, 50, calm=0.0)
+    night = np.sin(rows.seconds / 86400 * 2 * np.pi) < 0
+    rows.columns["city"] = np.where(night, "Oslo", "Rome")
+    known = rows.build(timezone="UTC")
+    profile = ReferenceProfile.build({"city": ["Lima"] * 1000 + ["Oslo"] * 3000 + ["Rome"] * 3000}, inherit=known)
+    assert profile.strata is not None
+    morning = dict(zip(profile.member("city").categories, profile.strata.counts[6].tolist(), strict=False))
+    rest = morning.pop("Lima") / sum(profile.strata.counts[6])
+    assert morning["Oslo"] == 0
+    assert 0.1 < rest < 0.4  # nothing is known of it, so that it is as it is over all hours
+
+
 def test_what_training_and_production_differ_in_stays_to_be_seen(donor: ReferenceProfile) -> None:
     skewed = retrained()
     skewed["calm"] = skewed["calm"] * 0.6

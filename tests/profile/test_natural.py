@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -185,6 +187,28 @@ def test_hours_are_those_of_the_business(seasonal: Make) -> None:
     tokyo, utc = rows.build(timezone="Asia/Tokyo"), rows.build()
     assert (tokyo.strata.timezone, utc.strata.timezone) == ("Asia/Tokyo", "UTC")
     np.testing.assert_array_equal(tokyo.strata.counts[9], utc.strata.counts[0])  # of the same day
+
+
+@pytest.mark.parametrize(("month", "day", "hours"), [(10, 25, 25), (3, 29, 23)])
+def test_a_day_on_which_clocks_change_is_one_day(month: int, day: int, hours: int) -> None:
+    begin = datetime(2026, month, day, tzinfo=ZoneInfo("Europe/Rome")).timestamp()
+    cells = np.ones((hours, 2), dtype=np.int64)
+    found = HourCounts.gathered(begin + 3600.0 * np.arange(float(hours)), cells, "Europe/Rome")
+    assert found.days == 1
+    twice = [2] if hours > 24 else []
+    assert (found.hours % 24).tolist() == [h for h in range(24) if hours >= 24 or h != 2]
+    assert [h for h in range(len(found.cells)) if found.cells[h, 0] == 2] == twice
+    assert found.strata("48").counts[24:].sum() == cells.sum()  # both are Sundays
+
+
+def test_counts_by_hour_add_up(seasonal: Make) -> None:
+    rows = seasonal(3, 20, a=0.05)
+    cells = np.ones((len(rows.seconds), 4), dtype=np.int64)
+    whole = HourCounts.gathered(rows.seconds, cells, "UTC")
+    parts = [HourCounts.gathered(rows.seconds[some], cells[some], "UTC") for some in (slice(0, 777), slice(777, None))]
+    for both in (parts[0].plus(parts[1]), parts[1].plus(parts[0])):
+        np.testing.assert_array_equal(both.hours, whole.hours)
+        np.testing.assert_array_equal(both.cells, whole.cells)
 
 
 def test_hours_that_differ_ask_for_a_timezone(seasonal: Make) -> None:

@@ -37,8 +37,8 @@ class ReferenceProfile:
     >>> rng = np.random.default_rng(0)
     >>> X = {"age": rng.normal(40, 10, 6000), "city": rng.choice(["Rome", "Oslo"], 6000)}
     >>> profile = ReferenceProfile.build(X, predictions=rng.random(6000))
-    >>> profile.feature_names, profile.task, profile.rows
-    (('age', 'city'), 'binary', 6000)
+    >>> profile.feature_names, profile.task, profile.merge(profile).rows
+    (('age', 'city'), 'binary', 12000)
     >>> print(profile.verdict)
     LIMITED: no timestamps; 24 h window only, nothing above warning but a gross change; pass timestamps
     >>> ReferenceProfile.from_json(profile.to_json()) == profile
