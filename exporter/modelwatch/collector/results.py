@@ -341,6 +341,10 @@ def _add_family(out: Families, labels: tuple[str, str], drift_type: str, family:
             out.add(c.DRIFT_SCORE, where, test["score"])
         if test.get("threshold") is not None:
             out.add(c.DRIFT_THRESHOLD, where, test["threshold"])
+    for further in family.get("further", ()):
+        if further.get("score") is not None:
+            where = (*labels, drift_type, further["feature"], further["window"], SEGMENT_ALL)
+            out.add(c.DRIFT_SCORE, (*where, further["method"]), further["score"])
 
 
 def _add_shifts(out: Families, labels: tuple[str, str], shifts: list[Mapping[str, Any]]) -> None:
