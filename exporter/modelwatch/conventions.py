@@ -189,12 +189,14 @@ DRIFT_SCORE = _metric(
 DRIFT_THRESHOLD = _metric(
     "drift_threshold",
     "gauge",
-    "Warning tolerance of the test whose score is shown, on the scale of the score." + _CACHED,
+    "Warning tolerance of the test whose score is shown, on the scale of the score; with a method, its fixed threshold."
+    + _CACHED,
     *MODEL_LABELS,
     DRIFT_TYPE,
     FEATURE,
     WINDOW,
     SEGMENT,
+    METHOD,  # left out but for further methods
 )
 DRIFT_SEVERITY = _metric(
     "drift_severity",

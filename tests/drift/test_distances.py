@@ -156,9 +156,8 @@ def test_what_is_left_where_nothing_changed_is_a_small_part_of_what_was_measured
     rng = np.random.default_rng(n)
     share = np.full(20, 0.05)
     o, r = rng.multinomial(n, share, size=2000), rng.multinomial(20_000, share, size=2000)
-    options = {"widths": np.full(20, 0.2)} if method == "wasserstein" else {}
-    plain = scores(method, o, r, debiased=False, **options)  # type: ignore[arg-type]
-    left = scores(method, o, r, **options)  # type: ignore[arg-type]
+    widths = np.full(20, 0.2)
+    plain, left = scores(method, o, r, widths=widths, debiased=False), scores(method, o, r, widths=widths)
     # Of 50 rows in 20 cells the laws that hold for many rows are only roughly true.
     assert np.median(left) < (0.6 if n == 50 else 0.35) * np.median(plain)
 

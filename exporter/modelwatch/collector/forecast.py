@@ -152,12 +152,16 @@ def _classes(model: RecordedModel, layout: CellLayout | None) -> int:
 
 
 def _further(member: FeatureCells, config: ModelMonitoringConfig) -> int:
-    """Return how many further scores a member has in a window: some are of numbers only, and of such that differ."""
+    """Return how many further scores and fixed thresholds a member has in a window.
+
+    Some are of numbers only, and of such that differ.
+    """
     numeric = member.kind == "numeric"
     lacking = (
         () if numeric and member.minimum < member.edges[-1] else ("wasserstein",) if numeric else c.ORDERED_METHODS
     )
-    return sum(method not in lacking for method in config.drift.further_methods)
+    methods = [method for method in config.drift.further_methods if method not in lacking]
+    return len(methods) + sum(method in config.drift.fixed_thresholds for method in methods)
 
 
 def _reference_member(member: FeatureCells) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from modelwatch.profile import ReferenceProfile
 
 __all__ = ["Further", "further_results", "further_scores", "with_fixed_thresholds"]
+
+Limits = Mapping[Any, float]
+"""By method. To type checkers, names of methods as keys are no texts."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def further_scores(
     places, sizes, numeric = _places(profile.layout, table.indices)
     observed, expected = (_gather(profile.layout, table.indices, places, sizes, cells) for cells in (now, before))
     numbers = (np.arange(places.shape[-1]) < (sizes - 1)[:, None]) & numeric[:, None]
-    scored = table.usable.any(axis=-1)
+    scored = np.asarray(table.usable.any(axis=-1))
     scored[: table.watched] = False
     found = np.full((len(methods), *scored.shape), np.nan)
     for i, method in enumerate(methods):
@@ -82,7 +85,7 @@ def further_scores(
 
 
 def with_fixed_thresholds(
-    severity: NDArray[np.int64], table: TestTable, further: Further | None, limits: Mapping[str, float]
+    severity: NDArray[np.int64], table: TestTable, further: Further | None, limits: Limits
 ) -> NDArray[np.int64]:
     """Raise to a warning what is beyond a fixed threshold and real: some test of the feature is at info or above.
 
@@ -109,13 +112,13 @@ def with_fixed_thresholds(
     beyond = (further.scores > limit[:, None, None]).any(axis=0)
     real = severity >= Severity.INFO
     most_certain = np.argmin(np.where(real, table.p_real, 2.0), axis=-1)
-    raised = beyond & real.any(axis=-1)
+    raised = np.asarray(beyond & real.any(axis=-1))
     is_it = np.arange(severity.shape[-1]) == most_certain[..., None]
     return np.where(raised[..., None] & is_it, np.maximum(severity, int(Severity.WARNING)), severity)
 
 
 def further_results(
-    features: Sequence[str], table: TestTable | None, further: Further | None, limits: Mapping[str, float]
+    features: Sequence[str], table: TestTable | None, further: Further | None, limits: Limits
 ) -> tuple[FurtherScore, ...]:
     """Return the scores by further methods that are known, as plain values.
 

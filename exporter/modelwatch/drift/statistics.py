@@ -98,14 +98,14 @@ def two_gate(observed: ArrayLike, reference: ArrayLike, tau: ArrayLike) -> GateR
     if o.size <= CACHED_CELLS or o.ndim == 1:
         return _gate(o, r, tau)
     # The same numbers in two thirds of the time, and memory for one part only.
-    lead = o.shape[:-1]
-    flat = [np.broadcast_to(np.asarray(tau, dtype=np.float64), lead).reshape(-1)]
-    flat += [counts.reshape(-1, counts.shape[-1]) for counts in (o, r)]
-    step = max(1, CACHED_CELLS // o.shape[-1])
-    parts = [_gate(flat[1][i : i + step], flat[2][i : i + step], flat[0][i : i + step])
-             for i in range(0, flat[0].size, step)]  # fmt: skip
-    return GateResult(*(np.concatenate([getattr(part, field.name) for part in parts]).reshape(lead)
-                        for field in fields(GateResult)))  # fmt: skip
+    lead, cells = o.shape[:-1], o.shape[-1]
+    flat_o, flat_r = o.reshape(-1, cells), r.reshape(-1, cells)
+    flat_tau = np.broadcast_to(np.asarray(tau, dtype=np.float64), lead).reshape(-1)
+    step = max(1, CACHED_CELLS // cells)
+    slices = [slice(i, i + step) for i in range(0, len(flat_o), step)]
+    parts = [_gate(flat_o[part], flat_r[part], flat_tau[part]) for part in slices]
+    joined = (np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(GateResult))
+    return GateResult(*(values.reshape(lead) for values in joined))
 
 
 def _gate(o: FloatArray, r: FloatArray, tau: ArrayLike) -> GateResult:
