@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from modelwatch.drift.decision import PROCEDURES, TIERS, Procedure, severities, window_budget
 from modelwatch.drift.further import Further, further_scores, with_fixed_thresholds
 from modelwatch.drift.readiness import ready_windows
-from modelwatch.drift.statistics import js_lower, js_to_d, js_upper, large_gate
+from modelwatch.drift.statistics import js_bounds, js_to_d, large_gate
 from modelwatch.drift.table import SHAPE_TEST, TESTS, BoolArray, TestTable, build_table
 from modelwatch.policy import Severity
 from modelwatch.records import TestResult, WindowCounts
@@ -212,8 +212,7 @@ def test_results(scored: ScoredFamily, severity: NDArray[np.int64], threshold: f
             "p_real": table.p_real, "p": table.p_value, "severity": severity,
         }.items()
     }  # fmt: skip
-    low = js_lower(chosen["d"], chosen["k"], chosen["s"])
-    high = js_upper(chosen["d"], chosen["k"], chosen["s"])
+    low, high = js_bounds(chosen["d"], chosen["k"], chosen["s"])
     is_scored = np.arange(len(table.windows))[:, None] >= table.watched
     shown = (worst >= 0) & (is_scored | (chosen["severity"] >= Severity.WARNING))
     return tuple(
