@@ -69,6 +69,60 @@ def test_the_three_cells_that_changed_most_are_named(profile: ReferenceProfile, 
     assert len(shift.changed) <= 3
 
 
+def test_the_tail_that_grew_most_for_its_size_is_told(profile: ReferenceProfile, window: Window, rows: Rows) -> None:
+    columns, member, own = rows(20_000, a=0.5), profile.member("a"), profile.counts_of("a")
+    tail = feature_shift(profile, window(columns), 0).tail
+    assert tail is not None
+    side, edge, before, now = tail
+    assert side == "above"
+    assert before == pytest.approx(1.0 - own[: member.edges.index(edge) + 1].sum() / own.sum())
+    assert now == pytest.approx((columns["a"] > edge).mean())
+
+    def change(at: float) -> float:
+        was = 1.0 - float(own[: member.edges.index(at) + 1].sum() / own.sum())
+        has = float((columns["a"] > at).mean())
+        return (has - was) ** 2 / (has + was)
+
+    assert change(edge) == max(map(change, member.edges[:-1]))
+    # A fifth or so has become a third: far from the middle, where half has become two thirds.
+    assert 0.1 < before < 0.25
+    assert 1.5 < now / before < 2.2
+
+
+def test_of_a_mean_that_fell_the_lower_tail_is_told_and_of_a_spread_that_shrank_a_tail_that_did(
+    profile: ReferenceProfile, window: Window, rows: Rows
+) -> None:
+    fell = feature_shift(profile, window(rows(20_000, a=-0.5)), 0).tail
+    columns = rows(20_000)
+    columns["a"] = columns["a"] / 3.0
+    shrank = feature_shift(profile, window(columns), 0).tail
+    assert fell is not None
+    assert shrank is not None
+    assert (fell[0], fell[2] < fell[3], shrank[2] > shrank[3]) == ("below", True, True)
+
+
+def test_values_out_of_range_are_in_the_tail_and_categories_have_none(
+    profile: ReferenceProfile, window: Window, rows: Rows
+) -> None:
+    columns = rows(1000)
+    columns["a"][:400] = 1e9
+    tail = feature_shift(profile, window(columns), 0).tail
+    assert tail is not None
+    assert tail[0] == "above"
+    assert tail[3] >= 0.4
+    assert feature_shift(profile, window(columns), 3).tail is None
+
+
+def test_a_window_without_values_has_a_tail_in_which_nothing_is(
+    profile: ReferenceProfile, window: Window, rows: Rows
+) -> None:
+    columns = rows(100)
+    columns["a"][:] = math.nan
+    tail = feature_shift(profile, window(columns), 0).tail
+    assert tail is not None
+    assert tail[3] == 0.0
+
+
 def test_attribution_shares_out_the_excess_by_importance(
     profile: ReferenceProfile, window: Window, rows: Rows, config: DriftMonitoringConfig
 ) -> None:
@@ -99,19 +153,34 @@ def test_bins_carry_labels_a_person_understands() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "numeric", "test", "words"),
+    ("changes", "test", "words"),
     [
-        ({"shift_sd": 0.9, "novel_ratio": 0.31, "above_ratio": 0.31}, True, "novel",
-         "mean +0.9 sd, 31 % above the reference range"),
-        ({"shift_sd": -0.13}, True, "shape", "mean -0.13 sd"),
-        ({"shift_sd": None, "novel_ratio": 0.18}, False, "novel", "18 % unseen values"),
-        ({"missing_ratio": 0.05, "missing_reference": 0.01}, True, "missing", "5 % missing (was 1 %)"),
-        ({"novel_ratio": 0.2, "below_ratio": 0.1, "above_ratio": 0.1}, True, "novel",
-         "20 % outside the reference range"),
-        ({"novel_ratio": 0.2, "below_ratio": 0.2}, True, "novel", "20 % below the reference range"),
-        ({"shift_sd": None, "changed": (("UA", 0.2, 0.35), ("AA", 0.3, 0.15))}, False, "shape",
-         "UA 20 % → 35 %, AA 30 % → 15 %"),
+        ({"shift_sd": 0.9, "novel_ratio": 0.31, "above_ratio": 0.31}, "novel",
+         "mean +0.90 sd, 31 % above the reference range (was 0 %)"),
+        ({"shift_sd": -0.13}, "shape", "mean -0.13 sd"),
+        ({"shift_sd": None, "novel_ratio": 0.18}, "novel", "18 % unseen values (was 0 %)"),
+        ({"missing_ratio": 0.05, "missing_reference": 0.01}, "missing", "5 % missing (was 1 %)"),
+        ({"novel_ratio": 0.2, "below_ratio": 0.1, "above_ratio": 0.1}, "novel",
+         "20 % outside the reference range (was 0 %)"),
+        ({"novel_ratio": 0.2, "below_ratio": 0.2}, "novel", "20 % below the reference range (was 0 %)"),
+        ({"shift_sd": None, "changed": (("UA", 0.2, 0.35), ("AA", 0.3, 0.15))}, "shape",
+         "UA: 20 % → 35 %, AA: 30 % → 15 %"),
+        ({"shift_sd": 0.614, "tail": ("above", 1597.0, 0.14, 0.28)}, "shape",
+         "mean +0.61 sd, share above 1 600 doubled"),
+        ({"shift_sd": -0.3, "tail": ("below", 0.5, 0.1, 0.29)}, "shape", "mean -0.30 sd, share below 0.5 tripled"),
+        ({"shift_sd": -0.3, "tail": ("above", 41_183.0, 0.4, 0.21)}, "shape",
+         "mean -0.30 sd, share above 41 200 halved"),
+        ({"shift_sd": 0.3, "tail": ("above", 1600.0, 0.14, 0.35)}, "shape",
+         "mean +0.30 sd, share above 1 600: 14 % → 35 %"),
+        ({"shift_sd": 0.3, "tail": ("above", 9.0, 0.0, 0.05)}, "shape", "mean +0.30 sd, share above 9: 0 % → 5 %"),
+        # A tail is told where the shape failed, it moved, and not one cell of it alone, or what lies out of range.
+        ({"missing_ratio": 0.05, "tail": ("above", 9.0, 0.1, 0.2)}, "missing", "5 % missing (was 0 %)"),
+        ({"shift_sd": 0.3, "tail": ("above", 9.0, 0.1, 0.115)}, "shape", "mean +0.30 sd"),
+        ({"shift_sd": 0.3, "tail": ("above", 9.0, 0.1, 0.5), "changed": (("12 to 13", 0.0, 0.4),)}, "shape",
+         "mean +0.30 sd, 12 to 13: 0 % → 40 %"),
+        ({"shift_sd": 0.9, "novel_ratio": 0.3, "above_ratio": 0.3, "tail": ("above", 9.0, 0.1, 0.4)}, "shape",
+         "mean +0.90 sd, 30 % above the reference range (was 0 %)"),
     ],
 )  # fmt: skip
-def test_shifts_in_words(changes: dict[str, Any], numeric: bool, test: str, words: str) -> None:
-    assert shift_words(replace(STILL, **changes), numeric, test) == words
+def test_shifts_in_words(changes: dict[str, Any], test: str, words: str) -> None:
+    assert shift_words(replace(STILL, **changes), test) == words

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwatch.drift.decision import TIERS, severities, window_budget
+from modelwatch.drift.decision import PROCEDURES, TIERS, Procedure, severities, window_budget
+from modelwatch.drift.further import Further, further_scores, with_fixed_thresholds
 from modelwatch.drift.readiness import ready_windows
-from modelwatch.drift.statistics import js_lower, js_to_d, js_upper, large_gate
+from modelwatch.drift.statistics import js_bounds, js_to_d, large_gate
 from modelwatch.drift.table import SHAPE_TEST, TESTS, BoolArray, TestTable, build_table
 from modelwatch.policy import Severity
 from modelwatch.records import TestResult, WindowCounts
@@ -48,6 +49,8 @@ class ScoredFamily:
         Capped; none in windows that are only watched.
     gross : ndarray of bool, same shape
         Changes that are an error if the next check finds them too.
+    further : Further or None
+        Scores by further methods, if any are asked for.
     """
 
     drift_type: str
@@ -57,6 +60,7 @@ class ScoredFamily:
     table: TestTable | None
     severity: NDArray[np.int64]
     gross: BoolArray
+    further: Further | None = None
 
 
 def tolerances(config: DriftMonitoringConfig) -> tuple[float, ...]:
@@ -96,7 +100,7 @@ def score_family(
     windows : sequence of WindowCounts
         Ascending by length.
     config : DriftMonitoringConfig
-        ``thresholds``, ``min_rows``, ``window_seconds``.
+        ``thresholds``, ``min_rows``, ``window_seconds``, ``multiplicity``, ``methods``, ``fixed_thresholds``.
     budget : float
         The chance of a false alarm that this check may take, over all kinds of drift.
     members : sequence of int
@@ -123,7 +127,9 @@ def score_family(
     found = np.zeros(table.usable.shape, dtype=np.int64)
     q = window_budget(drift_type, budget, len(ready.scored))
     for place in range(watched, len(looked_at)):
-        found[place] = _window_severities(table, place, q)
+        found[place] = _window_severities(table, place, q, PROCEDURES[config.multiplicity])
+    further = further_scores(profile, table, config.further_methods)
+    found = with_fixed_thresholds(found, table, further, config.fixed_thresholds)
     return ScoredFamily(
         drift_type,
         "ok" if ready.scored else ready.state,
@@ -132,15 +138,16 @@ def score_family(
         table,
         np.minimum(found, int(cap)),
         _gross(table) if cap < Severity.ERROR else np.zeros(found.shape, dtype=np.bool_),
+        further,
     )
 
 
-def _window_severities(table: TestTable, place: int, q: float) -> NDArray[np.int64]:
-    """Benjamini–Hochberg over all tests that one window could make."""
+def _window_severities(table: TestTable, place: int, q: float, procedure: Procedure) -> NDArray[np.int64]:
+    """Share the level of one window over all tests that could be made in it."""
     made = table.usable[place]
     p_real = np.where(made, table.p_real[place], np.nan).ravel()
     p_large = table.p_large[:, place].reshape(len(TIERS), -1)
-    return np.asarray(severities(p_real, p_large, q).reshape(made.shape))
+    return np.asarray(severities(p_real, p_large, q, procedure).reshape(made.shape))
 
 
 def _gross(table: TestTable) -> BoolArray:
@@ -205,8 +212,7 @@ def test_results(scored: ScoredFamily, severity: NDArray[np.int64], threshold: f
             "p_real": table.p_real, "p": table.p_value, "severity": severity,
         }.items()
     }  # fmt: skip
-    low = js_lower(chosen["d"], chosen["k"], chosen["s"])
-    high = js_upper(chosen["d"], chosen["k"], chosen["s"])
+    low, high = js_bounds(chosen["d"], chosen["k"], chosen["s"])
     is_scored = np.arange(len(table.windows))[:, None] >= table.watched
     shown = (worst >= 0) & (is_scored | (chosen["severity"] >= Severity.WARNING))
     return tuple(

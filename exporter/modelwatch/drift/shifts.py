@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["family_shifts", "feature_shift", "mean_value", "reference_mean"]
 
 MOST_CHANGED_CELLS = 3
+_SHRUNK = 0.8
 
 
 def family_shifts(
@@ -132,6 +133,7 @@ def feature_shift(profile: ReferenceProfile, window: WindowCounts, index: int) -
         above_ratio=_ratio(now[size + HIGH], valid),
         attribution=0.0,
         changed=_most_changed(member, now, before),
+        tail=_tail(member, now, before),
     )
 
 
@@ -202,6 +204,25 @@ def _own(profile: ReferenceProfile, cells: FloatArray, index: int) -> FloatArray
 
 def _ratio(part: float, whole: float) -> float:
     return float(part / whole) if whole > 0 else 0.0
+
+
+def _tail(member: FeatureCells, now: FloatArray, before: FloatArray) -> tuple[str, float, float, float] | None:
+    """Return the tail that changed most, by ``(q - p)² / (p + q)`` as cells do: its side, edge, share before and now.
+
+    The largest change of a cumulative share alone would lie near the median, where it tells little: that a seventh has
+    become a third says more than that two fifths have become three. A tail that grew goes before one that shrank.
+    """
+    size = member.shape_size
+    if member.kind != "numeric" or size < 2:
+        return None
+    q, p = ((counts[:size].cumsum() + counts[size + LOW])[:-1] / max(counts[: size + MISSING].sum(), 1.0)
+            for counts in (now, before))  # fmt: skip
+    valid = float(now[: size + MISSING].sum() > 0)
+    q, p = np.stack([valid - q, q]), np.stack([1.0 - p, p])
+    total = p + q
+    change = np.where(total > 0, (q - p) ** 2 / np.where(total > 0, total, 1.0), 0.0)
+    side, at = np.unravel_index(int(np.argmax(np.where(q >= p, change, _SHRUNK * change))), change.shape)
+    return ("above", "below")[side], member.edges[at], float(p[side, at]), float(q[side, at])
 
 
 def _most_changed(member: FeatureCells, now: FloatArray, before: FloatArray) -> tuple[tuple[str, float, float], ...]:

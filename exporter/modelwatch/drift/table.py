@@ -20,6 +20,10 @@ __all__ = ["MISSING_TEST", "NOVEL_TEST", "SHAPE_TEST", "TESTS", "TestTable", "bu
 TESTS: tuple[Literal["shape", "missing", "novel"], ...] = ("shape", "missing", "novel")
 SHAPE_TEST, MISSING_TEST, NOVEL_TEST = range(3)
 
+_LANES = 8
+"""numpy adds up rows in so many lanes: padded to a multiple of it, a sum is the same to the bit whatever the widest
+member beside it is."""
+
 BoolArray = NDArray[np.bool_]
 
 
@@ -140,18 +144,18 @@ def tally(layout: CellLayout, members: Sequence[int], cells: FloatArray) -> Floa
     Returns
     -------
     ndarray, shape (windows, members, 3, cells)
-        Padded with zeros.
+        Padded with zeros, to a multiple of eight cells.
 
     Examples
     --------
     >>> layout = CellLayout((FeatureCells("age", "numeric", minimum=0.0, edges=(10.0, 20.0, 30.0)),))
     >>> counts = np.array([[5.0, 4.0, 3.0, 0.0, 2.0, 1.0, 0.0, 1.0, 0.0]])
-    >>> tally(layout, [0], counts)[0, 0].tolist()
+    >>> tally(layout, [0], counts)[0, 0, :, :3].tolist()
     [[5.0, 4.0, 3.0], [2.0, 14.0, 0.0], [2.0, 12.0, 0.0]]
     """
     sizes = np.array([layout.members[i].shape_size for i in members], dtype=np.intp)
     starts = np.array([layout.offsets[i] for i in members], dtype=np.intp)
-    width = max(2, int(sizes.max(initial=0)))
+    width = -(-max(2, int(sizes.max(initial=0))) // _LANES) * _LANES
     ramp = np.arange(width)
     inside = ramp < sizes[:, None]
     shape = np.where(inside, cells[:, np.where(inside, starts[:, None] + ramp, 0)], 0.0)
