@@ -12,8 +12,8 @@ import numpy as np
 
 from modelwatch.exceptions import ProfileError
 from modelwatch.profile.cells import CellAssigner
+from modelwatch.profile.contents import InMemory
 from modelwatch.profile.kinds import LeftOut, Reading, Task, read_feature, read_prediction
-from modelwatch.profile.moments import moments_of
 from modelwatch.profile.reference import ADVISED_ROWS, AMPLE_ROWS, MIN_ROWS, ReferenceProfile
 from modelwatch.profile.tables import Column, Table, read_table, read_values
 from modelwatch.profile.times import count_days, epoch_seconds, read_zone
@@ -64,7 +64,7 @@ def build_profile(
         layout=layout,
         counts=counts,
         rows=table.rows,
-        moments={r.cells.name: moments_of(r.values) for r in readings if r.values is not None},
+        moments={r.cells.name: r.moments for r in readings if r.moments is not None},
         created=options.created,
         task=task,
         model_id=options.model_id,
@@ -118,7 +118,7 @@ def _read_features(table: Table, options: BuildOptions, warnings: list[str]) -> 
         if name in options.exclude:
             continue
         categorical = name in asked or name in table.categorical
-        reading = read_feature(name, column, options.bins, categorical=categorical, asked=name in asked)
+        reading = read_feature(name, InMemory(column), options.bins, categorical=categorical, asked=name in asked)
         if isinstance(reading, LeftOut):
             warnings.append(reading.why)
             continue
@@ -136,7 +136,7 @@ def _read_predictions(
     if predictions is None:
         return None, None, None
     column = read_values(predictions, "predictions", rows)
-    reading, task = read_prediction(column, options.task, options.bins, options.decision_threshold)
+    reading, task = read_prediction(InMemory(column), options.task, options.bins, options.decision_threshold)
     warnings.extend(reading.warnings)
     return reading, column, task
 
