@@ -12,8 +12,10 @@ import numpy as np
 
 from modelwatch.exceptions import ProfileError
 from modelwatch.profile.cells import CellAssigner
-from modelwatch.profile.contents import InMemory
+from modelwatch.profile.contents import Contents, InMemory
 from modelwatch.profile.kinds import LeftOut, Reading, Task, read_feature, read_prediction
+from modelwatch.profile.moments import Moments
+from modelwatch.profile.pieces import Pieces
 from modelwatch.profile.reference import ADVISED_ROWS, AMPLE_ROWS, MIN_ROWS, ReferenceProfile
 from modelwatch.profile.tables import Column, Table, read_table, read_values
 from modelwatch.profile.times import count_days, epoch_seconds, read_zone
@@ -48,39 +50,63 @@ def build_profile(
     options: BuildOptions,
 ) -> ReferenceProfile:
     """Build a profile; see `ReferenceProfile.build`."""
-    _check_options(options)
+    check_options(options)
+    if Pieces.are(data):
+        from modelwatch.profile.chunks import build_in_pieces
+
+        return build_in_pieces(data, predictions, actuals, timestamps, options)
     table = read_table(data, options.feature_names)
-    _check_table(table, options)
-    warnings = list(_row_warnings(table.rows))
-    features = _read_features(table, options, warnings)
+    check_columns(table, options)
+    check_rows(table.rows)
+    warnings = list(row_warnings(table.rows))
+    columns = {name: column for name, column in table.columns.items() if name not in options.exclude}
+    features = kept((feature_of(name, InMemory(c), table, options) for name, c in columns.items()), warnings)
     prediction, column, task = _read_predictions(predictions, table.rows, options, warnings)
-    if not features and prediction is None:
-        raise ProfileError("X has no column that can be watched: " + "; ".join(warnings))
+    check_watched(features, prediction, warnings)
     layout = CellLayout(tuple(r.cells for r in features), prediction.cells if prediction else None)
     counts = CellAssigner(layout).bin(table.columns, table.rows, column).cells
-    readings = [*features, prediction] if prediction else features
     days, time_range = _read_times(timestamps, table.rows, options.timezone, warnings)
+    labelled = _read_actuals(actuals, table.rows, warnings)
+    importance = read_importance(options.importance, table, layout)
+    readings = [*features, prediction] if prediction else features
     return ReferenceProfile(
         layout=layout,
         counts=counts,
         rows=table.rows,
-        moments={r.cells.name: r.moments for r in readings if r.moments is not None},
-        created=options.created,
+        moments=moments_of(readings),
         task=task,
-        model_id=options.model_id,
-        model_version=options.model_version,
-        decision_threshold=float(options.decision_threshold),
-        timezone=options.timezone,
         days=days,
         time_range=time_range,
-        labelled_rows=_count_actuals(actuals, table.rows, warnings),
-        importance=_read_importance(options.importance, table, {r.cells.name for r in features}),
-        options={"bins": options.bins, "categorical": list(options.categorical), "exclude": list(options.exclude)},
+        labelled_rows=labelled,
+        importance=importance,
         warnings=tuple(warnings),
+        **given(options),
     )
 
 
-def _check_options(options: BuildOptions) -> None:
+def given(options: BuildOptions) -> dict[str, Any]:
+    """Return the fields of a profile that are as they were asked for."""
+    return {
+        "created": options.created,
+        "model_id": options.model_id,
+        "model_version": options.model_version,
+        "decision_threshold": float(options.decision_threshold),
+        "timezone": options.timezone,
+        "options": {
+            "bins": options.bins,
+            "categorical": list(options.categorical),
+            "exclude": list(options.exclude),
+        },
+    }
+
+
+def moments_of(readings: Iterable[Reading]) -> dict[str, Moments]:
+    """Return the moments of numeric members by name."""
+    return {reading.cells.name: reading.moments for reading in readings if reading.moments is not None}
+
+
+def check_options(options: BuildOptions) -> None:
+    """Raise ProfileError for an argument that is none."""
     bins = options.bins
     if isinstance(bins, bool) or not isinstance(bins, int) or not MIN_BINS <= bins <= MAX_BINS:
         raise ProfileError(f"bins is {bins!r}; it must be a whole number from {MIN_BINS} to {MAX_BINS}")
@@ -93,38 +119,53 @@ def _check_options(options: BuildOptions) -> None:
     read_zone(options.timezone)
 
 
-def _check_table(table: Table, options: BuildOptions) -> None:
-    table.check_known(options.exclude, "exclude")
-    table.check_known(options.categorical, "categorical")
-    if table.rows < MIN_ROWS:
-        found = f"has only {table.rows} rows" if table.rows else "is empty"
+def check_rows(rows: int) -> None:
+    """Raise ProfileError if there are too few."""
+    if rows < MIN_ROWS:
+        found = f"has only {rows} rows" if rows else "is empty"
         raise ProfileError(
             f"the reference data (X) {found}; a reference needs at least {MIN_ROWS} rows,"
             f" and {ADVISED_ROWS} to be of use"
         )
 
 
-def _row_warnings(rows: int) -> Iterable[str]:
+def row_warnings(rows: int) -> Iterable[str]:
+    """Yield what so few rows mean."""
     if rows < ADVISED_ROWS:
         yield f"the reference has only {rows} rows: gross changes only can be seen; {ADVISED_ROWS} are advised"
     elif rows < AMPLE_ROWS:
         yield f"the reference has {rows} rows: small changes stay below its own noise; {AMPLE_ROWS} or more are better"
 
 
-def _read_features(table: Table, options: BuildOptions, warnings: list[str]) -> list[Reading]:
-    asked = set(options.categorical)
+def check_columns(table: Table, options: BuildOptions) -> None:
+    """Raise ProfileError if an argument names a column that is none."""
+    table.check_known(options.exclude, "exclude")
+    table.check_known(options.categorical, "categorical")
+
+
+def feature_of(name: str, column: Contents, table: Table, options: BuildOptions) -> Reading | LeftOut:
+    """Return the cells of a feature, or why it can't be watched."""
+    asked = name in options.categorical
+    categorical = asked or name in table.categorical
+    return read_feature(name, column, options.bins, categorical=categorical, asked=asked)
+
+
+def kept(found: Iterable[Reading | LeftOut], warnings: list[str]) -> list[Reading]:
+    """Return the features that can be watched, and say of others why not."""
     readings = []
-    for name, column in table.columns.items():
-        if name in options.exclude:
-            continue
-        categorical = name in asked or name in table.categorical
-        reading = read_feature(name, InMemory(column), options.bins, categorical=categorical, asked=name in asked)
+    for reading in found:
         if isinstance(reading, LeftOut):
             warnings.append(reading.why)
             continue
         warnings.extend(reading.warnings)
         readings.append(reading)
     return readings
+
+
+def check_watched(features: list[Reading], prediction: Reading | None, warnings: list[str]) -> None:
+    """Raise ProfileError if nothing can be watched."""
+    if not features and prediction is None:
+        raise ProfileError("X has no column that can be watched: " + "; ".join(warnings))
 
 
 def _read_predictions(
@@ -152,25 +193,40 @@ def _read_times(
     zone = read_zone(timezone)
     seconds = epoch_seconds(read_values(timestamps, "timestamps", rows), zone)
     present = seconds[~np.isnan(seconds)]
-    if not len(present):
-        raise ProfileError("timestamps hold no time")
-    if len(present) < rows:
-        warnings.append(f"{rows - len(present)} rows have no timestamp")
+    check_times(len(present), rows, warnings)
     return count_days(present, zone), (float(present.min()), float(present.max()))
 
 
-def _count_actuals(actuals: Any, rows: int, warnings: list[str]) -> int:  # noqa: ANN401
+def check_times(present: int, rows: int, warnings: list[str]) -> None:
+    """Raise ProfileError if no row has a time; warn if some have none."""
+    if not present:
+        raise ProfileError("timestamps hold no time")
+    if present < rows:
+        warnings.append(f"{rows - present} rows have no timestamp")
+
+
+def _read_actuals(actuals: Any, rows: int, warnings: list[str]) -> int:  # noqa: ANN401
     if actuals is None:
         return 0
-    column = read_values(actuals, "actuals", rows)
-    present = sum(read_category(value)[0] is not None for value in column)
-    warnings.append(f"{present} actuals were counted; performance baselines are not learnt from them yet")
+    present = count_actuals(read_values(actuals, "actuals", rows))
+    warnings.append(actuals_warning(present))
     return present
 
 
-def _read_importance(
-    importance: Mapping[str, float] | Sequence[float] | None, table: Table, kept: set[str]
+def count_actuals(column: Column) -> int:
+    """Return how many rows have an actual."""
+    return sum(read_category(value)[0] is not None for value in column)
+
+
+def actuals_warning(present: int) -> str:
+    """Say what actuals were good for."""
+    return f"{present} actuals were counted; performance baselines are not learnt from them yet"
+
+
+def read_importance(
+    importance: Mapping[str, float] | Sequence[float] | None, table: Table, layout: CellLayout
 ) -> dict[str, float]:
+    """Return the weights of features by name."""
     if importance is None:
         return {}
     if not isinstance(importance, Mapping):
@@ -179,6 +235,7 @@ def _read_importance(
             raise ProfileError(f"importance has {len(importance)} weights, X has {len(names)} columns")
         importance = dict(zip(names, importance, strict=True))
     table.check_known(importance, "importance")
+    kept = {member.name for member in layout.features}
     out = {}
     for name, weight in importance.items():
         number = float(weight)
