@@ -20,7 +20,7 @@ import pytest
 from pyarrow import parquet
 
 from modelwatch.exceptions import ProfileError
-from modelwatch.profile import ReferenceProfile, chunks, pieces, scan
+from modelwatch.profile import ReferenceProfile, chunks, hour_sums, pieces, scan
 from modelwatch.profile.files import open_table
 
 CREATED = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -108,6 +108,20 @@ def test_pieces_of_any_length_give_the_profile_of_the_whole(rows: int, table: di
 
 
 @pytest.mark.usefixtures("short_pieces")
+def test_rows_in_no_order_of_time_are_counted_a_few_hours_at_a_time(
+    table: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hour_sums, "_AT_ONCE", 10_000)
+    order = np.random.default_rng(5).permutation(ROWS)
+    table = {name: column[order] if isinstance(column, np.ndarray) else [column[i] for i in order]
+             for name, column in table.items()}  # fmt: skip
+    table["at"] = some_of(table["at"], 0.01, 6)
+    found = ReferenceProfile.build(cut(table, 500), "score", "label", "at", **OPTIONS)
+    assert found.to_json() == whole(table).to_json()
+    assert found.calibrated
+
+
+@pytest.mark.usefixtures("short_pieces")
 def test_where_memory_is_short_columns_wait_for_another_reading(
     table: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,7 +154,7 @@ def test_where_memory_is_short_columns_wait_for_another_reading(
 @pytest.mark.usefixtures("short_pieces")
 def test_predictions_of_any_kind(column: str, task: str | None, table: dict[str, Any]) -> None:
     table = {name: table[name] for name in {"normal": 0, "label": 0, "at": 0, column: 0}}
-    options = {"categorical": [], "exclude": [], "task": task}
+    options: dict[str, Any] = {"categorical": [], "exclude": [], "task": task}
     found = ReferenceProfile.build(cut(table, 300), column, "label", "at", **{**OPTIONS, **options})
     assert found.to_json() == whole(table, column, **options).to_json()
 

@@ -11,16 +11,19 @@ from typing import Any
 import numpy as np
 
 from modelwatch.exceptions import ProfileError
+from modelwatch.profile.calibration import calibrate, read_strata
 from modelwatch.profile.cells import CellAssigner
 from modelwatch.profile.contents import Contents, InMemory
+from modelwatch.profile.hours import HourCounts, count_hours
+from modelwatch.profile.inherit import carry_over
 from modelwatch.profile.kinds import LeftOut, Reading, Task, read_feature, read_prediction
 from modelwatch.profile.moments import Moments
 from modelwatch.profile.pieces import Pieces
 from modelwatch.profile.reference import ADVISED_ROWS, AMPLE_ROWS, MIN_ROWS, ReferenceProfile
 from modelwatch.profile.tables import Column, Table, read_table, read_values
-from modelwatch.profile.times import count_days, epoch_seconds, read_zone
+from modelwatch.profile.times import epoch_seconds, read_zone
 from modelwatch.profile.values import MAX_TEXT, read_category
-from modelwatch.records import CellLayout
+from modelwatch.records import CellLayout, FloatArray
 
 MIN_BINS, MAX_BINS = 10, 64
 
@@ -40,6 +43,8 @@ class BuildOptions:
     model_version: str
     task: str | None
     created: datetime
+    strata: object = "auto"
+    inherit: ReferenceProfile | None = None
 
 
 def build_profile(
@@ -51,6 +56,7 @@ def build_profile(
 ) -> ReferenceProfile:
     """Build a profile; see `ReferenceProfile.build`."""
     check_options(options)
+    strata = read_strata(options.strata, timed=timestamps is not None)
     if Pieces.are(data):
         from modelwatch.profile.chunks import build_in_pieces
 
@@ -64,27 +70,38 @@ def build_profile(
     prediction, column, task = _read_predictions(predictions, table.rows, options, warnings)
     check_watched(features, prediction, warnings)
     layout = CellLayout(tuple(r.cells for r in features), prediction.cells if prediction else None)
-    counts = CellAssigner(layout).bin(table.columns, table.rows, column).cells
-    days, time_range = _read_times(timestamps, table.rows, options.timezone, warnings)
-    labelled = _read_actuals(actuals, table.rows, warnings)
-    importance = read_importance(options.importance, table, layout)
     readings = [*features, prediction] if prediction else features
-    return ReferenceProfile(
+    seconds = _read_times(timestamps, table.rows, options.timezone, warnings)
+    assigner = CellAssigner(layout)
+    if seconds is None:
+        counts, hours = assigner.bin(table.columns, table.rows, column).cells, None
+    else:
+        counts, hours = count_hours(assigner, table.columns, column, seconds, options.timezone)
+    labelled = _read_actuals(actuals, table.rows, warnings)
+    profile = ReferenceProfile(
         layout=layout,
         counts=counts,
         rows=table.rows,
         moments=moments_of(readings),
         task=task,
-        days=days,
-        time_range=time_range,
+        days=hours.days if hours else 0,
+        time_range=(float(np.nanmin(seconds)), float(np.nanmax(seconds))) if seconds is not None else None,
         labelled_rows=labelled,
-        importance=importance,
+        importance=read_importance(options.importance, table, layout),
         warnings=tuple(warnings),
-        **given(options),
+        **given(options, strata),
     )
+    return with_learnt(profile, hours, options)
 
 
-def given(options: BuildOptions) -> dict[str, Any]:
+def with_learnt(profile: ReferenceProfile, hours: HourCounts | None, options: BuildOptions) -> ReferenceProfile:
+    """Return a profile with what is learnt from its hours, or from another profile."""
+    if hours is not None:
+        profile = calibrate(profile, hours, profile.options["strata"])
+    return carry_over(profile, options.inherit) if options.inherit is not None else profile
+
+
+def given(options: BuildOptions, strata: str) -> dict[str, Any]:
     """Return the fields of a profile that are as they were asked for."""
     return {
         "created": options.created,
@@ -96,6 +113,7 @@ def given(options: BuildOptions) -> dict[str, Any]:
             "bins": options.bins,
             "categorical": list(options.categorical),
             "exclude": list(options.exclude),
+            "strata": strata,
         },
     }
 
@@ -187,14 +205,12 @@ def _read_times(
     rows: int,
     timezone: str | None,
     warnings: list[str],
-) -> tuple[int, tuple[float, float] | None]:
+) -> FloatArray | None:
     if timestamps is None:
-        return 0, None
-    zone = read_zone(timezone)
-    seconds = epoch_seconds(read_values(timestamps, "timestamps", rows), zone)
-    present = seconds[~np.isnan(seconds)]
-    check_times(len(present), rows, warnings)
-    return count_days(present, zone), (float(present.min()), float(present.max()))
+        return None
+    seconds = epoch_seconds(read_values(timestamps, "timestamps", rows), read_zone(timezone))
+    check_times(int(np.isfinite(seconds).sum()), rows, warnings)
+    return seconds
 
 
 def check_times(present: int, rows: int, warnings: list[str]) -> None:

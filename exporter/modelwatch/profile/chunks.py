@@ -15,21 +15,23 @@ import numpy as np
 
 from modelwatch.exceptions import ProfileError
 from modelwatch.profile import build
+from modelwatch.profile.calibration import read_strata
 from modelwatch.profile.cells import CellAssigner
 from modelwatch.profile.contents import Categories, Numbers, Seen
+from modelwatch.profile.hour_sums import HourSums
+from modelwatch.profile.hours import HourCounts
 from modelwatch.profile.kinds import LeftOut, Reading, Task, read_prediction
 from modelwatch.profile.pieces import Pieces
 from modelwatch.profile.reference import ReferenceProfile
 from modelwatch.profile.scan import ColumnScan, Hashes, row_hashes
 from modelwatch.profile.tables import Column, Table
-from modelwatch.profile.times import count_days, epoch_seconds, read_zone
+from modelwatch.profile.times import epoch_seconds, read_zone
 from modelwatch.records import CellLayout, IntArray, Kind
 
 __all__ = ["MEMORY", "build_in_pieces"]
 
 MEMORY = 400_000_000
 """Bytes for what is kept of the columns at a time."""
-_QUARTER_HOUR = 900
 _PREDICTIONS, _ACTUALS, _TIMESTAMPS = "predictions", "actuals", "timestamps"
 
 
@@ -41,6 +43,7 @@ def build_in_pieces(
     options: build.BuildOptions,
 ) -> ReferenceProfile:
     """Build a profile; see `ReferenceProfile.build`. Predictions, actuals and timestamps are names of columns."""
+    strata = read_strata(options.strata, timed=timestamps is not None)
     given = {_PREDICTIONS: predictions, _ACTUALS: actuals, _TIMESTAMPS: timestamps}
     roles = {role: _name(role, name) for role, name in given.items() if name is not None}
     read = _Reader(Pieces(data, options.feature_names, roles.get(_TIMESTAMPS)), roles, options)
@@ -56,19 +59,21 @@ def build_in_pieces(
     if read.actuals:
         warnings.append(build.actuals_warning(read.actuals.present))
     layout = CellLayout(tuple(r.cells for r in features), prediction.cells if prediction else None)
-    return ReferenceProfile(
+    counts, hours = read.counts(layout)
+    profile = ReferenceProfile(
         layout=layout,
-        counts=read.counts(layout),
+        counts=counts,
         rows=read.rows,
         moments=build.moments_of([*features, prediction] if prediction else features),
         task=task,
-        days=read.times.days if read.times else 0,
+        days=hours.days if hours else 0,
         time_range=(read.times.first, read.times.last) if read.times else None,
         labelled_rows=read.actuals.present if read.actuals else 0,
         importance=build.read_importance(options.importance, read.table, layout),
         warnings=tuple(warnings),
-        **build.given(options),
+        **build.given(options, strata),
     )
+    return build.with_learnt(profile, hours, options)
 
 
 def _name(role: str, name: object) -> str:
@@ -113,9 +118,10 @@ class _Reader:
         """Find out what each column holds, and what cells it gets."""
         asked = {*self._options.categorical, *self.table.categorical}
         jobs: dict[tuple[str, str], Callable[[], Scan]] = {}
+        times = partial(TimeScan, read_zone(self._options.timezone))
+        starts: dict[str, Callable[[], Scan]] = {_TIMESTAMPS: times, _ACTUALS: ActualScan, _PREDICTIONS: ColumnScan}
         for role, name in self._roles.items():
-            zone = read_zone(self._options.timezone)
-            jobs[role, name] = {_TIMESTAMPS: partial(TimeScan, zone), _ACTUALS: ActualScan}.get(role, ColumnScan)
+            jobs[role, name] = starts[role]
         for name in self.features_in_order:
             jobs["", name] = partial(ColumnScan, "categorical" if name in asked else None)
         for (role, name), scan in self._scanned(jobs):
@@ -155,22 +161,27 @@ class _Reader:
                 yield key, scans.pop(key)
                 del waiting[key]
 
-    def counts(self, layout: CellLayout) -> IntArray:
-        """Count the rows by cell."""
+    def counts(self, layout: CellLayout) -> tuple[IntArray, HourCounts | None]:
+        """Count the rows by cell, and where there are timestamps by the hour too."""
         assigner = CellAssigner(layout)
         prediction = self._roles[_PREDICTIONS] if layout.prediction else None
-        wanted = [member.name for member in layout.features] + ([prediction] if prediction else [])
+        timestamps = self._roles.get(_TIMESTAMPS)
+        zone = read_zone(self._options.timezone)
+        wanted = [member.name for member in layout.features] + [name for name in (prediction, timestamps) if name]
         counts = np.zeros(layout.size, dtype=np.int64)
+        hours = HourSums(self._options.timezone, layout.size)
         rows = 0
-        for piece in self._pieces.read(wanted):
-            columns = piece.table.columns
-            counts += assigner.bin(columns, piece.table.rows, columns[prediction] if prediction else None).cells
+        for piece in self._pieces.read(list(dict.fromkeys(wanted))):
+            columns, predictions = piece.table.columns, piece.table.columns[prediction] if prediction else None
             rows += piece.table.rows
+            if timestamps is None:
+                counts += assigner.bin(columns, piece.table.rows, predictions).cells
+            else:
+                seconds = epoch_seconds(columns[timestamps], zone)
+                counts += hours.count(assigner, columns, predictions, seconds)
         if rows != self.rows:
-            raise ProfileError(
-                f"X came with {self.rows} rows, and with {rows} the next time; it must be the same table"
-            )
-        return counts
+            raise ProfileError(f"X came with {self.rows} rows, and with {rows} the next time; it must stay the same")
+        return counts, hours.result() if timestamps else None
 
 
 class _Scanned:
@@ -213,13 +224,12 @@ class Scan(Protocol):
 
 
 class TimeScan:
-    """From when to when rows are, and on how many days."""
+    """From when to when rows are."""
 
     cost = 0
 
     def __init__(self, zone: tzinfo) -> None:
         self._zone = zone
-        self._quarters: set[float] = set()
         self._rows = 0
         self.present = 0
         self.first, self.last = np.inf, -np.inf
@@ -228,16 +238,10 @@ class TimeScan:
         """Look at the next rows."""
         seconds = epoch_seconds(column, self._zone, self._rows)
         self._rows += len(seconds)
-        known = seconds[~np.isnan(seconds)]
+        known = seconds[np.isfinite(seconds)]
         if len(known):
             self.present += len(known)
             self.first, self.last = min(self.first, float(known.min())), max(self.last, float(known.max()))
-            self._quarters.update(np.unique(np.floor(known / _QUARTER_HOUR)).tolist())
-
-    @property
-    def days(self) -> int:
-        """On how many days there are any."""
-        return count_days(np.array(sorted(self._quarters)) * _QUARTER_HOUR, self._zone)
 
 
 class ActualScan:

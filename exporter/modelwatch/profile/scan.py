@@ -39,7 +39,7 @@ def row_hashes(first: int, rows: int) -> Hashes:
         x = np.arange(first + 1, first + rows + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return ((x ^ (x >> np.uint64(31))) >> np.uint64(32)).astype(np.uint32)
+    return np.asarray((x ^ (x >> np.uint64(31))) >> np.uint64(32), dtype=np.uint32)
 
 
 class ColumnScan:
