@@ -46,8 +46,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--strata",
         choices=("auto", "none", "48", "168"),
         default="auto",
-        help="which hours are alike: of the same hour on weekdays or weekends (48, what auto means with 14 days or more), "
-        "of the same hour of the week (168, from 8 weeks on), or all",
+        help="which hours are alike: those of the same hour of the day on weekdays or weekends (48, what auto means "
+        "from 14 days on), of the same hour of the week (168, from 8 weeks on), or all (none)",
     )
     build.add_argument(
         "--inherit",
