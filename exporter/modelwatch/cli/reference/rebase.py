@@ -133,9 +133,9 @@ def _rebased(before: ReferenceProfile, names: Sequence[str], span: _Span) -> Ref
         rows = rows or span.rows()
         if rows is None or name not in rows.columns:
             raise InputError(
-                f"{share(novel_share(member, recorded))} of {name!r} lies outside the cells of the profile, and no rows "
-                "are stored that others could be made of (log_predictions): build a profile from data of that time, by "
-                "`modelwatch reference build`"
+                f"{share(novel_share(member, recorded))} of {name!r} lies outside the cells of the profile, and no rows"
+                " are stored that others could be made of (log_predictions): build a profile from data of that time,"
+                " by `modelwatch reference build`"
             )
         profile = rebase_on_rows(profile, name, rows.columns[name], rows.times, span.since)
     return replace(profile, revision=before.revision + 1)
