@@ -30,7 +30,7 @@ from modelwatch.records import CellLayout, IntArray, Kind
 
 __all__ = ["MEMORY", "build_in_pieces"]
 
-MEMORY = 400_000_000
+MEMORY = 200_000_000
 """Bytes for what is kept of the columns at a time."""
 _PREDICTIONS, _ACTUALS, _TIMESTAMPS = "predictions", "actuals", "timestamps"
 
