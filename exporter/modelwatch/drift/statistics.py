@@ -7,7 +7,7 @@ nats, locally the population stability index, and the Jensen–Shannon distance 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -33,6 +33,8 @@ __all__ = [
 RARE_EXPECTATION = 2.0
 """Cells that expect fewer rows than this in the window leave the chi-square for an exact binomial test."""
 CONFIDENCE = 0.95
+CACHED_CELLS = 80_000
+"""So many cells are worked on at a time: what is made of them then stays in a core's cache."""
 _BISECTIONS = 44
 
 
@@ -93,6 +95,20 @@ def two_gate(observed: ArrayLike, reference: ArrayLike, tau: ArrayLike) -> GateR
     ([False, True], [0.01, 0.27])
     """
     o, r = paired(observed, reference)
+    if o.size <= CACHED_CELLS or o.ndim == 1:
+        return _gate(o, r, tau)
+    # The same numbers in two thirds of the time, and memory for one part only.
+    lead, cells = o.shape[:-1], o.shape[-1]
+    flat_o, flat_r = o.reshape(-1, cells), r.reshape(-1, cells)
+    flat_tau = np.broadcast_to(np.asarray(tau, dtype=np.float64), lead).reshape(-1)
+    step = max(1, CACHED_CELLS // cells)
+    slices = [slice(i, i + step) for i in range(0, len(flat_o), step)]
+    parts = [_gate(flat_o[part], flat_r[part], flat_tau[part]) for part in slices]
+    joined = (np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(GateResult))
+    return GateResult(*(values.reshape(lead) for values in joined))
+
+
+def _gate(o: FloatArray, r: FloatArray, tau: ArrayLike) -> GateResult:
     n, m = o.sum(axis=-1), r.sum(axis=-1)
     scored = (n > 0) & (m > 0)
     s = sampling(n, m, scored)
