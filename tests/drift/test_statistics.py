@@ -13,6 +13,7 @@ from scipy.spatial.distance import jensenshannon
 from modelwatch.drift.statistics import (
     CACHED_CELLS,
     d_to_js,
+    js_bounds,
     js_lower,
     js_to_d,
     js_upper,
@@ -94,6 +95,19 @@ def test_bounds_are_where_the_measured_distance_would_be_a_one_in_twenty_surpris
     low, high = js_lower(d, k, s), js_upper(d, k, s)
     np.testing.assert_allclose(noncentral_sf(d / s, k, js_to_d(low) / s), 0.05, rtol=1e-6)
     np.testing.assert_allclose(noncentral_sf(d / s, k, js_to_d(high) / s), 0.95, rtol=1e-6)
+
+
+@given(d=st.floats(0, 5.5), k=st.integers(2, 60), n=st.integers(50, 10**6))
+def test_bounds_are_those_that_bisection_finds(d: float, k: int, n: int) -> None:
+    s = 1 / n + 1 / 20000
+    for tail, bound in zip((0.05, 0.95), js_bounds(d, k, s), strict=True):
+        low, high = 0.0, 10.0
+        for _ in range(50):
+            middle = (low + high) / 2
+            below = noncentral_sf(d / s, k, middle / s + 1e-300) < tail
+            low, high = (middle, high) if below else (low, middle)
+        assert bound == pytest.approx(min(float(d_to_js(low)), 1.0), abs=1e-6)
+    assert js_bounds(d, k, s).tolist() == pytest.approx([float(js_lower(d, k, s)), float(js_upper(d, k, s))], abs=1e-9)
 
 
 @given(d=st.floats(0, 5.5), k=st.integers(1, 60), n=st.integers(50, 10**6))

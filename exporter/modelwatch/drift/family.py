@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from modelwatch.drift.decision import PROCEDURES, TIERS, severities, window_budget
 from modelwatch.drift.further import Further, further_scores, with_fixed_thresholds
 from modelwatch.drift.readiness import Readiness, ready_windows
-from modelwatch.drift.statistics import d_to_js, js_lower, js_to_d, js_upper, large_gate
+from modelwatch.drift.statistics import d_to_js, js_bounds, js_to_d, large_gate
 from modelwatch.drift.table import GROSS_SHAPE_JS, GROSS_SHARE_JS, SHAPE_TEST, TESTS, BoolArray, TestTable, measure
 from modelwatch.policy import Severity
 from modelwatch.records import TestResult, WindowCounts
@@ -337,8 +337,7 @@ def test_results(scored: ScoredFamily, severity: NDArray[np.int64]) -> tuple[Tes
     }  # fmt: skip
     # A level that somebody wrote is told as it was written, not with the last digits of two roots.
     threshold = np.round(d_to_js(chosen["tau"]), 12)
-    low = js_lower(chosen["d"], chosen["k"], chosen["s"])
-    high = js_upper(chosen["d"], chosen["k"], chosen["s"])
+    low, high = js_bounds(chosen["d"], chosen["k"], chosen["s"])
     is_scored = np.arange(len(table.windows))[:, None] >= table.watched
     shown = (worst >= 0) & (is_scored | (chosen["severity"] >= Severity.WARNING))
     return tuple(
