@@ -122,7 +122,9 @@ def replay(
             families = {}
             for name in FAMILIES:
                 found = block.scored(name, i)
-                verdict, state[name] = track(state.get(name), found, now, forget_after=subject.rule.forget_after)
+                verdict, state[name] = track(
+                    state.get(name), found, now, forget_after=subject.rule.forget_after, confirm=config.drift.confirming
+                )
                 families[name] = (found, verdict)
             yield Step(now, families)
 
