@@ -13,7 +13,16 @@ from modelwatch.drift.decision import PROCEDURES, TIERS, severities, window_budg
 from modelwatch.drift.further import Further, further_scores, with_fixed_thresholds
 from modelwatch.drift.readiness import Readiness, ready_windows
 from modelwatch.drift.statistics import d_to_js, js_bounds, js_to_d, large_gate
-from modelwatch.drift.table import GROSS_SHAPE_JS, GROSS_SHARE_JS, SHAPE_TEST, TESTS, BoolArray, TestTable, measure
+from modelwatch.drift.table import (
+    GROSS_HOUR_SHAPE_JS,
+    GROSS_SHAPE_JS,
+    GROSS_SHARE_JS,
+    SHAPE_TEST,
+    TESTS,
+    BoolArray,
+    TestTable,
+    measure,
+)
 from modelwatch.policy import Severity
 from modelwatch.records import TestResult, WindowCounts
 
@@ -273,8 +282,9 @@ def _gross(table: TestTable) -> BoolArray:
 
     What a feature is known to do by itself is not gross, however large it is.
     """
-    limits = np.full(len(TESTS), GROSS_SHARE_JS)
-    limits[SHAPE_TEST] = GROSS_SHAPE_JS
+    limits = np.full((len(table.windows), 1, len(TESTS)), GROSS_SHARE_JS)
+    limits[..., SHAPE_TEST] = GROSS_SHAPE_JS
+    limits[: table.watched, :, SHAPE_TEST] = GROSS_HOUR_SHAPE_JS
     tau = np.maximum(js_to_d(limits), table.tolerances.natural)
     found = table.tested & (table.n >= GROSS_MIN_ROWS)
     found[table.watched + 1 :] = False

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from modelwatch.profile import ReferenceProfile
 
 __all__ = [
+    "GROSS_HOUR_SHAPE_JS",
     "GROSS_SHAPE_JS",
     "GROSS_SHARE_JS",
     "MISSING_TEST",
@@ -38,6 +39,9 @@ TESTS: tuple[Literal["shape", "missing", "novel"], ...] = ("shape", "missing", "
 SHAPE_TEST, MISSING_TEST, NOVEL_TEST = range(3)
 GROSS_SHAPE_JS, GROSS_SHARE_JS = 0.30, 0.15
 """Distances that are gross, of a shape, and of missing or novel values."""
+GROSS_HOUR_SHAPE_JS = 0.35
+"""Of a shape in a part of a day. Less is natural: on a weekend's peak, with a daily cycle of 0.5 and weekends of 0.3
+standard deviations, 0.30 is exceeded in several hours of every weekend."""
 _GROUP = 8
 """numpy adds up 128 numbers or fewer by eights: rows padded to whole eights keep their sums to the last bit."""
 
@@ -50,8 +54,8 @@ class TestTable:
 
     Attributes
     ----------
-    members, indices : tuple
-        The features (or the prediction), and their places among the members of the layout.
+    members, indices, offsets : tuple
+        The features (or the prediction), their places among the members of the layout, and where their cells begin.
     windows : tuple of WindowCounts
         Ascending by length.
     reference : ndarray, shape (windows, layout.size) or (1, layout.size)
@@ -76,6 +80,7 @@ class TestTable:
 
     members: tuple[FeatureCells, ...]
     indices: tuple[int, ...]
+    offsets: tuple[int, ...]
     windows: tuple[WindowCounts, ...]
     reference: FloatArray
     n: FloatArray
@@ -175,6 +180,7 @@ def measure(
     return TestTable(
         members=tuple(profile.layout.members[i] for i in members),
         indices=tuple(members),
+        offsets=tuple(profile.layout.offsets[i] for i in members),
         windows=tuple(windows),
         reference=reference,
         n=found.n,
@@ -207,7 +213,7 @@ def _watching(table: TestTable) -> TestTable:
     """Return a table with the tolerance of shapes in the windows that are only watched raised to what is gross."""
     at = slice(0, table.watched)
     tau, p_large, p_value, tested = (a.copy() for a in (table.tau, table.p_large, table.p_value, table.tested))
-    tau[:, at, :, SHAPE_TEST] = np.maximum(tau[:, at, :, SHAPE_TEST], js_to_d(GROSS_SHAPE_JS))
+    tau[:, at, :, SHAPE_TEST] = np.maximum(tau[:, at, :, SHAPE_TEST], js_to_d(GROSS_HOUR_SHAPE_JS))
     usable = table.usable[at, :, SHAPE_TEST]
     d, k, s = (a[at, :, SHAPE_TEST] for a in (table.d, table.k, table.sampling))
     within = np.where(usable, large_gate(d, k, s, tau[:, at, :, SHAPE_TEST]), 1.0)
