@@ -110,8 +110,19 @@ class TestTable:
         """Return what one window was compared with, shape (layout.size,)."""
         return np.asarray(self.reference[window if len(self.reference) > 1 else 0])
 
-    def part(self, places: Sequence[int], watched: int = 0) -> TestTable:
-        """Return the table of some of the windows, of which so many leading ones are only watched."""
+    def part(self, places: Sequence[int], watched: int = 0, *, only_full: bool = False) -> TestTable:
+        """Return the table of some of the windows.
+
+        Parameters
+        ----------
+        places : sequence of int
+            Which.
+        watched : int
+            So many leading ones of them are only watched.
+        only_full : bool
+            Whether a scored window tests only features that have rows from all of it. One that was cleared hasn't
+            for a while, and the mix of hours in a part of a day is not that of the reference.
+        """
         at = _as_slice(places)
         some = replace(
             self,
@@ -122,7 +133,9 @@ class TestTable:
             watched=watched,
             **{name: getattr(self, name)[at] for name in _BY_WINDOW},
         )
-        return _watching(some) if watched else some
+        some = _watching(some) if watched else some
+        late = only_full and any(window.since is not None for window in some.windows[watched:])
+        return replace(some, tested=some.tested & ~_late(some)[..., None]) if late else some
 
     def with_columns(self, again: TestTable, columns: Sequence[int]) -> TestTable:
         """Put some features, measured again in the last windows, in the place of what was measured; in place."""
@@ -223,6 +236,15 @@ def _watching(table: TestTable) -> TestTable:
     return replace(
         table, tolerances=replace(table.tolerances, tau=tau), p_large=p_large, p_value=p_value, tested=tested
     )
+
+
+def _late(table: TestTable) -> BoolArray:
+    """Return which features have rows from a part of a scored window only: (windows, features)."""
+    out = np.zeros(table.tested.shape[:2], dtype=np.bool_)
+    for place, window in enumerate(table.windows):
+        if place >= table.watched and window.since is not None:
+            out[place] = window.since[list(table.indices)] > window.start
+    return out
 
 
 def _sampling(n: FloatArray, m: FloatArray, usable: BoolArray) -> FloatArray:
