@@ -13,15 +13,16 @@ import numpy as np
 from modelwatch.exceptions import ProfileError
 from modelwatch.profile.calibration import calibrate, read_strata
 from modelwatch.profile.cells import CellAssigner
-from modelwatch.profile.hours import count_hours
+from modelwatch.profile.hours import HourCounts, count_hours
 from modelwatch.profile.inherit import carry_over
 from modelwatch.profile.kinds import LeftOut, Reading, Task, read_feature, read_prediction
-from modelwatch.profile.moments import moments_of
+from modelwatch.profile.like import read_like
+from modelwatch.profile.moments import Moments, moments_of
 from modelwatch.profile.reference import ADVISED_ROWS, AMPLE_ROWS, MIN_ROWS, ReferenceProfile
 from modelwatch.profile.tables import Column, Table, read_table, read_values
 from modelwatch.profile.times import epoch_seconds, read_zone
 from modelwatch.profile.values import MAX_TEXT, read_category
-from modelwatch.records import CellLayout, FloatArray
+from modelwatch.records import CellLayout, FloatArray, IntArray
 
 MIN_BINS, MAX_BINS = 10, 64
 
@@ -43,6 +44,7 @@ class BuildOptions:
     created: datetime
     strata: object = "auto"
     inherit: ReferenceProfile | None = None
+    like: ReferenceProfile | None = None
 
 
 def build_profile(
@@ -58,23 +60,23 @@ def build_profile(
     table = read_table(data, options.feature_names)
     _check_table(table, options)
     warnings = list(row_warnings(table.rows))
-    features = _read_features(table, options, warnings)
-    prediction, column, task = _read_predictions(predictions, table.rows, options, warnings)
+    if options.like is not None:
+        features, prediction, column = read_like(options.like, table, predictions)
+        task = options.like.task
+    else:
+        features = _read_features(table, options, warnings)
+        prediction, column, task = _read_predictions(predictions, table.rows, options, warnings)
     if not features and prediction is None:
         raise ProfileError("X has no column that can be watched: " + "; ".join(warnings))
     layout = CellLayout(tuple(r.cells for r in features), prediction.cells if prediction else None)
     readings = [*features, prediction] if prediction else features
     seconds = _read_times(timestamps, table.rows, options.timezone, warnings)
-    assigner = CellAssigner(layout)
-    if seconds is None:
-        counts, hours = assigner.bin(table.columns, table.rows, column).cells, None
-    else:
-        counts, hours = count_hours(assigner, table.columns, column, seconds, options.timezone)
+    counts, hours = _count(CellAssigner(layout), table, column, seconds, options.timezone)
     profile = ReferenceProfile(
         layout=layout,
         counts=counts,
         rows=table.rows,
-        moments={r.cells.name: moments_of(r.values) for r in readings if r.values is not None},
+        moments=_moments(readings, options.like),
         created=options.created,
         task=task,
         model_id=options.model_id,
@@ -85,17 +87,35 @@ def build_profile(
         time_range=(float(np.nanmin(seconds)), float(np.nanmax(seconds))) if seconds is not None else None,
         labelled_rows=_count_actuals(actuals, table.rows, warnings),
         importance=_read_importance(options.importance, table, {r.cells.name for r in features}),
-        options={
-            "bins": options.bins,
-            "categorical": list(options.categorical),
-            "exclude": list(options.exclude),
-            "strata": strata,
-        },
+        options=_kept(options, strata),
         warnings=tuple(warnings),
     )
     if hours is not None:
         profile = calibrate(profile, hours, strata)
     return carry_over(profile, options.inherit) if options.inherit is not None else profile
+
+
+def _count(
+    assigner: CellAssigner, table: Table, predictions: Column | None, seconds: FloatArray | None, timezone: str | None
+) -> tuple[IntArray, HourCounts | None]:
+    if seconds is None:
+        return assigner.bin(table.columns, table.rows, predictions).cells, None
+    return count_hours(assigner, table.columns, predictions, seconds, timezone)
+
+
+def _kept(options: BuildOptions, strata: str) -> dict[str, Any]:
+    categorical, exclude = list(options.categorical), list(options.exclude)
+    return {"bins": options.bins, "categorical": categorical, "exclude": exclude, "strata": strata}
+
+
+def _moments(readings: Sequence[Reading], like: ReferenceProfile | None) -> dict[str, Moments]:
+    out = {}
+    for reading in readings:
+        if reading.values is not None:
+            # A part of the data may hold no number of a feature at all: it then adds nothing to what is known.
+            known = like.moments[reading.cells.name] if like is not None and not len(reading.values) else None
+            out[reading.cells.name] = known or moments_of(reading.values)
+    return out
 
 
 def _check_options(options: BuildOptions) -> None:

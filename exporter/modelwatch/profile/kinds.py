@@ -64,7 +64,7 @@ def read_feature(name: str, column: Column, bins: int, *, categorical: bool, ask
     if kind is None:
         return LeftOut(f"feature {name!r} was left out: {_describe_other(column)}")
     if kind == "numeric":
-        values, odd = _numbers(column)
+        values, odd = finite_numbers(column)
         if not len(values):
             return LeftOut(f"feature {name!r} was left out: it holds no finite number")
         warnings = (f"feature {name!r} holds {odd} values that are no numbers; they count as invalid",) if odd else ()
@@ -81,7 +81,7 @@ def read_feature(name: str, column: Column, bins: int, *, categorical: bool, ask
     return Reading(category_cells(name, counted), None)
 
 
-def _numbers(column: Column) -> tuple[FloatArray, int]:
+def finite_numbers(column: Column) -> tuple[FloatArray, int]:
     """Return the finite numbers of a column, sorted, and how many values are no numbers."""
     out = np.empty(len(column))
     invalid = fill_numbers(column, out)
@@ -135,7 +135,7 @@ def read_prediction(column: Column, task: str | None, bins: int, threshold: floa
             f"predictions: {_describe_other(column)}; pass one number or label per row (of class probabilities the "
             "top class, or the score of the positive class)"
         )
-    values, odd = _numbers(column) if kind == "numeric" else (None, 0)
+    values, odd = finite_numbers(column) if kind == "numeric" else (None, 0)
     if values is not None and not len(values):
         raise ProfileError("predictions hold no finite number")
     if values is None or _are_labels(values, task):

@@ -37,8 +37,8 @@ class ReferenceProfile:
     >>> rng = np.random.default_rng(0)
     >>> X = {"age": rng.normal(40, 10, 6000), "city": rng.choice(["Rome", "Oslo"], 6000)}
     >>> profile = ReferenceProfile.build(X, predictions=rng.random(6000))
-    >>> profile.feature_names, profile.task, profile.rows
-    (('age', 'city'), 'binary', 6000)
+    >>> profile.feature_names, profile.task, profile.merge(profile).rows
+    (('age', 'city'), 'binary', 12000)
     >>> print(profile.verdict)
     LIMITED: no timestamps; 24 h window only, nothing above warning but a gross change; pass timestamps
     >>> ReferenceProfile.from_json(profile.to_json()) == profile
@@ -105,6 +105,7 @@ class ReferenceProfile:
         task: str | None = None,
         created: datetime | None = None,
         strata: Literal["auto", "none", "48", "168"] = "auto",
+        like: ReferenceProfile | None = None,
     ) -> ReferenceProfile:
         """Build a profile from data on which the model was known to work: held-out data, best from production.
 
@@ -142,6 +143,8 @@ class ReferenceProfile:
         strata : {"auto", "none", "48", "168"}, default "auto"
             Which hours windows are compared with: those of the same hour of the day on weekdays or weekends (48, what
             auto means), of the same hour of the week (168, from 8 weeks on), or all.
+        like : ReferenceProfile, optional
+            A profile whose cells are used, so that both can be merged.
 
         Returns
         -------
@@ -168,6 +171,7 @@ class ReferenceProfile:
             created=created if created is not None else _now(),
             strata=strata,
             inherit=inherit,
+            like=like,
         )
         return build_profile(X, predictions, actuals, timestamps, options)
 
