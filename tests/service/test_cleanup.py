@@ -315,15 +315,15 @@ def test_counts_stay_as_long_as_the_longest_window_needs_them(
     answer = service.register_model(config)
     assert any("retention_days 2 is shorter than the longest drift window" in text for text in answer["warnings"])
     begin = clock.now
-    for day in range(12):
+    for day in range(33):  # the longest window goes back 30 days where it holds too few rows
         service.record_predictions("m", np.full(100, 0.5), rows(100, day))
         assert service.flush()
         pass_days(service, clock, 1)
     kept = service._parts.store._database.run(
         lambda c: [c.execute(f"SELECT min(start), count(*) FROM {t}").fetchone() for t in TIMED], write=False
     )
-    assert [count for _, count in kept] == [10, 10, 2]
-    assert [round((start - begin) / DAY) for start, _ in kept[:2]] == [2, 2]
+    assert [count for _, count in kept] == [30, 30, 2]
+    assert [round((start - begin) / DAY) for start, _ in kept[:2]] == [3, 3]
     (result,) = service._parts.jobs.check("m", clock.now)
     assert result.windows["240h"] == 900
 
