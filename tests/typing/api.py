@@ -123,7 +123,8 @@ profile: ReferenceProfile = ReferenceProfile.build(
     created=datetime(2026, 1, 3),
     strata="auto",
 )
-weekly: ReferenceProfile = ReferenceProfile.build(columns, inherit=profile, like=profile).merge(other=profile)
+weekly: ReferenceProfile = ReferenceProfile.build(columns, inherit=profile, like=profile)
+both: ReferenceProfile = profile.merge(other=weekly)
 saved: Path = profile.save(path="profile.json")
 loaded: ReferenceProfile = ReferenceProfile.load(path=saved)
 text: str = profile.to_json() + profile.summary() + profile.verdict + profile.id + profile.label
