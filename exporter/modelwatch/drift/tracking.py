@@ -23,6 +23,7 @@ from modelwatch.drift.family import ScoredFamily
 from modelwatch.drift.statistics import no_change_probability, within_tolerance
 from modelwatch.drift.table import SHAPE_TEST, TESTS, BoolArray, TestTable
 from modelwatch.policy import Severity
+from modelwatch.records import FloatArray
 
 __all__ = ["Verdict", "clear_tiers", "cleared_times", "track", "verdict_of"]
 
@@ -173,6 +174,7 @@ def clear_tiers(table: TestTable, severity: NDArray[np.int64]) -> BoolArray:
     ndarray of bool, shape (features, tests, tiers)
     """
     d, k, s = table.d[..., None], table.k[..., None], table.sampling[..., None]
+    raised = severity[..., None] >= np.array([int(tier) for tier in TIERS])
     tau = np.moveaxis(table.tau, 0, -1)
     heard = _deciding(table)
     sure = heard & (no_change_probability(k, s, tau) >= SURE)
@@ -186,11 +188,24 @@ def clear_tiers(table: TestTable, severity: NDArray[np.int64]) -> BoolArray:
     too_small = no_change_probability(k, reference_s, tau) < _REFERENCE_SURE
     good_enough = (d - k * s <= tau) | (chdtrc(k, d / s) > 1.0 - _REFERENCE_SURE)
     clean = heard & (within_tolerance(d, k, s, tau) | (too_small & good_enough))
+    clean &= d - k * s <= _strictest(tau, raised, table.watched)
 
-    raised = severity[..., None] >= np.array([int(tier) for tier in TIERS])
     raised = np.logical_or.accumulate(raised, axis=0)
     clear = np.take_along_axis(clean & ~raised, deciding, axis=0)[0]
     return np.asarray(clear)
+
+
+def _strictest(tau: FloatArray, raised: BoolArray, watched: int) -> FloatArray:
+    """Return the least tolerance of the windows that raise and are as long or longer; no limit where none does.
+
+    An hour varies more by nature than a day. What it tolerates may be just what the day has found; so at best guess it
+    has to be within what the day tolerates.
+    """
+    found = np.where(raised, tau, np.inf)
+    found[:watched] = np.inf
+    out = np.minimum.accumulate(found[::-1], axis=0)[::-1]
+    out[:watched] = np.inf
+    return np.asarray(out)
 
 
 def _deciding(table: TestTable) -> BoolArray:
