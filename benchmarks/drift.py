@@ -31,7 +31,7 @@ from scipy.stats import chi2_contingency, ks_2samp
 
 from modelwatch import ModelMonitoringConfig, ReferenceProfile
 from modelwatch.drift.distances import METHODS, scores
-from modelwatch.drift.family import score_family, tolerances
+from modelwatch.drift.family import score_family
 from modelwatch.drift.outcome import family_result
 from modelwatch.drift.statistics import js_to_d, two_gate
 from modelwatch.drift.tracking import track
@@ -101,7 +101,7 @@ def check(rounds: int) -> Found:
 
         def run() -> object:
             found = score_family("data", profile, windows, config, 1 / 720, members=members, only_full=False)
-            verdict, _ = track(None, found, 1e9, tolerances(config))
+            verdict, _ = track(None, found, 1e9)
             return family_result(profile, found, verdict, config, {}, 1e9)
 
         return lambda: cpu(run, 1)

@@ -112,6 +112,11 @@ class CellLayout:
         return tuple(out)
 
     @cached_property
+    def shape_sizes(self) -> tuple[int, ...]:
+        """Number of shape cells of each member."""
+        return tuple(member.shape_size for member in self.members)
+
+    @cached_property
     def size(self) -> int:
         """Length of the flat count vector."""
         return sum(member.size for member in self.members)
@@ -255,6 +260,8 @@ class WindowCounts:
     """Shape (members,): sums of the in-range values, where they are known."""
     strata: FloatArray | None = None
     """Shape (members, strata): rows that count for each member, by stratum of the reference, where it has strata."""
+    since: FloatArray | None = None
+    """Shape (members,): from when on rows count for each member, if for some that is later than `start`."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from modelwatch.records import WindowCounts
 Window = Callable[..., WindowCounts]
 Rows = Callable[..., dict[str, Any]]
 EVERY = ("psi", "chi_square", "cramers_v", "hellinger", "total_variation", "kl", "ks", "wasserstein")
-LEVELS = (0.05, 0.1, 0.2)
 
 
 def scored(profile: ReferenceProfile, windows: list[WindowCounts], budget: float = 1e-3, **config: Any) -> ScoredFamily:
@@ -131,7 +130,7 @@ def test_a_warning_by_a_fixed_threshold_stands_until_the_score_is_back(
         a = 0.1 if step < 4 else 0.0
         now = 1000.0 + 10.0 * step
         found = scored(profile, [replace(window(rows(50_000, a=a)), start=now - 10.0, end=now)], **config)
-        verdict, state = track(state, found, now, LEVELS)
+        verdict, state = track(state, found, now)
         told.append(verdict.feature_severity["a"])
     assert told[:6] == [Severity.WARNING] * 6
     assert told[7] < Severity.WARNING

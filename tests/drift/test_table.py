@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelwatch.drift.table import TestTable, build_table
+from modelwatch.config import DriftMonitoringConfig
+from modelwatch.drift.table import TestTable, measure
 from modelwatch.profile import CellAssigner, ReferenceProfile
 from modelwatch.records import WindowCounts
 
@@ -31,7 +32,7 @@ def table() -> Callable[[list[int]], TestTable]:
     profile = ReferenceProfile.build(columns(20_000, 1))
     counted = CellAssigner(profile.layout).bin(columns(3000, 2), 3000, None)
     window = WindowCounts("1h", 0.0, 3600.0, 3000.0, counted.cells.astype(float), True, counted.sums)
-    return lambda members: build_table(profile, [window], members, (0.05, 0.1, 0.2), 50)
+    return lambda members: measure(profile, [window], members, DriftMonitoringConfig())
 
 
 @pytest.mark.parametrize("members", [[4, 2, 0, 3, 1], [1], [2], [0], [4, 1], [2, 1]])

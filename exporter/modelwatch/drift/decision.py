@@ -165,6 +165,8 @@ def severities(
     >>> severities(np.array([1e-9, 1e-9, 0.4]), np.array([[1e-9, 0.9, 1.0], [0.8, 1.0, 1.0], [1.0] * 3]), 1e-3).tolist()
     [2, 1, 0]
     """
+    if not (p_real <= q).any():  # so it is of most checks: nothing can be rejected
+        return np.zeros(p_real.shape, dtype=np.int64)
     found = np.where(procedure(p_real, q), int(Severity.INFO), int(Severity.NONE))
     for tier, large in zip(TIERS, p_large, strict=True):
         found = np.where(procedure(np.maximum(p_real, large), q), int(tier), found)
