@@ -112,9 +112,8 @@ class ReferenceProfile:
         Parameters
         ----------
         X : DataFrame, dict of columns, 2-D array, list of dicts or pyarrow Table, or a callable
-            The features, at least 100 rows (1 000 advised, 5 000 ample). For what does not fit into memory, a callable
-            that returns an iterable of such tables, the same at every call; predictions, actuals and timestamps are
-            then names of columns. Of more than a million values, cells are made from a sample.
+            The features, at least 100 rows (1 000 advised, 5 000 ample). A callable returns an iterable of such tables,
+            the same at every call, with columns named as predictions, actuals and timestamps.
         predictions : array-like, shape (rows,), optional
             What the model returns for them: scores, labels or numbers.
         actuals : array-like, shape (rows,), optional
