@@ -2,59 +2,52 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 from modelwatch.exceptions import ProfileError, did_you_mean
-from modelwatch.profile.kinds import Reading, finite_numbers
-from modelwatch.profile.tables import Column, Table, read_values
-from modelwatch.records import FeatureCells
+from modelwatch.profile.contents import Contents
+from modelwatch.profile.kinds import Reading
 
 if TYPE_CHECKING:
     from modelwatch.profile.reference import ReferenceProfile
 
 
-def read_like(
-    like: ReferenceProfile,
-    table: Table,
-    predictions: Any,  # noqa: ANN401
-) -> tuple[list[Reading], Reading | None, Column | None]:
-    """Return the columns of a table as another profile has them.
+def check_like(like: ReferenceProfile, columns: Collection[str], *, predicted: bool) -> None:
+    """Raise ProfileError if data lacks something that the profile whose cells it is to have has.
 
     Parameters
     ----------
     like : ReferenceProfile
         Whose cells they are.
-    table : Table
-        The data, with a column for each of its features.
-    predictions
-        What the model returned, if the profile has cells for it.
-
-    Returns
-    -------
-    features, prediction, column
-        The last is the predictions as they are counted.
-
-    Raises
-    ------
-    ProfileError
-        If something is missing that the profile has.
+    columns : collection of str
+        The columns of the data.
+    predicted : bool
+        Whether there are predictions.
     """
-    features = []
-    for member in like.layout.features:
-        if member.name not in table.columns:
-            raise ProfileError(
-                f"like: profile {like.label} has the feature {member.name!r}, X has no such column"
-                f"{did_you_mean(member.name, table.columns)}"
-            )
-        features.append(_reading(member, table.columns[member.name]))
-    if (predictions is None) != (like.layout.prediction is None):
-        what = "has predictions; pass them" if predictions is None else "has no predictions; leave them out"
+    for name in like.feature_names:
+        if name not in columns:
+            hint = did_you_mean(name, columns)
+            raise ProfileError(f"like: profile {like.label} has the feature {name!r}, X has no such column{hint}")
+    if predicted != (like.layout.prediction is not None):
+        what = "has no predictions; leave them out" if predicted else "has predictions; pass them"
         raise ProfileError(f"like: profile {like.label} {what}")
-    if like.layout.prediction is None:
-        return features, None, None
-    column = read_values(predictions, "predictions", table.rows)
-    return features, _reading(like.layout.prediction, column), column
 
 
-def _reading(member: FeatureCells, column: Column) -> Reading:
-    return Reading(member, finite_numbers(column)[0] if member.kind == "numeric" else None)
+def reading_like(like: ReferenceProfile, name: str, column: Contents) -> Reading:
+    """Return a column as another profile has it.
+
+    Parameters
+    ----------
+    like : ReferenceProfile
+        Whose cells they are.
+    name : str
+        The feature; "" for the prediction.
+    column : Contents
+        What it holds.
+    """
+    member = like.member(name)
+    if member.kind != "numeric":
+        return Reading(member, None)
+    # A part of the data may hold no number of a feature at all: it then adds nothing to what is known.
+    return Reading(member, column.numbers.moments or like.moments[name])

@@ -111,8 +111,10 @@ class ReferenceProfile:
 
         Parameters
         ----------
-        X : DataFrame, dict of columns, 2-D array, list of dicts or pyarrow Table
-            The features, at least 100 rows (1 000 advised, 5 000 ample).
+        X : DataFrame, dict of columns, 2-D array, list of dicts or pyarrow Table, or a callable
+            The features, at least 100 rows (1 000 advised, 5 000 ample). For what does not fit into memory, a callable
+            that returns an iterable of such tables, the same at every call; predictions, actuals and timestamps are
+            then names of columns. Of more than a million values, cells are made from a sample.
         predictions : array-like, shape (rows,), optional
             What the model returns for them: scores, labels or numbers.
         actuals : array-like, shape (rows,), optional
