@@ -186,8 +186,7 @@ def measure(
     tolerances = tolerances_of(profile, config, members, _spans(windows, members))
     found = _gates(profile.layout, members, np.stack([w.cells for w in windows]), reference, tolerances.tau[0])
     usable = (found.n >= max(config.min_rows, 1.0)) & (found.m > 0)
-    higher = large_gate(found.d, found.k, _sampling(found.n, found.m, usable), tolerances.tau[1:])
-    p_large = np.concatenate([found.p_large[None], np.where(usable, higher, 1.0)])
+    p_large = _by_tier(found, tolerances.tau, usable)
     tested = usable.copy()
     tested[:, :, SHAPE_TEST] &= ~tolerances.noisy
     return TestTable(
@@ -208,6 +207,17 @@ def measure(
         usable=usable,
         tested=tested,
     )
+
+
+def _by_tier(found: GateResult, tau: FloatArray, usable: BoolArray) -> FloatArray:
+    """Return "within tolerance" for each tier; 1 for higher ones where that is likely of the lowest already."""
+    out = np.ones(tau.shape)
+    out[0] = found.p_large
+    at = usable & (found.p_large <= 0.5)
+    if at.any():
+        s = _sampling(found.n, found.m, usable)[at]
+        out[1:, at] = large_gate(found.d[at], found.k[at], s, tau[1:, at])
+    return out
 
 
 def _spans(windows: Sequence[WindowCounts], members: Sequence[int]) -> FloatArray:

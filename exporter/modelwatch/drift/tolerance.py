@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from modelwatch.drift.statistics import js_to_d
-from modelwatch.profile.natural import LENGTHS, TESTS, Natural, tolerance_factor
+from modelwatch.profile.natural import TESTS, tolerance_factor
 from modelwatch.records import FloatArray
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def levels_of(config: DriftMonitoringConfig) -> tuple[float, ...]:
 
 
 def learnt_length(seconds: ArrayLike) -> NDArray[np.intp]:
-    """Return which of `LENGTHS`, by place, is nearest to the time that a window spans.
+    """Return which of ``profile.natural.LENGTHS``, by place, is nearest to the time that a window spans.
 
     Of a batch without times nothing is known; it is taken for a day.
 
@@ -100,23 +100,8 @@ def tolerances_of(
     if profile.natural_days <= 0 or not profile.natural:
         nothing = np.zeros((*spans.shape, TESTS))
         return Tolerances(np.maximum(levels, nothing), nothing, np.zeros(spans.shape, dtype=np.bool_))
-    by_length = np.stack([_variation(profile, label)[list(members)] for label in LENGTHS])
-    variation = by_length[learnt_length(spans), np.arange(len(members))]
+    variation = profile.variation[learnt_length(spans), np.asarray(members, dtype=np.intp)]
     natural = np.minimum(tolerance_factor(profile.natural_days) * variation, js_to_d(caps)[:, None])
     # Who writes a cap wants to hear of a feature however wild it is.
     noisy = (variation[..., 0] > js_to_d(NOISY_JS)) & np.isinf(caps)
     return Tolerances(np.maximum(levels, natural), natural, noisy)
-
-
-def _variation(profile: ReferenceProfile, label: str) -> FloatArray:
-    """Return v of all members; where it is not learnt for that length, what the next longer one says.
-
-    An hour varies no less than a day, so that is the least that it does. Of weeks too few to tell, half that of a day.
-    """
-    nothing = np.zeros((len(profile.layout.members), TESTS))
-    unknown = Natural(nothing, nothing)
-    if label == "168h" and label not in profile.natural:
-        return profile.natural.get("24h", unknown).v / 2.0
-    learnt = profile.natural.get(label, unknown)
-    longer = [name for name, length in LENGTHS.items() if length > LENGTHS[label]]
-    return np.where(learnt.weight > 0, learnt.v, _variation(profile, longer[0]) if longer else 0.0)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from modelwatch.exceptions import NotAvailableError, ProfileError, did_you_mean
 from modelwatch.profile.kinds import Task
 from modelwatch.profile.moments import Moments
-from modelwatch.profile.natural import Natural
+from modelwatch.profile.natural import Natural, by_length
 from modelwatch.profile.strata import Strata
 from modelwatch.profile.writing import reason, write_atomically
-from modelwatch.records import CellLayout, FeatureCells, IntArray
+from modelwatch.records import CellLayout, FeatureCells, FloatArray, IntArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -195,6 +195,11 @@ class ReferenceProfile:
     def _places(self) -> dict[str, tuple[FeatureCells, int]]:
         pairs = zip(self.layout.members, self.layout.offsets, strict=True)
         return {member.name: (member, offset) for member, offset in pairs}
+
+    @cached_property
+    def variation(self) -> FloatArray:
+        """Natural variation of all members by length of window: (lengths, members, tests), on the scale of d."""
+        return by_length(self.natural, len(self.layout.members))
 
     def member(self, name: str) -> FeatureCells:
         """Return the cells of a feature, or of the prediction.
