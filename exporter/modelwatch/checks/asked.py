@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from modelwatch.config import ModelMonitoringConfig
     from modelwatch.profile import ReferenceProfile
 
-__all__ = ["asked_check"]
+__all__ = ["ABSENT", "UNLIKE", "asked_batch", "asked_check"]
 
 ABSENT, UNLIKE = "not in the data", "of another kind than in the reference"
 """What is told of columns."""
@@ -69,10 +69,36 @@ def asked_check(
     InputError
         If the batch can't be read or is empty.
     """
-    subject = Subject(config, config.model_version, profile, now, time.perf_counter())
     if profile is None:
+        subject = Subject(config, config.model_version, profile, now, time.perf_counter())
         families = {name: nothing(name, absence[1], subject, state=absence[0]) for name in FAMILIES}
         return result_of(subject, families, {}, None)
+    return asked_batch(config, profile, data, predictions, now)[0]
+
+
+def asked_batch(
+    config: ModelMonitoringConfig,
+    profile: ReferenceProfile,
+    data: Any,  # noqa: ANN401 - any table
+    predictions: Any,  # noqa: ANN401 - any column
+    now: float,
+    *,
+    budget: float = ASKED_BUDGET,
+) -> tuple[CheckResult, Batch]:
+    """Score a batch as :func:`asked_check` does, and return what was counted too.
+
+    Parameters
+    ----------
+    config, profile, data, predictions, now
+        As there; there is a profile.
+    budget : float
+        The chance of a false alarm, over all features.
+
+    Returns
+    -------
+    CheckResult, Batch
+    """
+    subject = Subject(config, config.model_version, profile, now, time.perf_counter())
     batch = count_batch(profile, data, predictions, now)
     given = {"data": data is not None, "prediction": predictions is not None}
     families = {}
@@ -85,13 +111,11 @@ def asked_check(
         found = (
             unscored(name, "no_reference", NO_REFERENCE_PREDICTIONS)
             if name == "prediction" and not members
-            else score_family(
-                name, profile, [batch.counts], config.drift, ASKED_BUDGET, members=members, only_full=False
-            )
+            else score_family(name, profile, [batch.counts], config.drift, budget, members=members, only_full=False)
         )
         families[name] = family_of(subject, found, verdict_of(found))
     families["data"] = _with_columns(families["data"], batch)
-    return result_of(subject, families, {batch.counts.window: batch.counts.rows}, None)
+    return result_of(subject, families, {batch.counts.window: batch.counts.rows}, None), batch
 
 
 def _with_columns(family: FamilyResult, batch: Batch) -> FamilyResult:

@@ -1,0 +1,19 @@
+"""A check as somebody reads it: text, JSON, JUnit for a build, HTML that needs nothing else, and :func:`compare`."""
+
+from modelwatch.reports.comparison import Comparison, compare
+from modelwatch.reports.content import Content, content_of
+from modelwatch.reports.html import html_fragment, html_page
+from modelwatch.reports.junit import junit_report
+from modelwatch.reports.plain import json_report, text_report
+
+__all__ = [
+    "Comparison",
+    "Content",
+    "compare",
+    "content_of",
+    "html_fragment",
+    "html_page",
+    "json_report",
+    "junit_report",
+    "text_report",
+]
