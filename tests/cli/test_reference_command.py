@@ -12,7 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from modelwatch.cli import reference
-from modelwatch.exceptions import InputError, ModelwatchError
+from modelwatch.exceptions import ModelwatchError
 from modelwatch.profile import ReferenceProfile
 
 
@@ -120,14 +120,3 @@ def test_a_mistake_is_a_sentence(
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not Path("r.json").exists()
-
-
-def test_a_folder_is_no_data_file(tmp_path: Path) -> None:
-    (tmp_path / "folder.csv").mkdir()
-    with pytest.raises(InputError, match="can't be read"):
-        reference.read_file(tmp_path / "folder.csv")
-
-
-def test_the_row_index_that_pandas_writes_is_no_feature(tmp_path: Path) -> None:
-    pd.DataFrame({"a": np.arange(2000.0)}).to_csv(tmp_path / "data.csv")
-    assert list(reference.read_file(tmp_path / "data.csv")) == ["a"]
