@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -114,18 +115,19 @@ def asked_batch(
             else score_family(name, profile, [batch.counts], config.drift, budget, members=members, only_full=False)
         )
         families[name] = family_of(subject, found, verdict_of(found))
-    families["data"] = _with_columns(families["data"], batch)
+    families["data"] = _with_columns(families["data"], batch, config.features.exclude)
     return result_of(subject, families, {batch.counts.window: batch.counts.rows}, None), batch
 
 
-def _with_columns(family: FamilyResult, batch: Batch) -> FamilyResult:
+def _with_columns(family: FamilyResult, batch: Batch, exclude: Sequence[str]) -> FamilyResult:
     """Say which features the batch lacks, and which of its columns nobody knows: often one is the other, misspelt.
 
     A column of another kind than the reference's drifts, and is most often a mistake of whoever made the batch.
     """
     told = [family.reason] if family.reason else []
-    if batch.absent:
-        told.append(f"{ABSENT}: {', '.join(batch.absent)}")
+    absent = [name for name in batch.absent if name not in exclude]
+    if absent:
+        told.append(f"{ABSENT}: {', '.join(absent)}")
         told += [f"not in the reference: {', '.join(batch.unknown)}"] if batch.unknown else []
     if batch.unlike:
         told.append(f"{UNLIKE}: {'; '.join(batch.unlike)}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelwatch.cli.files import columns_of_file, names_in, written
-from modelwatch.exceptions import InputError, ProfileError
+from modelwatch.cli.files import names_in, read_columns
+from modelwatch.cli.tables import write
+from modelwatch.exceptions import InputError, ProfileError, did_you_mean
 
 if TYPE_CHECKING:
     from modelwatch.config import ModelMonitoringConfig
@@ -46,7 +47,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    check.add_argument("data", metavar="DATA", help="a CSV, TSV or Parquet file")
+    check.add_argument("data", metavar="DATA", help="a CSV, TSV, Parquet or Feather file")
     check.add_argument(
         "--reference", required=True, metavar="PROFILE|DATA", help="a profile (.json), or a file like DATA"
     )
@@ -84,15 +85,15 @@ def run_check(args: argparse.Namespace) -> int:
     reference = reference_of(args)
     data = _data(args, reference)
     features = None if model is None else model.features
+    exclude = [*names_in(args.exclude), *(features.exclude if features else ())]
+    _check_excluded(args, reference)
     try:
         found = compare(
             reference,
             data,
             predictions=args.predictions,
             timestamps=args.timestamps,
-            exclude=[*names_in(args.exclude), *(name for name in features.exclude if name in data)]
-            if features
-            else names_in(args.exclude),
+            exclude=[name for name in exclude if name in data or name in _names(reference)],
             categorical=[*names_in(args.categorical), *(features.categorical if features else ())],
             timezone=args.timezone,
             drift=None if model is None else model.drift,
@@ -114,19 +115,34 @@ def reference_of(args: argparse.Namespace) -> ReferenceProfile | dict[str, Any]:
 
     if Path(args.reference).name.lower().endswith(_PROFILE_SUFFIXES):
         return ReferenceProfile.load(args.reference)
-    return columns_of_file(args.reference, names_in(args.categorical))
+    return read_columns(args.reference, names_in(args.categorical), names_in(args.exclude))
 
 
 def _data(args: argparse.Namespace, reference: ReferenceProfile | dict[str, Any]) -> dict[str, Any]:
     from modelwatch.profile import ReferenceProfile
 
+    exclude, special = names_in(args.exclude), [name for name in (args.predictions, args.timestamps) if name]
     # A code such as "007" in a CSV reads as the reference reads it.
-    texts = names_in(args.categorical)
     if isinstance(reference, ReferenceProfile):
-        texts = [member.name for member in reference.layout.members if member.name and member.kind == "categorical"]
-    else:
-        texts += [name for name, column in reference.items() if isinstance(column, list) and _is_text(column)]
-    return columns_of_file(args.data, texts)
+        texts = [member.name for member in reference.layout.features if member.kind == "categorical"]
+        return read_columns(args.data, texts, exclude, {*reference.feature_names, *special} - set(exclude))
+    texts = [name for name, column in reference.items() if isinstance(column, list) and _is_text(column)]
+    return read_columns(args.data, [*texts, *names_in(args.categorical)], exclude)
+
+
+def _names(reference: ReferenceProfile | dict[str, Any]) -> Collection[str]:
+    return reference if isinstance(reference, dict) else reference.feature_names
+
+
+def _check_excluded(args: argparse.Namespace, reference: ReferenceProfile | dict[str, Any]) -> None:
+    """Refuse a name that stands for nothing: most likely the column that it was meant for is still in."""
+    from modelwatch.profile.files import open_table
+
+    known = {*open_table(args.data).columns, *_names(reference)}
+    known |= set(open_table(args.reference).columns) if isinstance(reference, dict) else set()
+    for name in names_in(args.exclude):
+        if name not in known:
+            raise InputError(f"--exclude: neither file has a column {name!r}{did_you_mean(name, known)}")
 
 
 def _is_text(column: Sequence[Any]) -> bool:
@@ -149,15 +165,15 @@ def _report(content: Content, form: str, out: str | None) -> None:
     from modelwatch.reports import html_page, json_report, junit_report, text_report
 
     writers = {"text": text_report, "json": json_report, "junit": junit_report, "html": html_page}
-    text = writers[form](content) + "\n"
+    text = writers[form](content)
     if out is None:
-        written(text)
+        write(text)
         return
     try:
-        Path(out).write_text(text, encoding="utf-8")
+        Path(out).write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise InputError(f"--out {out}: can't be written: {error.strerror or error}") from error
-    written(text_report(content).splitlines()[0] + f"\nwritten to {out}\n")
+    write(f"{text_report(content).splitlines()[0]}\nwritten to {out}")
 
 
 def _share(text: str) -> Fraction:

@@ -1,13 +1,11 @@
-"""Files that commands read and write: tables in, text out."""
+"""Tables in files, as commands read them."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-__all__ = ["columns_of_file", "names_in", "written"]
+__all__ = ["names_in", "read_columns"]
 
 
 def names_in(given: Iterable[str]) -> list[str]:
@@ -19,20 +17,32 @@ def names_in(given: Iterable[str]) -> list[str]:
     return [name.strip() for part in given for name in part.split(",") if name.strip()]
 
 
-def columns_of_file(path: str, as_text: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the columns of a CSV, TSV or Parquet file.
+def read_columns(
+    path: str, as_text: Sequence[str] = (), exclude: Collection[str] = (), needed: Collection[str] = ()
+) -> dict[str, Any]:
+    """Return the columns of a file.
+
+    Parameters
+    ----------
+    path : str
+        A CSV, TSV, Parquet or Feather file.
+    as_text : sequence of str
+        Columns of a CSV that are not to be read as numbers.
+    exclude : collection of str
+        Columns that are not read.
+    needed : collection of str
+        If the file has all of these, no others are read.
 
     Raises
     ------
     InputError
-        If it can't be read, or two columns have the same name.
+        If it can't be read; the message says why.
     """
-    from modelwatch.cli.reference import read_file
+    from modelwatch.profile.files import columns_of, open_table
 
-    return read_file(Path(path), as_text)
-
-
-def written(text: str) -> None:
-    """Write text to stdout; a terminal without UTF-8 gets question marks, not a traceback."""
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, errors="replace").decode(encoding))
+    file = open_table(path, as_text)
+    left_out = set(exclude)
+    wanted = [name for name in file.columns if name not in left_out]
+    if needed and set(needed) <= set(wanted):
+        wanted = [name for name in wanted if name in set(needed)]
+    return columns_of(file.read(wanted))
