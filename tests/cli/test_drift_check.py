@@ -21,7 +21,7 @@ Command = Callable[..., Any]
 
 def rows(count: int, seed: int, *, drifted: bool = False) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
-    return pd.DataFrame(
+    made: pd.DataFrame = pd.DataFrame(
         {
             "km": rng.gamma(2.0, 500.0, count) * (0.62 if drifted else 1.0),
             "city": rng.choice(["Rome", "Oslo"], count),
@@ -31,6 +31,7 @@ def rows(count: int, seed: int, *, drifted: bool = False) -> pd.DataFrame:
             "at": pd.date_range("2026-01-01", periods=count, freq="min").astype(str),
         }
     )
+    return made
 
 
 @pytest.fixture

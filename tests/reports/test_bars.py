@@ -50,7 +50,7 @@ def test_a_far_value_does_not_squeeze_all_others_into_one_bar() -> None:
 
 def test_bars_of_the_same_counts_are_the_same() -> None:
     profile = profile_of(NUMBERS["normal"])
-    bars = bars_of(profile, "x", 3.0 * profile.counts_of("x"))
+    bars = bars_of(profile, "x", profile.counts_of("x").astype(np.float64) * 3.0)
     assert bars.current == pytest.approx(bars.reference)
 
 

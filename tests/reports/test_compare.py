@@ -21,7 +21,7 @@ def tables() -> tuple[pd.DataFrame, pd.DataFrame]:
     rng = np.random.default_rng(0)
 
     def make(rows: int, shift: float) -> pd.DataFrame:
-        return pd.DataFrame(
+        made: pd.DataFrame = pd.DataFrame(
             {
                 "bid": rng.normal(shift, 1.0, rows),
                 "city": rng.choice(["Rome", "Oslo"], rows),
@@ -30,6 +30,7 @@ def tables() -> tuple[pd.DataFrame, pd.DataFrame]:
                 "id": [f"{shift} {i}" for i in range(rows)],
             }
         )
+        return made
 
     return make(4000, 0.0), make(2000, 0.8)
 
