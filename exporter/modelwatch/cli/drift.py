@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelwatch.cli.files import names_in, read_columns
+from modelwatch.cli.files import categories_of, names_in, read_columns
 from modelwatch.cli.tables import write
 from modelwatch.exceptions import InputError, ProfileError, did_you_mean
 
@@ -124,8 +124,9 @@ def _data(args: argparse.Namespace, reference: ReferenceProfile | dict[str, Any]
     exclude, special = names_in(args.exclude), [name for name in (args.predictions, args.timestamps) if name]
     # A code such as "007" in a CSV reads as the reference reads it.
     if isinstance(reference, ReferenceProfile):
-        texts = [member.name for member in reference.layout.features if member.kind == "categorical"]
-        return read_columns(args.data, texts, exclude, {*reference.feature_names, *special} - set(exclude))
+        return read_columns(
+            args.data, categories_of(reference), exclude, {*reference.feature_names, *special} - set(exclude)
+        )
     texts = [name for name, column in reference.items() if isinstance(column, list) and _is_text(column)]
     return read_columns(args.data, [*texts, *names_in(args.categorical)], exclude)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["names_in", "read_columns"]
+if TYPE_CHECKING:
+    from modelwatch.profile import ReferenceProfile
+
+__all__ = ["categories_of", "names_in", "pieces_of", "read_columns"]
 
 
 def names_in(given: Iterable[str]) -> list[str]:
@@ -46,3 +49,42 @@ def read_columns(
     if needed and set(needed) <= set(wanted):
         wanted = [name for name in wanted if name in set(needed)]
     return columns_of(file.read(wanted))
+
+
+def categories_of(profile: ReferenceProfile) -> list[str]:
+    """Return the features that are categories: a code such as "007" in a CSV is to be read as the reference reads it."""
+    return [member.name for member in profile.layout.features if member.kind == "categorical"]
+
+
+def pieces_of(
+    path: str, profile: ReferenceProfile, predictions: str | None, timestamps: str
+) -> Iterator[dict[str, Any]]:
+    """Yield what a profile knows of a file, with predictions and times, in pieces.
+
+    Parameters
+    ----------
+    path : str
+        A CSV, TSV, Parquet or Feather file.
+    profile : ReferenceProfile
+        Whose features.
+    predictions, timestamps : str
+        Names of columns.
+
+    Raises
+    ------
+    InputError
+        If it can't be read, or lacks a column; the message says why.
+    """
+    from modelwatch.exceptions import InputError, did_you_mean
+    from modelwatch.profile.files import columns_of, open_table
+
+    file = open_table(path, categories_of(profile))
+    special = {"--timestamps": timestamps, "--predictions": predictions}
+    for option, name in special.items():
+        if name is not None and name not in file.columns:
+            raise InputError(f"{option}: {path} has no column {name!r}{did_you_mean(name, file.columns)}")
+    if not set(profile.feature_names) & set(file.columns):
+        raise InputError(f"{path} has none of the reference's features: {', '.join(profile.feature_names[:5])}")
+    wanted = {*profile.feature_names, *(name for name in special.values() if name is not None)}
+    for piece in file.batches([name for name in file.columns if name in wanted]):
+        yield columns_of(piece)

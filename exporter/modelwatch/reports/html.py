@@ -86,4 +86,5 @@ def template(name: str) -> jinja2.Template:
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["visible"] = visible
+    environment.filters["visible_lines"] = lambda text: "\n".join(visible(line) for line in text.splitlines())
     return environment.get_template(name)
