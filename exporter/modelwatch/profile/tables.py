@@ -180,6 +180,17 @@ def arrow_column(column: Any) -> Any:  # noqa: ANN401
     return column.to_pylist()
 
 
+def arrow_seconds(column: Any) -> Any:  # noqa: ANN401
+    """Return a pyarrow column of moments, which are times with a zone, as Unix seconds; any other as it is."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if not pa.types.is_timestamp(column.type) or column.type.tz is None:
+        return column
+    microseconds = compute.cast(column, pa.timestamp("us", column.type.tz), safe=False)
+    return compute.divide(microseconds.cast(pa.int64()).cast(pa.float64()), 1e6)
+
+
 class _Categorical(list[Any]):
     """A column that its container calls categorical."""
 
