@@ -52,7 +52,7 @@ def read_columns(
 
 
 def categories_of(profile: ReferenceProfile) -> list[str]:
-    """Return the features that are categories: a code such as "007" in a CSV is to be read as the reference reads it."""
+    """Return the features that are categories: "007" in a CSV is to be read as the reference reads it."""
     return [member.name for member in profile.layout.features if member.kind == "categorical"]
 
 
