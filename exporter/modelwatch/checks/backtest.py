@@ -34,6 +34,8 @@ __all__ = ["Backtest", "Episode", "Suggestion", "Timeline", "backtest", "with_to
 ALL_TOLERATED = 0.999
 STEP = 0.01
 """Tolerances are given in steps that somebody would write."""
+_TOLD = 3
+"""Features whose change is told in words."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class Timeline:
     times : ndarray, shape (checks,)
         Seconds since the epoch.
     names : tuple of str
-        What alarmed at some time: features first, then "prediction".
+        What alarmed at some time, in order of the first time.
     severity : ndarray of int, shape (names, checks)
         Values of :class:`~modelwatch.policy.Severity`.
     """
@@ -310,7 +312,8 @@ class _Run:
         report = drift_report(result)["details"][kind]["features"]
         bad = [name for name, found in report.items() if found["severity"] not in {"none", "info"}]
         window = next((str(report[name]["window"]) for name in bad if "window" in report[name]), "")
-        words = "; ".join(f"{name}: {change}" for name in bad[:3] if (change := report[name].get("change")))
+        changes = [(name, change) for name in bad[:_TOLD] if (change := report[name].get("change"))]
+        words = "; ".join(f"{name}: {change}" if len(bad) > 1 else change for name, change in changes)
         return bad, window, words
 
     def finished(self) -> tuple[Episode, ...]:
@@ -329,7 +332,7 @@ class _Run:
 
     def timeline(self) -> Timeline:
         """Return severities of all that alarmed."""
-        keys = list(self.alarmed())
+        keys = list(dict.fromkeys(key for bad in self._bad for key in bad))
         severity = np.array([[int(bad.get(key, 0)) for bad in self._bad] for key in keys], dtype=np.int64)
         return Timeline(
             np.array(self.times), tuple(_named(*key) for key in keys), severity.reshape(len(keys), len(self.times))

@@ -14,7 +14,6 @@ from modelwatch.cli.tables import write
 from modelwatch.exceptions import ConfigError, InputError, StorageError, did_you_mean
 
 if TYPE_CHECKING:
-
     from modelwatch.checks.backtest import Backtest
     from modelwatch.cli.sources import Sources
     from modelwatch.config import ModelMonitoringConfig

@@ -60,7 +60,11 @@ def heading(found: Backtest, zone: tzinfo) -> str:
 
 def notes(found: Backtest) -> list[str]:
     """Return what else is to be known of a backtest."""
-    learnt = "tolerances learnt from its days" if found.calibrated else "nothing learnt of its days: warnings at most"
+    learnt = (
+        "tolerances learnt from its days"
+        if found.calibrated
+        else "nothing learnt of its days: no more than a warning, unless a change is gross"
+    )
     out = [f"{count(found.rows)} rows against profile {found.profile}, {learnt}, a check every {_span(found.interval)}"]
     if found.scored < found.checks:
         why = f": {visible(found.reason)}" if found.reason else ""
