@@ -104,6 +104,27 @@ def test_a_column_that_is_gone_is_told(tables: tuple[pd.DataFrame, pd.DataFrame]
     assert "not in the data: city; not in the reference: town" in text
 
 
+def test_with_times_nights_are_compared_with_nights() -> None:
+    rng = np.random.default_rng(7)
+
+    def days(first: str, count: int) -> pd.DataFrame:
+        at = pd.date_range(first, periods=count * 24 * 60, freq="min")
+        hour = at.hour + at.minute / 60.0
+        made: pd.DataFrame = pd.DataFrame({"load": rng.normal(2.0 * np.sin(hour / 24.0 * 2.0 * np.pi), 1.0), "at": at})
+        return made
+
+    before, week = days("2026-01-05", 28), days("2026-02-02", 7)
+    nights = week[week["at"].dt.hour < 5]
+    assert compare(before[["load"]], nights[["load"]]).drifted
+    matched = compare(before, nights, timestamps="at")
+    assert matched.profile.calibrated
+    assert not matched.drifted
+    entry = matched.content.entries[0]
+    assert entry.bars is not None
+    assert entry.bars.reference == pytest.approx(entry.bars.current, abs=0.02)
+    assert compare(before, nights.assign(load=nights["load"] + 2.0), timestamps="at").drifted_features == ("load",)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -20,9 +20,10 @@ from modelwatch.checks.common import (
 )
 from modelwatch.drift.decision import ASKED_BUDGET
 from modelwatch.drift.family import score_family, unscored
+from modelwatch.drift.reference import strata_of
 from modelwatch.drift.tracking import verdict_of
-from modelwatch.records import CheckResult, FamilyResult
-from modelwatch.windows.dataframe import Batch, count_batch
+from modelwatch.records import CheckResult, FamilyResult, FloatArray
+from modelwatch.windows.dataframe import Batch, at_times, count_batch
 
 if TYPE_CHECKING:
     from modelwatch.config import ModelMonitoringConfig
@@ -84,6 +85,7 @@ def asked_batch(
     predictions: Any,  # noqa: ANN401 - any column
     now: float,
     *,
+    timestamps: FloatArray | None = None,
     budget: float = ASKED_BUDGET,
 ) -> tuple[CheckResult, Batch]:
     """Score a batch as :func:`asked_check` does, and return what was counted too.
@@ -92,6 +94,8 @@ def asked_batch(
     ----------
     config, profile, data, predictions, now
         As there; there is a profile.
+    timestamps : ndarray, shape (rows,), optional
+        Seconds since the epoch: hours are compared with the same hours of the reference, where it knows them.
     budget : float
         The chance of a false alarm, over all features.
 
@@ -101,6 +105,8 @@ def asked_batch(
     """
     subject = Subject(config, config.model_version, profile, now, time.perf_counter())
     batch = count_batch(profile, data, predictions, now)
+    if timestamps is not None:
+        batch = at_times(batch, timestamps, strata_of(profile, config.drift), len(profile.layout.members))
     given = {"data": data is not None, "prediction": predictions is not None}
     families = {}
     for name in FAMILIES:

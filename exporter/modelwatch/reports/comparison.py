@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from modelwatch.checks import asked_batch, only
 from modelwatch.config import DriftMonitoringConfig, ModelMonitoringConfig
 from modelwatch.drift.decision import ASKED_BUDGET
+from modelwatch.drift.reference import reference_cells
 from modelwatch.exceptions import InputError, did_you_mean
 from modelwatch.policy import Severity
 from modelwatch.profile import ReferenceProfile
-from modelwatch.profile.tables import Table, read_table
+from modelwatch.profile.tables import Table, read_table, read_values
+from modelwatch.profile.times import epoch_seconds, read_zone
 from modelwatch.reports.content import Content, content_of
 from modelwatch.reports.html import html_fragment, html_page
 from modelwatch.reports.junit import junit_report
@@ -171,11 +173,17 @@ def compare(
     profile = reference if before is None else _profile(before, pairs, config, categorical, timezone)
     told = {name: _values(now, pair, 1, name, "current") for name, pair in pairs.items()}
     columns = _features(now, pairs, exclude)
-    result, batch = asked_batch(config, profile, columns, told["predictions"], 0.0, budget=false_alarm_rate)
+    times = told["timestamps"]
+    if times is not None:
+        times = epoch_seconds(read_values(times, "timestamps", now.rows), read_zone(timezone or profile.timezone))
+    result, batch = asked_batch(
+        config, profile, columns, told["predictions"], 0.0, timestamps=times, budget=false_alarm_rate
+    )
     if told["predictions"] is None:
         result = only(result, ("data",))
     content = content_of(
-        result, profile, batch.counts, min_severity=least, named=bool(model_id),
+        result, profile, batch.counts, reference_cells(profile, [batch.counts], config.drift)[0],
+        min_severity=least, named=bool(model_id),
         notes=profile.warnings if before is not None else (),
     )  # fmt: skip
     return Comparison(content, profile, result)

@@ -100,6 +100,7 @@ def content_of(
     result: CheckResult,
     profile: ReferenceProfile | None,
     batch: WindowCounts | None,
+    reference: FloatArray | None = None,
     *,
     min_severity: Severity = Severity.WARNING,
     named: bool = True,
@@ -115,6 +116,8 @@ def content_of(
         The reference it was made with.
     batch : WindowCounts or None
         What was compared with it; None leaves the pictures out.
+    reference : ndarray, shape (layout.size,), optional
+        Counts of the reference that it was compared with; those of the profile if not given.
     min_severity : Severity
         From where on something counts as found.
     named : bool
@@ -130,7 +133,14 @@ def content_of(
     model_id = result.model_id if named else ""
     reasons = [f"{name}: {family.reason}" for name, family in result.families.items() if family.reason]
     entries = [
-        Entry(name, kind, _severity(found["severity"]), found["state"], found, _bars(profile, batch, kind, name))
+        Entry(
+            name,
+            kind,
+            _severity(found["severity"]),
+            found["state"],
+            found,
+            _bars(profile, batch, reference, kind, name),
+        )
         for kind, family in report["details"].items()
         for name, found in family["features"].items()
     ]
@@ -167,11 +177,14 @@ def _severity(label: str) -> Severity:
     return Severity[label.upper()]
 
 
-def _bars(profile: ReferenceProfile | None, batch: WindowCounts | None, kind: str, name: str) -> Bars | None:
+def _bars(
+    profile: ReferenceProfile | None, batch: WindowCounts | None, reference: FloatArray | None, kind: str, name: str
+) -> Bars | None:
     if profile is None or batch is None:
         return None
     key = PREDICTION if kind == "prediction" else name
-    return bars_of(profile, key, cells_of(profile, batch.cells, key))
+    before = None if reference is None else cells_of(profile, reference, key)
+    return bars_of(profile, key, cells_of(profile, batch.cells, key), before)
 
 
 def cells_of(profile: ReferenceProfile, cells: FloatArray, name: str) -> FloatArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +16,9 @@ from modelwatch.records import HIGH, INVALID_TYPE, LOW, PREDICTION, FloatArray, 
 
 if TYPE_CHECKING:
     from modelwatch.profile import ReferenceProfile
+    from modelwatch.profile.strata import Strata
 
-__all__ = ["BATCH_WINDOW", "Batch", "count_batch", "counts_of"]
+__all__ = ["BATCH_WINDOW", "Batch", "at_times", "count_batch", "counts_of"]
 
 BATCH_WINDOW = "batch"
 """The window label of a batch."""
@@ -118,6 +119,44 @@ def count_batch(
         raise InputError(f"current_predictions hold {unlike[PREDICTION]}")
     counts = WindowCounts(BATCH_WINDOW, now, now, float(rows), cells, sums=binned.sums)
     return Batch(counts, absent, unknown, tuple(f"{name} holds {what}" for name, what in unlike.items()))
+
+
+def at_times(batch: Batch, times: FloatArray, strata: Strata | None, members: int) -> Batch:
+    """Return a batch with what its times say: the span of it, and how many rows each stratum has.
+
+    Parameters
+    ----------
+    batch : Batch
+        Counted rows.
+    times : ndarray, shape (rows,)
+        Seconds since the epoch; NaN where a row has none.
+    strata : Strata or None
+        Those of the reference, if it has any.
+    members : int
+        How many members its layout has.
+
+    Returns
+    -------
+    Batch
+        The same if no row has a time.
+
+    Raises
+    ------
+    InputError
+        If there is not one time a row.
+    """
+    counts = batch.counts
+    if len(times) != counts.rows:
+        raise InputError(f"timestamps has {len(times)} values, current_data has {counts.rows:.0f} rows")
+    known = times[~np.isnan(times)]
+    if not len(known):
+        return batch
+    rows = None
+    if strata is not None:
+        places = strata.index(known)
+        by_stratum = np.bincount(places[places >= 0], minlength=len(strata.counts)).astype(np.float64)
+        rows = np.tile(by_stratum, (members, 1))
+    return replace(batch, counts=replace(counts, start=float(known.min()), end=float(known.max()), strata=rows))
 
 
 def _columns(profile: ReferenceProfile, data: Any) -> tuple[dict[str, Any], int]:  # noqa: ANN401

@@ -75,13 +75,16 @@ def count_intervals(
         times = epoch_seconds(piece[timestamps], zone)
         known = ~np.isnan(times)
         ignored += int((~known).sum())
-        columns = {name: _some(piece[name], known) for name in profile.feature_names if name in piece}
-        scores = None if predictions is None else _some(piece[predictions], known)
-        _add(counted, assigner, columns, scores, np.floor(times[known] / seconds).astype(np.int64))
-        if len(counted) > MOST_INTERVALS:
+        places = np.floor(times[known] / seconds).astype(np.int64)
+        if len(counted) + len(np.unique(places)) > MOST_INTERVALS:
             raise InputError(
                 f"{timestamps}: the rows span more than {MOST_INTERVALS} intervals of {seconds:g} s; are these times?"
             )
+        if not len(places):
+            continue
+        columns = {name: _some(piece[name], known) for name in profile.feature_names if name in piece}
+        scores = None if predictions is None else _some(piece[predictions], known)
+        _add(counted, assigner, columns, scores, places)
     if not counted:
         raise InputError(f"{timestamps}: no row has a time")
     series = _series(counted, seconds, ignored)
