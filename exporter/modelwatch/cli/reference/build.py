@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Collection, Iterable
 
+from modelwatch.cli.progress import watched
 from modelwatch.cli.tables import write
 from modelwatch.exceptions import InputError, did_you_mean
 
@@ -42,6 +42,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     build.add_argument("--bins", type=int, default=20, metavar="N", help="cells per feature, default: %(default)s")
     build.add_argument("--task", choices=_TASKS, help="inferred from the predictions if not given")
     build.add_argument("--timezone", metavar="ZONE", help="IANA name; naive times are in it, default: UTC")
+    build.add_argument(
+        "--strata",
+        choices=("auto", "none", "48", "168"),
+        default="auto",
+        help="which hours are alike: those of the same hour of the day on weekdays or weekends (48, what auto means "
+        "from 14 days on), of the same hour of the week (168, from 8 weeks on), or all (none)",
+    )
+    build.add_argument(
+        "--inherit",
+        metavar="PROFILE",
+        help="an earlier profile of the model: its learnt tolerances go on, where DATA has fewer than 14 days",
+    )
     build.add_argument("--model-id", default="", metavar="ID", help="stored in the profile")
     build.add_argument("--model-version", default="", metavar="VERSION", help="stored in the profile")
     build.set_defaults(func=run)
@@ -50,29 +62,31 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Build a profile from a file, write it, and say what it knows."""
     from modelwatch.profile import ReferenceProfile
-    from modelwatch.profile.files import columns_of, open_table
+    from modelwatch.profile.files import open_table
 
-    categorical = _split(args.categorical)
-    columns = columns_of(open_table(args.data, categorical).read())
-    special = {
-        argument: _take(columns, getattr(args, argument), f"--{argument}", args.data)
-        for argument in ("predictions", "actuals", "timestamps")
-    }
-    exclude = _split(args.exclude)
-    _check_known(columns, exclude, "--exclude", args.data)
-    _check_known(columns, categorical, "--categorical", args.data)
-    used = {column for column in (args.predictions, args.actuals, args.timestamps) if column is not None}
-    profile = ReferenceProfile.build(
-        {name: column for name, column in columns.items() if name not in used and name not in exclude},
-        **special,
-        decision_threshold=args.decision_threshold,
-        timezone=args.timezone,
-        bins=args.bins,
-        categorical=[name for name in categorical if name not in used and name not in exclude],
-        model_id=args.model_id,
-        model_version=args.model_version,
-        task=args.task,
-    )
+    categorical, exclude = _split(args.categorical), _split(args.exclude)
+    inherit = ReferenceProfile.load(args.inherit) if args.inherit else None
+    file = open_table(args.data, categorical)
+    special = [getattr(args, name) for name in ("predictions", "actuals", "timestamps")]
+    for name in ("predictions", "actuals", "timestamps"):
+        _check_known(file.columns, [getattr(args, name)], f"--{name}", args.data)
+    _check_known(file.columns, exclude, "--exclude", args.data)
+    _check_known(file.columns, categorical, "--categorical", args.data)
+    with watched(file) as table:
+        profile = ReferenceProfile.build(
+            table,
+            *special,
+            decision_threshold=args.decision_threshold,
+            timezone=args.timezone,
+            inherit=inherit,
+            bins=args.bins,
+            categorical=[name for name in categorical if name not in special and name not in exclude],
+            exclude=[name for name in exclude if name not in special],
+            model_id=args.model_id,
+            model_version=args.model_version,
+            task=args.task,
+            strata=args.strata,
+        )
     path = profile.save(args.out)
     write(f"{profile.summary()}\nwritten to {path}")
     return 0
@@ -82,14 +96,7 @@ def _split(given: Iterable[str]) -> list[str]:
     return [name.strip() for part in given for name in part.split(",") if name.strip()]
 
 
-def _take(columns: dict[str, Any], name: str | None, argument: str, source: str) -> Any:  # noqa: ANN401
-    if name is None:
-        return None
-    _check_known(columns, [name], argument, source)
-    return columns[name]
-
-
-def _check_known(columns: dict[str, Any], names: Iterable[str], argument: str, source: str) -> None:
+def _check_known(columns: Collection[str], names: Iterable[str | None], argument: str, source: str) -> None:
     for name in names:
-        if name not in columns:
+        if name is not None and name not in columns:
             raise InputError(f"{argument}: {source} has no column {name!r}{did_you_mean(name, columns)}")
