@@ -97,7 +97,9 @@ def scheduled_check(
     scored, memory = {}, {}
     for name in FAMILIES:
         found = _scheduled_family(name, config, profile, windows, rule)
-        verdict, memory[name] = track(remembered.get(name), found, now, forget_after=rule.forget_after)
+        verdict, memory[name] = track(
+            remembered.get(name), found, now, forget_after=rule.forget_after, confirm=config.drift.confirming
+        )
         scored[name] = (found, verdict)
     families = {name: family_of(subject, *scored[name]) for name in FAMILIES}
     mean = _prediction_mean(profile, scored["prediction"][0])
