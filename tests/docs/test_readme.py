@@ -60,6 +60,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     held_out = pd.DataFrame({"bid": rng.normal(size=3000), "floor": rng.gamma(2.0, size=3000)})
     for name, rows in (("held_out.csv", held_out), ("today.csv", held_out[::2])):
         rows.assign(score=Model().predict_proba(rows.to_numpy())[:, 1]).to_csv(tmp_path / name)
+    week = pd.read_csv(tmp_path / "held_out.csv").assign(at=pd.date_range("2026-03-02", periods=3000, freq="3min"))
+    week.to_csv(tmp_path / "week.csv", index=False)
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "slack_url").write_text("http://127.0.0.1:1/services/x")
     (tmp_path / "secrets" / "smtp").write_text("password")
@@ -118,7 +120,7 @@ def ends_by_itself(command: str) -> bool:
 def test_every_command_runs(command: str, desk: Path, require_server: Callable[[str], str]) -> None:
     assert command.startswith("modelwatch "), f"a command that no test runs: {command}"
     for later, earlier in (
-        ("reference show|drift check", "reference build"),
+        ("reference show|drift check|backtest", "reference build"),
         ("rules check|rules test", "rules generate"),
     ):
         if re.search(later, command):

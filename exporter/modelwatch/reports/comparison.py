@@ -153,7 +153,7 @@ def compare(
     >>> found.drifted, found.drifted_features, found.severity
     (True, ('km',), 'error')
     >>> print(str(found).splitlines()[0])
-    DRIFT (error): 1 of 2 inputs drifted: km (mean -0.5 sd)
+    DRIFT (error): 1 of 2 inputs drifted: km (mean -0.54 sd, share above 850 halved)
     >>> compare(before, before).drifted
     False
     """
