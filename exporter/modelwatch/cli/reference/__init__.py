@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from modelwatch.cli.reference import build, diff, show
+from modelwatch.cli.reference import build, diff, rebase, show
 
 __all__ = ["add_parser"]
 
@@ -13,5 +13,5 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the `reference` command to the command line."""
     parser = subparsers.add_parser("reference", help="build, show, compare or renew a reference profile")
     commands = parser.add_subparsers(dest="reference_command", metavar="COMMAND", required=True)
-    for module in (build, show, diff):
+    for module in (build, show, diff, rebase):
         module.add_parser(commands)

@@ -75,7 +75,9 @@ def run(args: argparse.Namespace) -> int:
     with watched(file) as table:
         profile = ReferenceProfile.build(
             table,
-            *special,
+            args.predictions,
+            args.actuals,
+            args.timestamps,
             decision_threshold=args.decision_threshold,
             timezone=args.timezone,
             inherit=inherit,
