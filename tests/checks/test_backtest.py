@@ -14,7 +14,13 @@ from modelwatch.policy import Severity
 from modelwatch.profile import ReferenceProfile
 from modelwatch.store.values import CountSeries
 
-FAULTS = ((40.0, {}), (40.0, {"km": 1.6}), (120.0, {}), (40.0, {"unseen": 0.2}), (120.0, {}))
+FAULTS: tuple[tuple[float, dict[str, float]], ...] = (
+    (40.0, {}),
+    (40.0, {"km": 1.6}),
+    (120.0, {}),
+    (40.0, {"unseen": 0.2}),
+    (120.0, {}),
+)
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +150,7 @@ def test_checks_that_could_score_nothing_are_counted_and_say_why(
     profile: ReferenceProfile, config: ModelMonitoringConfig
 ) -> None:
     cells = np.tile(profile.counts // 10_000, (8, 1)).astype(np.float64)
-    starts = 1000.0 + 2.5 * np.arange(8)
+    starts = np.linspace(1000.0, 1017.5, 8)
     few = CountSeries(starts, np.full(8, 2.5), np.full(8, 2.0), cells, np.zeros((8, len(profile.layout.members))))
     found = backtest(profile, config, few)
     assert (found.checks > 0, found.scored) == (True, 0)

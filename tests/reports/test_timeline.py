@@ -25,7 +25,7 @@ def found(names: tuple[str, ...] = (HOSTILE,), checks: int = 300) -> Backtest:
     severity = np.zeros((len(names), checks), dtype=np.int64)
     severity[:, 100:110] = 2
     severity[:, 105] = 4
-    times = np.arange(checks) * 3600.0
+    times = np.linspace(0.0, (checks - 1) * 3600.0, checks)
     episode = Episode("data", times[100], times[110], 10, Severity.ERROR, names, "24h", f"{names[0]}: mean +1.2 sd")
     return Backtest(
         model_id=HOSTILE, model_version="2", profile="12345678", calibrated=True, interval=3600.0, checks=checks,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +23,13 @@ from modelwatch.drift.family import score_family, unscored
 from modelwatch.drift.reference import strata_of
 from modelwatch.drift.tracking import verdict_of
 from modelwatch.records import CheckResult, FamilyResult, FloatArray
-from modelwatch.windows.dataframe import Batch, at_times, count_batch
+from modelwatch.windows.dataframe import Batch, Times, count_batch
 
 if TYPE_CHECKING:
     from modelwatch.config import ModelMonitoringConfig
     from modelwatch.profile import ReferenceProfile
 
-__all__ = ["ABSENT", "UNLIKE", "asked_batch", "asked_check"]
+__all__ = ["ABSENT", "UNLIKE", "asked_batch", "asked_check", "counted_check"]
 
 ABSENT, UNLIKE = "not in the data", "of another kind than in the reference"
 """What is told of columns."""
@@ -103,11 +103,42 @@ def asked_batch(
     -------
     CheckResult, Batch
     """
-    subject = Subject(config, config.model_version, profile, now, time.perf_counter())
     batch = count_batch(profile, data, predictions, now)
     if timestamps is not None:
-        batch = at_times(batch, timestamps, strata_of(profile, config.drift), len(profile.layout.members))
+        times = Times(strata_of(profile, config.drift))
+        times.add(timestamps)
+        batch = times.of(batch, len(profile.layout.members))
     given = {"data": data is not None, "prediction": predictions is not None}
+    return counted_check(config, profile, batch, given, now, budget=budget), batch
+
+
+def counted_check(
+    config: ModelMonitoringConfig,
+    profile: ReferenceProfile,
+    batch: Batch,
+    given: Mapping[str, bool],
+    now: float,
+    *,
+    budget: float = ASKED_BUDGET,
+) -> CheckResult:
+    """Score a batch that is counted already, as :func:`asked_check` does.
+
+    Parameters
+    ----------
+    config, profile, now
+        As there.
+    batch : Batch
+        What was counted.
+    given : mapping of str to bool
+        Whether it holds "data" and "prediction".
+    budget : float
+        The chance of a false alarm, over all features.
+
+    Returns
+    -------
+    CheckResult
+    """
+    subject = Subject(config, config.model_version, profile, now, time.perf_counter())
     families = {}
     for name in FAMILIES:
         if not given[name]:
@@ -122,7 +153,7 @@ def asked_batch(
         )
         families[name] = family_of(subject, found, verdict_of(found))
     families["data"] = _with_columns(families["data"], batch, config.features.exclude)
-    return result_of(subject, families, {batch.counts.window: batch.counts.rows}, None), batch
+    return result_of(subject, families, {batch.counts.window: batch.counts.rows}, None)
 
 
 def _with_columns(family: FamilyResult, batch: Batch, exclude: Sequence[str]) -> FamilyResult:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelwatch.cli.arguments import add_sources
-from modelwatch.cli.files import names_in
+from modelwatch.cli.files import categories_of, names_in, pieces_of
 from modelwatch.cli.tables import write
 from modelwatch.exceptions import ConfigError, InputError, StorageError, did_you_mean
 
@@ -172,8 +172,8 @@ def _profile(args: argparse.Namespace, folder: Path, profile_id: str) -> Referen
 
 
 def _of_file(args: argparse.Namespace) -> _Past:
-    from modelwatch.cli.files import pieces_of
     from modelwatch.profile import ReferenceProfile
+    from modelwatch.profile.files import open_table
     from modelwatch.windows.intervals import count_intervals
 
     for option in ("timestamps", "reference"):
@@ -186,7 +186,8 @@ def _of_file(args: argparse.Namespace) -> _Past:
     config = _config_for_file(args, profile)
     zone = _zone(args, None)
     seconds = min(LONGEST_FILE_INTERVAL, config.drift.count_interval_seconds * 3, config.interval_seconds)
-    pieces = pieces_of(args.data, profile, args.predictions, args.timestamps)
+    file = open_table(args.data, categories_of(profile))
+    pieces = pieces_of(file, profile, args.predictions, args.timestamps, names_in(args.exclude))
     series = count_intervals(
         profile, pieces, seconds, timestamps=args.timestamps, predictions=args.predictions,
         timezone=args.timezone or profile.timezone,

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelwatch.cli.files import categories_of, names_in, read_columns
+from modelwatch.cli.files import categories_of, check_column, names_in, pieces_of
+from modelwatch.cli.progress import watched
 from modelwatch.cli.tables import write
 from modelwatch.exceptions import InputError, ProfileError, did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from modelwatch.config import ModelMonitoringConfig
     from modelwatch.profile import ReferenceProfile
     from modelwatch.reports import Content
+    from modelwatch.windows.dataframe import Batch
 
-__all__ = ["add_parser", "reference_of"]
+__all__ = ["add_parser"]
 
 OK, FINDING = 0, 1
 FORMATS = ("text", "json", "junit", "html")
@@ -79,75 +83,113 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run_check(args: argparse.Namespace) -> int:
     """Compare a file with a reference and report."""
-    from modelwatch.reports import compare
+    from modelwatch.checks import counted_check, only
+    from modelwatch.reports import comparison_of
+    from modelwatch.reports.comparison import severity_named
 
     model = _model(args.model, args.config)
-    reference = reference_of(args)
-    data = _data(args, reference)
-    features = None if model is None else model.features
-    exclude = [*names_in(args.exclude), *(features.exclude if features else ())]
-    _check_excluded(args, reference)
+    _check_excluded(args)
     try:
-        found = compare(
-            reference,
-            data,
-            predictions=args.predictions,
-            timestamps=args.timestamps,
-            exclude=[name for name in exclude if name in data or name in _names(reference)],
-            categorical=[*names_in(args.categorical), *(features.categorical if features else ())],
-            timezone=args.timezone,
-            drift=None if model is None else model.drift,
-            importance=None if features is None else features.importance,
-            min_severity=args.min_severity,
-            false_alarm_rate=float(args.false_alarm_rate),
-            model_id=args.model or getattr(reference, "model_id", ""),
-        )
+        profile = _reference(args, model)
+        config = _config(args, model, profile)
+        batch = _counted(args, profile, config)
     except (InputError, ProfileError) as error:
-        raise InputError(f"{args.data} against {args.reference}: {error}") from error
+        known = str(error).startswith(("--", args.data, args.reference))
+        raise InputError(str(error) if known else f"{args.data} against {args.reference}: {error}") from error
+    given = {"data": True, "prediction": args.predictions is not None}
+    result = counted_check(config, profile, batch, given, 0.0, budget=float(args.false_alarm_rate))
+    if args.predictions is None:
+        result = only(result, ("data",))
+    name = args.model or profile.model_id
+    notes = () if _is_profile(args.reference) else profile.warnings
+    least = severity_named(args.min_severity)
+    found = comparison_of(
+        replace(result, model_id=name), profile, batch.counts, config, least, named=bool(name), notes=notes
+    )
     content = found.content.from_sources({"data": args.data, "reference": args.reference})
     _report(content, args.format, args.out)
     return FINDING if content.drifted else OK
 
 
-def reference_of(args: argparse.Namespace) -> ReferenceProfile | dict[str, Any]:
-    """Return the profile that ``--reference`` names, or the columns of the file."""
+def _is_profile(path: str) -> bool:
+    return Path(path).name.lower().endswith(_PROFILE_SUFFIXES)
+
+
+def _reference(args: argparse.Namespace, model: ModelMonitoringConfig | None) -> ReferenceProfile:
+    """Return the profile that ``--reference`` names, or build one of that file."""
     from modelwatch.profile import ReferenceProfile
-
-    if Path(args.reference).name.lower().endswith(_PROFILE_SUFFIXES):
-        return ReferenceProfile.load(args.reference)
-    return read_columns(args.reference, names_in(args.categorical), names_in(args.exclude))
-
-
-def _data(args: argparse.Namespace, reference: ReferenceProfile | dict[str, Any]) -> dict[str, Any]:
-    from modelwatch.profile import ReferenceProfile
-
-    exclude, special = names_in(args.exclude), [name for name in (args.predictions, args.timestamps) if name]
-    # A code such as "007" in a CSV reads as the reference reads it.
-    if isinstance(reference, ReferenceProfile):
-        return read_columns(
-            args.data, categories_of(reference), exclude, {*reference.feature_names, *special} - set(exclude)
-        )
-    texts = [name for name, column in reference.items() if isinstance(column, list) and _is_text(column)]
-    return read_columns(args.data, [*texts, *names_in(args.categorical)], exclude)
-
-
-def _names(reference: ReferenceProfile | dict[str, Any]) -> Collection[str]:
-    return reference if isinstance(reference, dict) else reference.feature_names
-
-
-def _check_excluded(args: argparse.Namespace, reference: ReferenceProfile | dict[str, Any]) -> None:
-    """Refuse a name that stands for nothing: most likely the column that it was meant for is still in."""
     from modelwatch.profile.files import open_table
 
-    known = {*open_table(args.data).columns, *_names(reference)}
-    known |= set(open_table(args.reference).columns) if isinstance(reference, dict) else set()
-    for name in names_in(args.exclude):
+    if _is_profile(args.reference):
+        return ReferenceProfile.load(args.reference)
+    categorical = [*names_in(args.categorical), *(model.features.categorical if model else ())]
+    file = open_table(args.reference, categorical)
+    for option in ("predictions", "timestamps"):
+        check_column(file, getattr(args, option), f"--{option}")
+    exclude = [*names_in(args.exclude), *(model.features.exclude if model else ())]
+    special = {args.predictions, args.timestamps}
+    with watched(file) as table:
+        return ReferenceProfile.build(
+            table,
+            args.predictions,
+            None,
+            args.timestamps,
+            timezone=args.timezone,
+            bins=20 if model is None else model.drift.bins,
+            categorical=[name for name in categorical if name in file.columns and name not in special],
+            exclude=[name for name in exclude if name in file.columns and name not in special],
+        )
+
+
+def _config(
+    args: argparse.Namespace, model: ModelMonitoringConfig | None, profile: ReferenceProfile
+) -> ModelMonitoringConfig:
+    from modelwatch.config import ModelMonitoringConfig
+    from modelwatch.reports import NAMELESS
+
+    config = model or ModelMonitoringConfig(model_id=NAMELESS)
+    known = set(profile.feature_names)
+    exclude = [name for name in (*config.features.exclude, *names_in(args.exclude)) if name in known]
+    return config.model_copy(update={"features": config.features.model_copy(update={"exclude": tuple(exclude)})})
+
+
+def _counted(args: argparse.Namespace, profile: ReferenceProfile, config: ModelMonitoringConfig) -> Batch:
+    """Count the file in pieces, however large it is."""
+    from modelwatch.drift.reference import strata_of
+    from modelwatch.profile.files import open_table
+    from modelwatch.profile.times import epoch_seconds, read_zone
+    from modelwatch.windows.dataframe import Times, count_pieces
+
+    file = open_table(args.data, [*categories_of(profile), *names_in(args.categorical)])
+    times = Times(strata_of(profile, config.drift))
+    zone = read_zone(args.timezone or profile.timezone)
+
+    def pieces() -> Iterator[tuple[dict[str, Any], Any]]:
+        for columns in pieces_of(file, profile, args.predictions, args.timestamps, names_in(args.exclude)):
+            if args.timestamps is not None:
+                times.add(epoch_seconds(columns.pop(args.timestamps), zone))
+            yield columns, None if args.predictions is None else columns.pop(args.predictions)
+
+    batch = count_pieces(profile, pieces())
+    return batch if args.timestamps is None else times.of(batch, len(profile.layout.members))
+
+
+def _check_excluded(args: argparse.Namespace) -> None:
+    """Refuse a name that stands for nothing: most likely the column that it was meant for is still in."""
+    from modelwatch.profile import ReferenceProfile
+    from modelwatch.profile.files import open_table
+
+    given = names_in(args.exclude)
+    if not given:
+        return
+    known = set(open_table(args.data).columns)
+    if _is_profile(args.reference):
+        known |= set(ReferenceProfile.load(args.reference).feature_names)
+    else:
+        known |= set(open_table(args.reference).columns)
+    for name in given:
         if name not in known:
             raise InputError(f"--exclude: neither file has a column {name!r}{did_you_mean(name, known)}")
-
-
-def _is_text(column: Sequence[Any]) -> bool:
-    return isinstance(next((value for value in column if value is not None), None), str)
 
 
 def _model(model_id: str, config_path: str | None) -> ModelMonitoringConfig | None:

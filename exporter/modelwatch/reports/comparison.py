@@ -20,9 +20,9 @@ from modelwatch.reports.junit import junit_report
 from modelwatch.reports.plain import json_report, text_report
 
 if TYPE_CHECKING:
-    from modelwatch.records import CheckResult
+    from modelwatch.records import CheckResult, WindowCounts
 
-__all__ = ["Comparison", "compare", "severity_named"]
+__all__ = ["NAMELESS", "Comparison", "compare", "comparison_of", "severity_named"]
 
 NAMELESS = "compared"
 """Stands for a model where none is named."""
@@ -181,11 +181,23 @@ def compare(
     )
     if told["predictions"] is None:
         result = only(result, ("data",))
-    content = content_of(
-        result, profile, batch.counts, reference_cells(profile, [batch.counts], config.drift)[0],
-        min_severity=least, named=bool(model_id),
-        notes=profile.warnings if before is not None else (),
-    )  # fmt: skip
+    notes = profile.warnings if before is not None else ()
+    return comparison_of(result, profile, batch.counts, config, least, named=bool(model_id), notes=notes)
+
+
+def comparison_of(
+    result: CheckResult,
+    profile: ReferenceProfile,
+    counts: WindowCounts,
+    config: ModelMonitoringConfig,
+    min_severity: Severity,
+    *,
+    named: bool,
+    notes: Sequence[str] = (),
+) -> Comparison:
+    """Return what a check of a batch comes to, with the reference that it was compared with."""
+    reference = reference_cells(profile, [counts], config.drift)[0]
+    content = content_of(result, profile, counts, reference, min_severity=min_severity, named=named, notes=notes)
     return Comparison(content, profile, result)
 
 
