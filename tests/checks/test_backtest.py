@@ -107,6 +107,21 @@ def test_with_a_little_less_it_alarms(faulty: Any, feature: str) -> None:
     assert {name for episode in less.episodes for name in episode.features} == {feature}
 
 
+def test_a_fixed_threshold_knows_no_tolerance(make_stream: Callable[..., Any]) -> None:
+    drift = {
+        "windows": ["10s", "30s"],
+        "fixed_thresholds": {"psi": 0.02},
+        "thresholds": {"warning": 0.4, "error": 0.5, "critical": 0.6},
+    }
+    stream = make_stream({"model_id": "flights", "drift_detection_interval": "4s", "drift": drift})
+    stream.run(40.0, 300)
+    stream.run(40.0, 300, km=1.15)
+    found = again(stream)
+    assert found.episodes
+    assert {s.feature: s.tolerance for s in found.suggestions}["distance"] is None
+    assert (found.silent, found.fixed) == (False, True)
+
+
 def test_what_is_configured_stays_in_what_is_suggested(faulty: Any) -> None:
     assert again(faulty, delay=0.2).tolerance["delay"] == 0.2
 

@@ -116,6 +116,8 @@ def test_with_times_nights_are_compared_with_nights() -> None:
     before, week = days("2026-01-05", 28), days("2026-02-02", 7)
     nights = week[week["at"].dt.hour < 5]
     assert compare(before[["load"]], nights[["load"]]).drifted
+    apart = compare(ReferenceProfile.build(before[["load"]], timestamps=before["at"]), nights[["load"]])
+    assert "pass timestamps for the same hours" in str(apart)
     matched = compare(before, nights, timestamps="at")
     assert matched.profile.calibrated
     assert not matched.drifted

@@ -31,7 +31,7 @@ def found(names: tuple[str, ...] = (HOSTILE,), checks: int = 300) -> Backtest:
         model_id=HOSTILE, model_version="2", profile="12345678", calibrated=True, interval=3600.0, checks=checks,
         scored=checks - 24, rows=1234567.0, reason="needs 24 h", episodes=(episode,),
         suggestions=tuple(Suggestion(name, "data", 10, 0.12) for name in names), tolerance=dict.fromkeys(names, 0.12),
-        silent=True, timeline=Timeline(times, names, severity),
+        silent=True, fixed=False, timeline=Timeline(times, names, severity),
     )  # fmt: skip
 
 
@@ -91,7 +91,8 @@ def test_the_yaml_says_the_same_whatever_features_are_called() -> None:
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"silent": False}, "some alarms of features remain"),
+        ({"silent": False}, "some alarms of features remain with it)"),
+        ({"silent": False, "fixed": True}, "drift.fixed_thresholds alarm whatever is tolerated"),
         ({"suggestions": (Suggestion("fare", "data", 1, None),), "tolerance": {}}, "no tolerance would"),
         ({"suggestions": (Suggestion("prediction", "prediction", 2, 0.3),)}, "a distance of 0.30; predictions have no"),
         ({"calibrated": False}, "unless a change is gross"),

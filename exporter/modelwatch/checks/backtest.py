@@ -137,6 +137,8 @@ class Backtest:
         ``drift.tolerance`` that would have kept the features silent: what is configured and what is suggested.
     silent : bool
         Whether a replay with it brought no alarm of a feature.
+    fixed : bool
+        Whether there are ``drift.fixed_thresholds``, which go over any tolerance.
     timeline : Timeline
         For a picture.
     """
@@ -154,6 +156,7 @@ class Backtest:
     suggestions: tuple[Suggestion, ...]
     tolerance: dict[str, float]
     silent: bool
+    fixed: bool
     timeline: Timeline
 
 
@@ -208,6 +211,7 @@ def backtest(
         suggestions=suggestions,
         tolerance=tolerance,
         silent=not alarmed or _is_silent(profile, with_tolerance(config, tolerance), series, times),
+        fixed=bool(config.drift.fixed_thresholds),
         timeline=found.timeline(),
     )
 
@@ -360,7 +364,8 @@ def _needed(
             names = [name for k, name in alarmed if k == kind]
             for name, bound in zip(names, _bounds(scored, names, rule, config), strict=True):
                 most[kind, name] = max(most[kind, name], bound)
-    out = {key: (math.floor(bound / STEP + 1e-9) + 1) * STEP for key, bound in most.items()}
+    # Where nothing was too far away, it was not for want of tolerance: a fixed threshold knows none.
+    out = {key: (math.floor(bound / STEP + 1e-9) + 1) * STEP for key, bound in most.items() if bound > 0.0}
     return {key: round(tolerance, 2) for key, tolerance in out.items() if tolerance < 1.0}
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from modelwatch.cli.arguments import add_sources
 from modelwatch.cli.files import categories_of, names_in, pieces_of
+from modelwatch.cli.progress import working
 from modelwatch.cli.tables import write
 from modelwatch.exceptions import ConfigError, InputError, StorageError, did_you_mean
 
@@ -96,9 +97,10 @@ def run(args: argparse.Namespace) -> int:
 
     past = _of_file(args) if args.data is not None else _of_storage(args)
     config = _as_told(past.config, args, past.profile)
-    found = backtest(
-        past.profile, config, past.series, model_version=past.version, first=past.since, until=past.until
-    )  # fmt: skip
+    with working("checking that time again"):
+        found = backtest(
+            past.profile, config, past.series, model_version=past.version, first=past.since, until=past.until
+        )  # fmt: skip
     _report(found, args, past.zone)
     return FINDING if found.episodes else OK
 

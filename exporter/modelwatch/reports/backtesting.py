@@ -104,10 +104,16 @@ def _suggestion_lines(found: Backtest) -> list[str]:
         long = f"in alarm for {s.checks} check{'s' * (s.checks != 1)}"
         lines.append(f"  {name:<{width}}  {long}: {_would_do(s.tolerance, s.drift_type)}")
     if found.tolerance:
-        proof = "" if found.silent else "  (some alarms of features remain with it)"
+        proof = "" if found.silent else f" ({remaining(found)})"
         lines += ["", f"if these alarms were not worth hearing, paste into the model's configuration:{proof}"]
         lines += [f"  {line}" for line in tolerance_yaml(found).splitlines()]
     return lines
+
+
+def remaining(found: Backtest) -> str:
+    """Say that the tolerances are not all there is to it."""
+    why = ": drift.fixed_thresholds alarm whatever is tolerated" if found.fixed else ""
+    return f"some alarms of features remain with it{why}"
 
 
 def _would_do(tolerance: float | None, drift_type: str) -> str:
@@ -212,4 +218,5 @@ def backtest_html(found: Backtest, zone: tzinfo) -> str:
         ],
         suggestions=[(s.feature, s.checks, _would_do(s.tolerance, s.drift_type)) for s in found.suggestions],
         yaml=tolerance_yaml(found),
+        remaining="" if found.silent else remaining(found),
     )  # fmt: skip

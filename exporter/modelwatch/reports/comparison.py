@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from modelwatch.checks import asked_batch, only
 from modelwatch.config import DriftMonitoringConfig, ModelMonitoringConfig
 from modelwatch.drift.decision import ASKED_BUDGET
-from modelwatch.drift.reference import reference_cells
+from modelwatch.drift.reference import reference_cells, strata_of
 from modelwatch.exceptions import InputError, did_you_mean
 from modelwatch.policy import Severity
 from modelwatch.profile import ReferenceProfile
@@ -197,6 +197,8 @@ def comparison_of(
 ) -> Comparison:
     """Return what a check of a batch comes to, with the reference that it was compared with."""
     reference = reference_cells(profile, [counts], config.drift)[0]
+    if counts.strata is None and strata_of(profile, config.drift) is not None:
+        notes = (*notes, "compared with all hours of the reference alike: pass timestamps for the same hours")
     content = content_of(result, profile, counts, reference, min_severity=min_severity, named=named, notes=notes)
     return Comparison(content, profile, result)
 
