@@ -80,6 +80,7 @@ def test_an_alarm_says_which_features_in_which_window_and_how_they_moved(faulty:
     first, second = (e for e in again(faulty).episodes if e.drift_type == "data")
     assert first.features[0] == "distance"
     assert "above the reference range" in first.words
+    assert "tolerance 0.05" in first.words
     assert second.features == ("carrier",)
     assert "unseen values" in second.words
     assert {first.window, second.window} <= {"10s", "30s"}

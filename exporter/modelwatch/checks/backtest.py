@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -246,6 +246,12 @@ def _severities(step: Step) -> dict[str, Severity]:
     return worst
 
 
+def _why(report: Mapping[str, Any]) -> str:
+    """Say how a feature moved, and how far beyond its tolerance that was."""
+    far = f"JS {report['score']:.2f}, tolerance {report['threshold']:.2f}" if "score" in report else ""
+    return " · ".join(part for part in (str(report.get("change", "")), far) if part)
+
+
 @dataclass
 class _Open:
     """An alarm that goes on: its worst check so far, and all that drifted."""
@@ -316,8 +322,8 @@ class _Run:
         report = drift_report(result)["details"][kind]["features"]
         bad = [name for name, found in report.items() if found["severity"] not in {"none", "info"}]
         window = next((str(report[name]["window"]) for name in bad if "window" in report[name]), "")
-        changes = [(name, change) for name in bad[:_TOLD] if (change := report[name].get("change"))]
-        words = "; ".join(f"{name}: {change}" if len(bad) > 1 else change for name, change in changes)
+        told = [(name, _why(report[name])) for name in bad[:_TOLD]]
+        words = "; ".join(f"{name}: {why}" if len(bad) > 1 else why for name, why in told)
         return bad, window, words
 
     def finished(self) -> tuple[Episode, ...]:
