@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modelwatch import monitor
+from modelwatch import ReferenceProfile, monitor
 from modelwatch.config import load_config
 from modelwatch.demo.servers import Server, free_port
 
@@ -62,6 +62,9 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         rows.assign(score=Model().predict_proba(rows.to_numpy())[:, 1]).to_csv(tmp_path / name)
     week = pd.read_csv(tmp_path / "held_out.csv").assign(at=pd.date_range("2026-03-02", periods=3000, freq="3min"))
     week.to_csv(tmp_path / "week.csv", index=False)
+    ReferenceProfile.build(held_out, Model().predict_proba(held_out.to_numpy())[:, 1]).save(
+        tmp_path / "last_month.json"
+    )
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "slack_url").write_text("http://127.0.0.1:1/services/x")
     (tmp_path / "secrets" / "smtp").write_text("password")
@@ -120,7 +123,7 @@ def ends_by_itself(command: str) -> bool:
 def test_every_command_runs(command: str, desk: Path, require_server: Callable[[str], str]) -> None:
     assert command.startswith("modelwatch "), f"a command that no test runs: {command}"
     for later, earlier in (
-        ("reference show|drift check|backtest", "reference build"),
+        ("reference (show|diff)|drift check|backtest", "reference build"),
         ("rules check|rules test", "rules generate"),
     ):
         if re.search(later, command):

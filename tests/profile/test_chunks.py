@@ -122,6 +122,22 @@ def test_rows_in_no_order_of_time_are_counted_a_few_hours_at_a_time(
 
 
 @pytest.mark.usefixtures("short_pieces")
+def test_pieces_are_counted_over_the_cells_of_another_profile(table: dict[str, Any]) -> None:
+    first = whole(table)
+    rng = np.random.default_rng(7)
+    order = rng.permutation(ROWS)[:1800]
+    other = {name: column[order] if isinstance(column, np.ndarray) else [column[i] for i in order]
+             for name, column in table.items()}  # fmt: skip
+    other["late"] = [None] * 1800
+    options: dict[str, Any] = {"categorical": [], "exclude": [], "like": first, "importance": None}
+    found = ReferenceProfile.build(cut(other, 500), "score", "label", "at", **{**OPTIONS, **options})
+    assert found.id == first.id
+    assert found.to_json() == whole(other, **options).to_json()
+    with pytest.raises(ProfileError, match=r"like: profile .* has the feature 'normal', X has no such column"):
+        ReferenceProfile.build(cut({"x": list(range(200))}, 50), like=first)
+
+
+@pytest.mark.usefixtures("short_pieces")
 def test_where_memory_is_short_columns_wait_for_another_reading(
     table: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
+from modelwatch.profile.files import BATCH_ROWS, TableFile
+
 if TYPE_CHECKING:
     from rich.progress import Progress
-
-    from modelwatch.profile.files import TableFile
 
 __all__ = ["watched", "working"]
 
@@ -23,13 +23,13 @@ class _Watched:
         self._rows = file.rows
         self._readings = 0
 
-    def batches(self, columns: Sequence[str] | None = None) -> Iterator[Any]:
+    def batches(self, columns: Sequence[str] | None = None, rows: int = BATCH_ROWS) -> Iterator[Any]:
         """Yield the rows of some columns, in pieces."""
         self._readings += 1
         task = self._progress.add_task(f"{self._file.path.name}, reading {self._readings}", total=self._rows)
         count = 0
         try:
-            for table in self._file.batches(columns):
+            for table in self._file.batches(columns, rows):
                 yield table
                 count += len(table)
                 self._progress.update(task, completed=count)

@@ -17,13 +17,14 @@ from modelwatch.profile.contents import Contents, InMemory
 from modelwatch.profile.hours import HourCounts, count_hours
 from modelwatch.profile.inherit import carry_over
 from modelwatch.profile.kinds import LeftOut, Reading, Task, read_feature, read_prediction
+from modelwatch.profile.like import check_like, reading_like
 from modelwatch.profile.moments import Moments
 from modelwatch.profile.pieces import Pieces
 from modelwatch.profile.reference import ADVISED_ROWS, AMPLE_ROWS, MIN_ROWS, ReferenceProfile
 from modelwatch.profile.tables import Column, Table, read_table, read_values
 from modelwatch.profile.times import epoch_seconds, read_zone
 from modelwatch.profile.values import MAX_TEXT, read_category
-from modelwatch.records import CellLayout, FloatArray
+from modelwatch.records import PREDICTION, CellLayout, FloatArray, IntArray
 
 MIN_BINS, MAX_BINS = 10, 64
 
@@ -45,6 +46,7 @@ class BuildOptions:
     created: datetime
     strata: object = "auto"
     inherit: ReferenceProfile | None = None
+    like: ReferenceProfile | None = None
 
 
 def build_profile(
@@ -65,18 +67,16 @@ def build_profile(
     check_columns(table, options)
     check_rows(table.rows)
     warnings = list(row_warnings(table.rows))
-    columns = {name: column for name, column in table.columns.items() if name not in options.exclude}
-    features = kept((feature_of(name, InMemory(c), table, options) for name, c in columns.items()), warnings)
+    if options.like is not None:
+        check_like(options.like, table.columns, predicted=predictions is not None)
+    names = features_of(table, options)
+    features = kept((feature_of(name, InMemory(table.columns[name]), table, options) for name in names), warnings)
     prediction, column, task = _read_predictions(predictions, table.rows, options, warnings)
     check_watched(features, prediction, warnings)
     layout = CellLayout(tuple(r.cells for r in features), prediction.cells if prediction else None)
     readings = [*features, prediction] if prediction else features
     seconds = _read_times(timestamps, table.rows, options.timezone, warnings)
-    assigner = CellAssigner(layout)
-    if seconds is None:
-        counts, hours = assigner.bin(table.columns, table.rows, column).cells, None
-    else:
-        counts, hours = count_hours(assigner, table.columns, column, seconds, options.timezone)
+    counts, hours = _count(CellAssigner(layout), table, column, seconds, options.timezone)
     labelled = _read_actuals(actuals, table.rows, warnings)
     profile = ReferenceProfile(
         layout=layout,
@@ -92,6 +92,14 @@ def build_profile(
         **given(options, strata),
     )
     return with_learnt(profile, hours, options)
+
+
+def _count(
+    assigner: CellAssigner, table: Table, predictions: Column | None, seconds: FloatArray | None, timezone: str | None
+) -> tuple[IntArray, HourCounts | None]:
+    if seconds is None:
+        return assigner.bin(table.columns, table.rows, predictions).cells, None
+    return count_hours(assigner, table.columns, predictions, seconds, timezone)
 
 
 def with_learnt(profile: ReferenceProfile, hours: HourCounts | None, options: BuildOptions) -> ReferenceProfile:
@@ -161,8 +169,17 @@ def check_columns(table: Table, options: BuildOptions) -> None:
     table.check_known(options.categorical, "categorical")
 
 
+def features_of(table: Table, options: BuildOptions) -> list[str]:
+    """Return the columns that are features, in order."""
+    if options.like is not None:
+        return list(options.like.feature_names)
+    return [name for name in table.columns if name not in options.exclude]
+
+
 def feature_of(name: str, column: Contents, table: Table, options: BuildOptions) -> Reading | LeftOut:
     """Return the cells of a feature, or why it can't be watched."""
+    if options.like is not None:
+        return reading_like(options.like, name, column)
     asked = name in options.categorical
     categorical = asked or name in table.categorical
     return read_feature(name, column, options.bins, categorical=categorical, asked=asked)
@@ -186,6 +203,13 @@ def check_watched(features: list[Reading], prediction: Reading | None, warnings:
         raise ProfileError("X has no column that can be watched: " + "; ".join(warnings))
 
 
+def prediction_of(column: Contents, options: BuildOptions) -> tuple[Reading, Task | None]:
+    """Return the cells of the prediction, and the task."""
+    if options.like is not None:
+        return reading_like(options.like, PREDICTION, column), options.like.task
+    return read_prediction(column, options.task, options.bins, options.decision_threshold)
+
+
 def _read_predictions(
     predictions: Any,  # noqa: ANN401
     rows: int,
@@ -193,9 +217,9 @@ def _read_predictions(
     warnings: list[str],
 ) -> tuple[Reading | None, Column | None, Task | None]:
     if predictions is None:
-        return None, None, None
+        return None, None, options.like.task if options.like is not None else None
     column = read_values(predictions, "predictions", rows)
-    reading, task = read_prediction(InMemory(column), options.task, options.bins, options.decision_threshold)
+    reading, task = prediction_of(InMemory(column), options)
     warnings.extend(reading.warnings)
     return reading, column, task
 

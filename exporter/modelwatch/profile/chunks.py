@@ -20,7 +20,8 @@ from modelwatch.profile.cells import CellAssigner
 from modelwatch.profile.contents import Categories, Numbers, Seen
 from modelwatch.profile.hour_sums import HourSums
 from modelwatch.profile.hours import HourCounts
-from modelwatch.profile.kinds import LeftOut, Reading, Task, read_prediction
+from modelwatch.profile.kinds import LeftOut, Reading, Task
+from modelwatch.profile.like import check_like
 from modelwatch.profile.pieces import Pieces
 from modelwatch.profile.reference import ReferenceProfile
 from modelwatch.profile.scan import ColumnScan, Hashes, row_hashes
@@ -30,7 +31,7 @@ from modelwatch.records import CellLayout, IntArray, Kind
 
 __all__ = ["MEMORY", "build_in_pieces"]
 
-MEMORY = 400_000_000
+MEMORY = 200_000_000
 """Bytes for what is kept of the columns at a time."""
 _PREDICTIONS, _ACTUALS, _TIMESTAMPS = "predictions", "actuals", "timestamps"
 
@@ -51,7 +52,7 @@ def build_in_pieces(
     build.check_rows(read.rows)
     warnings = list(build.row_warnings(read.rows))
     features = build.kept((read.features[name] for name in read.features_in_order), warnings)
-    prediction, task = read.prediction or (None, None)
+    prediction, task = read.prediction or (None, options.like.task if options.like else None)
     warnings.extend(prediction.warnings if prediction else ())
     build.check_watched(features, prediction, warnings)
     if read.times:
@@ -107,16 +108,20 @@ class _Reader:
         names = [name for name in head.columns if name not in roles.values()]
         self.table = Table({name: [] for name in names}, head.rows, head.categorical)
         build.check_columns(self.table, options)
-        self.features_in_order = [name for name in names if name not in options.exclude]
+        if options.like is not None:
+            check_like(options.like, names, predicted=_PREDICTIONS in roles)
+        self.features_in_order = build.features_of(self.table, options)
         self.rows = 0
         self.features: dict[str, Reading | LeftOut] = {}
-        self.prediction: tuple[Reading, Task] | None = None
+        self.prediction: tuple[Reading, Task | None] | None = None
         self.times: TimeScan | None = None
         self.actuals: ActualScan | None = None
 
     def columns(self) -> None:
         """Find out what each column holds, and what cells it gets."""
         asked = {*self._options.categorical, *self.table.categorical}
+        if self._options.like is not None:
+            asked = {member.name for member in self._options.like.layout.features if member.kind == "categorical"}
         jobs: dict[tuple[str, str], Callable[[], Scan]] = {}
         times = partial(TimeScan, read_zone(self._options.timezone))
         starts: dict[str, Callable[[], Scan]] = {_TIMESTAMPS: times, _ACTUALS: ActualScan, _PREDICTIONS: ColumnScan}
@@ -136,7 +141,7 @@ class _Reader:
         options = self._options
         column = _Scanned(scan, partial(self._again, name))
         if role == _PREDICTIONS:
-            self.prediction = read_prediction(column, options.task, options.bins, options.decision_threshold)
+            self.prediction = build.prediction_of(column, options)
         else:
             self.features[name] = build.feature_of(name, column, self.table, options)
 

@@ -13,14 +13,14 @@ from modelwatch.profile.tables import Column, Table, arrow_seconds, read_table
 
 __all__ = ["PIECE_ROWS", "Piece", "Pieces"]
 
-PIECE_ROWS = 65_536
+PIECE_ROWS = 32_768
 
 
 @runtime_checkable
 class ByColumns(Protocol):
     """A table that can be read by columns, such as a file."""
 
-    def batches(self, columns: Sequence[str] | None = None) -> Iterator[Any]:
+    def batches(self, columns: Sequence[str] | None = None, rows: int = PIECE_ROWS) -> Iterator[Any]:
         """Yield its rows in order, in pieces."""
 
 
@@ -84,7 +84,7 @@ class Pieces:
 
     def _tables(self, columns: Sequence[str] | None) -> Iterator[Table]:
         by_columns = isinstance(self._data, ByColumns)
-        given = self._data.batches(columns) if isinstance(self._data, ByColumns) else self._data()
+        given = self._data.batches(columns, PIECE_ROWS) if isinstance(self._data, ByColumns) else self._data()
         names: list[str] | None = None
         for number, data in enumerate(given, 1):
             table = read_table(self._with_seconds(data), self._names, what="a piece of X")
