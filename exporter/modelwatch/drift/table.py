@@ -261,41 +261,41 @@ def _gates(
     layout: CellLayout, members: Sequence[int], observed: FloatArray, reference: FloatArray, tau: FloatArray
 ) -> GateResult:
     """Measure shapes and, in two cells each, missing and novel values; tests along the last axis."""
-    o, r = _shapes(layout, members, observed), _shapes(layout, members, reference)
+    (o, o_pairs), (r, r_pairs) = _gathered(layout, members, [observed, reference])
     shape = two_gate(o, r, tau[..., SHAPE_TEST])
-    shares = two_gate(
-        _two_cells(layout, members, observed, o), _two_cells(layout, members, reference, r), tau[..., MISSING_TEST:]
-    )
+    shares = two_gate(o_pairs, r_pairs, tau[..., MISSING_TEST:])
     return GateResult(**{
         f.name: np.concatenate([getattr(shape, f.name)[..., None], getattr(shares, f.name)], axis=-1)
         for f in fields(GateResult)
     })  # fmt: skip
 
 
-def _shapes(layout: CellLayout, members: Sequence[int], cells: FloatArray) -> FloatArray:
-    """Return the shape cells, (windows, members, cells), padded with zeros to whole eights."""
-    sizes, starts = _places(layout, members)
+def _gathered(
+    layout: CellLayout, members: Sequence[int], counts: Sequence[FloatArray]
+) -> list[tuple[FloatArray, FloatArray]]:
+    """Return for each of some counts the cells of their tests.
+
+    Shapes, (windows, members, cells), padded with zeros to whole eights; and, in two cells each, missing against the
+    rest and novel against the rest of what is not missing: (windows, members, 2, 2).
+    """
+    at = np.asarray(members, dtype=np.intp)
+    sizes = np.array(layout.shape_sizes, dtype=np.intp)[at]
+    starts = np.array(layout.offsets, dtype=np.intp)[at]
     width = max(_GROUP, -(-int(sizes.max(initial=0)) // _GROUP) * _GROUP)
     ramp = np.arange(width)
     inside = ramp < sizes[:, None]
-    return np.ascontiguousarray(np.where(inside, cells[:, np.where(inside, starts[:, None] + ramp, 0)], 0.0))
-
-
-def _two_cells(layout: CellLayout, members: Sequence[int], cells: FloatArray, shapes: FloatArray) -> FloatArray:
-    """Return missing against the rest, and novel against the rest of what is not missing: (windows, members, 2, 2)."""
-    sizes, starts = _places(layout, members)
-    regular = shapes.sum(axis=-1)
-    tail = np.ascontiguousarray(cells[:, (starts + sizes)[:, None] + np.arange(TAIL_CELLS)])
-    novel = tail[..., LOW] + tail[..., HIGH]
-    missing = tail[..., MISSING:].sum(axis=-1)
-    pairs = np.stack([missing, regular + novel, novel, regular], axis=-1)
-    return pairs.reshape(*missing.shape, 2, 2)
-
-
-def _places(layout: CellLayout, members: Sequence[int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    sizes = np.array([layout.members[i].shape_size for i in members], dtype=np.intp)
-    starts = np.array([layout.offsets[i] for i in members], dtype=np.intp)
-    return sizes, starts
+    places = np.where(inside, starts[:, None] + ramp, 0)
+    tails = (starts + sizes)[:, None] + np.arange(TAIL_CELLS)
+    out = []
+    for cells in counts:
+        shapes = np.ascontiguousarray(np.where(inside, cells[:, places], 0.0))
+        regular = shapes.sum(axis=-1)
+        tail = np.ascontiguousarray(cells[:, tails])
+        novel = tail[..., LOW] + tail[..., HIGH]
+        missing = tail[..., MISSING:].sum(axis=-1)
+        pairs = np.stack([missing, regular + novel, novel, regular], axis=-1)
+        out.append((shapes, pairs.reshape(*missing.shape, 2, 2)))
+    return out
 
 
 def tally(layout: CellLayout, members: Sequence[int], cells: FloatArray) -> FloatArray:
@@ -325,8 +325,8 @@ def tally(layout: CellLayout, members: Sequence[int], cells: FloatArray) -> Floa
     >>> tally(layout, [0], counts)[0, 0, :, :4].tolist()
     [[5.0, 4.0, 3.0, 0.0], [2.0, 14.0, 0.0, 0.0], [2.0, 12.0, 0.0, 0.0]]
     """
-    shapes = _shapes(layout, members, cells)
+    [(shapes, pairs)] = _gathered(layout, members, [cells])
     out = np.zeros((*shapes.shape[:2], len(TESTS), shapes.shape[-1]))
     out[:, :, SHAPE_TEST] = shapes
-    out[:, :, MISSING_TEST:, :2] = _two_cells(layout, members, cells, shapes)
+    out[:, :, MISSING_TEST:, :2] = pairs
     return out
