@@ -86,6 +86,13 @@ def test_a_cap_limits_what_is_natural_but_not_the_level(profile: ReferenceProfil
     assert tolerated(learnt, DAY, tolerance={"b": 0.01}) == pytest.approx(natural(0.05))
 
 
+@pytest.mark.parametrize("days", [0, DAYS])
+def test_what_is_written_goes_over_what_is_learnt_also_where_it_is_more(profile: ReferenceProfile, days: int) -> None:
+    learnt = varying(profile, _24h=0.02) if days else profile
+    assert tolerated(learnt, DAY, tolerance={"a": 0.3}) == pytest.approx(0.3)
+    assert tolerated(learnt, DAY, tolerance={"b": 0.3}) == pytest.approx(natural(0.02) if days else 0.05)
+
+
 @pytest.fixture
 def score(window: Window, config: DriftMonitoringConfig) -> Callable[..., ScoredFamily]:
     def make(

@@ -12,7 +12,7 @@ from modelwatch.profile.files import BATCH_ROWS, TableFile
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["watched"]
+__all__ = ["watched", "working"]
 
 
 class _Watched:
@@ -64,3 +64,24 @@ def watched(file: TableFile, stream: TextIO | None = None) -> Iterator[TableFile
     shown = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(show_speed=True), TimeRemainingColumn()
     with Progress(*shown, console=Console(file=stream), transient=True) as progress:
         yield _Watched(file, progress)
+
+
+@contextmanager
+def working(words: str, stream: TextIO | None = None) -> Iterator[None]:
+    """Say what is being done for as long as it takes, on a terminal only.
+
+    Parameters
+    ----------
+    words : str
+        What it is.
+    stream : TextIO, optional
+        Where; standard error if not given.
+    """
+    stream = stream or sys.stderr
+    if not stream.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(file=stream).status(words):
+        yield

@@ -20,7 +20,7 @@ from scipy.special import chdtrc
 from modelwatch.drift.confirm import confirm_found, confirm_gross
 from modelwatch.drift.decision import TIERS
 from modelwatch.drift.family import ScoredFamily
-from modelwatch.drift.statistics import no_change_probability, within_tolerance
+from modelwatch.drift.statistics import CONFIDENCE, large_gate, no_change_probability, within_tolerance
 from modelwatch.drift.table import SHAPE_TEST, TESTS, BoolArray, TestTable
 from modelwatch.policy import Severity
 from modelwatch.records import FloatArray
@@ -190,6 +190,8 @@ def clear_tiers(table: TestTable, severity: NDArray[np.int64]) -> BoolArray:
     clean = heard & (within_tolerance(d, k, s, tau) | (too_small & good_enough))
     clean &= d - k * s <= _strictest(tau, raised, table.watched)
 
+    # A shorter window may be too small to raise a tier anew, and still say that it is not over.
+    raised = raised | (heard & (large_gate(d, k, s, tau) <= 1.0 - CONFIDENCE))
     raised = np.logical_or.accumulate(raised, axis=0)
     clear = np.take_along_axis(clean & ~raised, deciding, axis=0)[0]
     return np.asarray(clear)
