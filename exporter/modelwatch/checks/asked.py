@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from modelwatch.config import ModelMonitoringConfig
     from modelwatch.profile import ReferenceProfile
 
-__all__ = ["asked_check"]
+__all__ = ["ABSENT", "UNLIKE", "asked_check"]
 
 ABSENT, UNLIKE = "not in the data", "of another kind than in the reference"
 """What is told of columns."""

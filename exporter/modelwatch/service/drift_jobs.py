@@ -1,0 +1,143 @@
+"""The drift checks of one model: every live version scored, the results stored, and what is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from modelwatch.conventions import DRIFT_ALERTS
+from modelwatch.notify import messages
+from modelwatch.notify.engine import AlertEngine, Condition
+from modelwatch.policy import Severity
+from modelwatch.records import CheckResult, FamilyResult
+from modelwatch.service.batch_check import load_checks
+from modelwatch.service.facts import surroundings
+from modelwatch.store import check_result_to_json
+
+if TYPE_CHECKING:
+    from modelwatch.checks import Absence
+    from modelwatch.config import ModelMonitoringConfig
+    from modelwatch.profile import ReferenceProfile
+    from modelwatch.service.models import ModelBook, RegisteredModel
+    from modelwatch.store import StoreWriter
+    from modelwatch.store.queries import StoreQueries
+
+__all__ = ["DriftJobs"]
+
+
+class DriftJobs:
+    """Scores models of one store; used by one thread at a time."""
+
+    def __init__(
+        self,
+        book: ModelBook,
+        store: StoreWriter,
+        engine: AlertEngine,
+        *,
+        queries: Callable[[], StoreQueries],
+        profile: Callable[[str], ReferenceProfile | None],
+        absence: Callable[[ModelMonitoringConfig], Absence],
+        timezone: Callable[[], str | None],
+        operations: Mapping[str, tuple[str, ...]],
+        started_at: float,
+    ) -> None:
+        self._book = book
+        self._store = store
+        self._engine = engine
+        self._queries = queries
+        self._profile = profile
+        self._absence = absence
+        self._timezone = timezone
+        self._operations = operations
+        self._started_at = started_at
+
+    def score(self, model: RegisteredModel, now: float) -> list[CheckResult]:
+        """Score every live version of a model and store the results."""
+        config = model.config
+        results = []
+        for result, state in self.checked(model, now):
+            self._store.save_result(
+                result.model_id,
+                result.model_version,
+                now,
+                True,
+                result.duration,
+                check_result_to_json(result),
+                state,
+                config.longest_interval_seconds,
+            )
+            results.append(result)
+        return results
+
+    def checked(self, model: RegisteredModel, now: float) -> list[tuple[CheckResult, dict[str, Any]]]:
+        """Score every live version; return each result with what the next check needs to know."""
+        checks = load_checks()
+        config = model.config
+        earlier = {s.model_version: s.state for s in self._store.latest_results() if s.model_id == config.model_id}
+        absence = self._absence(config)
+        return [
+            checks.scheduled_check(
+                self._queries(),
+                config,
+                version,
+                profile,
+                earlier.get(version) or {},
+                now,
+                started_at=self._started_at,
+                absence=absence,
+            )
+            for version, profile in self.live_versions(model, now).items()
+        ]
+
+    def live_versions(self, model: RegisteredModel, now: float) -> dict[str, ReferenceProfile | None]:
+        """Return the versions seen in the longest window, each with the profile that its latest counts belong to."""
+        config = model.config
+        since = now - max(config.drift.window_seconds.values())
+        latest: dict[str, tuple[float, str]] = {}
+        for version, profile_id, _, last in self._queries().subjects(config.model_id, since):
+            latest[version] = max(latest.get(version, (0.0, "")), (last, profile_id))
+        if not latest:
+            return {config.model_version: model.profile}
+        return {version: self._profile(profile_id) for version, (_, profile_id) in latest.items()}
+
+    def conditions(self, model: RegisteredModel, result: CheckResult, now: float) -> list[Condition]:
+        """Return what is told of a result."""
+        found = []
+        for drift_type, family in result.families.items():
+            alertname = DRIFT_ALERTS.get(drift_type)
+            # Without learnt tolerances ordinary seasons are "real": an info would be a line of noise a check.
+            least = Severity.INFO if result.calibrated else Severity.WARNING
+            if alertname is None or family.severity < least:
+                continue
+            found.append(self._drift_condition(model, alertname, result, family, now))
+        return found
+
+    def _drift_condition(
+        self, model: RegisteredModel, alertname: str, result: CheckResult, family: FamilyResult, now: float
+    ) -> Condition:
+        family_report = load_checks().family_report
+        config = model.config
+        since = self._engine.active_since(alertname, config.model_id, result.model_version) or now
+        text = messages.drift_text(
+            result,
+            family,
+            facts=surroundings(
+                self._queries(), config, result.model_version, now, others=self._operations.get(config.model_id)
+            ),
+            since=since,
+            now=now,
+            timezone=self._timezone(),
+            budget=config.drift.false_alarms_per_30d,
+        )
+        data: dict[str, Any] = {"model_id": config.model_id, "drift_type": family.drift_type, **family_report(family)}
+        return Condition(
+            alertname=alertname,
+            model_id=config.model_id,
+            model_version=result.model_version,
+            type=f"{family.drift_type}_drift",
+            severity=family.severity,
+            text=text,
+            data=data,
+            since=since,
+            checked_every=config.longest_interval_seconds,
+        )
