@@ -135,6 +135,17 @@ def test_scores_thresholds_and_severities_stand_by_feature_and_window() -> None:
     assert samples(registry, c.DRIFT_CALIBRATED) == {m: 0}
 
 
+def test_a_feature_that_varies_too_much_by_itself_is_told_apart() -> None:
+    families = {
+        "data": {**RESULT["families"]["data"], "noisy": ["city"]},
+        "prediction": RESULT["families"]["prediction"],
+    }
+    registry = expose(HeldStore(checked(**{**RESULT, "families": families})))
+    assert samples(registry, c.FEATURE_NOISY) == {
+        ("m", "1", "age"): 0, ("m", "1", "city"): 1, ("m", "1", "fare"): 0, ("m", "1", ""): 0,
+    }  # fmt: skip
+
+
 def test_exactly_one_state_of_each_kind_of_drift_is_one() -> None:
     states = samples(expose(HeldStore(checked(**RESULT))), c.DRIFT_STATE)
     assert {labels for labels, value in states.items() if value} == {

@@ -39,6 +39,9 @@ def _add_family(out: Families, labels: tuple[str, str], drift_type: str, family:
     severities = {**family.get("feature_severity", {}), "": family.get("severity", 0)}
     for feature, severity in severities.items():
         out.add(c.DRIFT_SEVERITY, (*labels, drift_type, feature, SEGMENT_ALL), severity)
+    noisy = set(family.get("noisy", ()))
+    for feature in dict.fromkeys((*family.get("feature_severity", {}), *noisy)):
+        out.add(c.FEATURE_NOISY, (*labels, feature), float(feature in noisy))
     for test in family.get("tests", ()):
         where = (*labels, drift_type, test["feature"], test["window"], SEGMENT_ALL)
         if test.get("score") is not None:

@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from modelwatch import conventions as c
+from modelwatch.collector.drift_results import MAX_ATTRIBUTED
 from modelwatch.collector.folding import Plan, histogram_series, member_series, plan_classes, plan_profile
 from modelwatch.collector.recording import FAULTS_OF_A_PROCESS, fixed_series
-from modelwatch.collector.results import MAX_ATTRIBUTED, MAX_REFERENCE_SERIES
+from modelwatch.collector.results import MAX_REFERENCE_SERIES
 from modelwatch.config import DEFAULT_MAX_SERIES
 from modelwatch.performance import OPERATIONAL_METRICS, bounds_of
 from modelwatch.recorder.outcomes import SCORE_CLASSES
@@ -114,7 +115,8 @@ def result_series(config: ModelMonitoringConfig, layout: CellLayout | None, wind
     inputs = [name for name in _names(layout) if name not in (PREDICTION, *config.features.exclude)]
     tested = len(inputs) + (layout.prediction is not None)
     scores = len((c.DRIFT_SCORE, c.DRIFT_THRESHOLD)) * tested * scored
-    return fixed + len(("current", "reference")) * windows + len(inputs) + scores
+    noisy = tested
+    return fixed + len(("current", "reference")) * windows + len(inputs) + scores + noisy
 
 
 def drifting_series(config: ModelMonitoringConfig, layout: CellLayout, scored: int) -> int:

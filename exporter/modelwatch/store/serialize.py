@@ -125,6 +125,7 @@ def _family(value: Mapping[str, Any]) -> FamilyResult:
     fields = _known(FamilyResult, value)
     fields["severity"] = Severity(value["severity"])
     fields["tests"] = tuple(_test(test) for test in value.get("tests", ()))
+    fields["noisy"] = tuple(value.get("noisy", ()))
     severities = value.get("feature_severity", {})
     fields["feature_severity"] = {name: Severity(severity) for name, severity in severities.items()}
     fields["shifts"] = tuple(_shift(shift) for shift in value.get("shifts", ()))
