@@ -2,7 +2,7 @@
 
 from modelwatch.checks.asked import ABSENT, UNLIKE, asked_check
 from modelwatch.checks.common import NO_REFERENCE, Absence, only
-from modelwatch.checks.scheduled import scheduled_check
+from modelwatch.checks.scheduled import scheduled_check, scheduled_checks
 from modelwatch.drift.report import drift_report, family_report
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "family_report",
     "only",
     "scheduled_check",
+    "scheduled_checks",
 ]

@@ -1,4 +1,4 @@
-"""One scheduled drift check of one model version: counts of the store in, a result and what to remember out."""
+"""One scheduled drift check of a model: counts of the store in, for each version a result and what to remember out."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from modelwatch.checks.common import (
     nothing,
     result_of,
 )
+from modelwatch.checks.members import Member, decide_together
 from modelwatch.drift.decision import check_budget
 from modelwatch.drift.family import ScoredFamily, score_family, tolerances, unscored
 from modelwatch.drift.shifts import mean_value, reference_mean
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from modelwatch.profile import ReferenceProfile
     from modelwatch.store.queries import StoreQueries
 
-__all__ = ["scheduled_check"]
+__all__ = ["scheduled_check", "scheduled_checks"]
 
 UNCALIBRATED_CAP = Severity.WARNING
 
@@ -47,7 +48,23 @@ def scheduled_check(
     started_at: float,
     absence: Absence = NO_REFERENCE,
 ) -> tuple[CheckResult, dict[str, Any]]:
-    """Score the recorded windows of a model version, in the light of earlier checks.
+    """Score the recorded windows of the one version of a model that is live; see :func:`scheduled_checks`."""
+    versions, states = {model_version: profile}, {model_version: state}
+    done = scheduled_checks(queries, config, versions, states, now, started_at=started_at, absence=absence)
+    return done[model_version]
+
+
+def scheduled_checks(
+    queries: StoreQueries,
+    config: ModelMonitoringConfig,
+    versions: Mapping[str, ReferenceProfile | None],
+    states: Mapping[str, Mapping[str, Any]],
+    now: float,
+    *,
+    started_at: float,
+    absence: Absence = NO_REFERENCE,
+) -> dict[str, tuple[CheckResult, dict[str, Any]]]:
+    """Score the recorded windows of all live versions of a model under one budget, in the light of earlier checks.
 
     Parameters
     ----------
@@ -55,12 +72,10 @@ def scheduled_check(
         The store.
     config : ModelMonitoringConfig
         ``model_id``, ``interval_seconds``, ``drift``, ``features``.
-    model_version : str
-        Which version.
-    profile : ReferenceProfile or None
-        The reference that the counts were made over; without one the state is "no_reference".
-    state : mapping
-        What the check before this returned; empty for the first.
+    versions : mapping of str to ReferenceProfile or None
+        By version, the reference that the counts were made over; without one the state is "no_reference".
+    states : mapping of str to mapping
+        By version, what the check before this returned; absent or empty for the first.
     now : float
         Seconds since the epoch: where the windows end.
     started_at : float
@@ -71,8 +86,8 @@ def scheduled_check(
 
     Returns
     -------
-    CheckResult, dict
-        The result, and the state for the next check, which is plain JSON.
+    dict of str to (CheckResult, dict)
+        By version, the result, and the state for the next check, which is plain JSON.
 
     Raises
     ------
@@ -80,31 +95,63 @@ def scheduled_check(
         If the store can't be read. Nothing is caught here: a check that failed must not look like one that found
         nothing.
     """
-    subject = Subject(config, model_version, profile, now, time.perf_counter())
-    if profile is None:
-        families = {name: nothing(name, absence[1], subject, state=absence[0]) for name in FAMILIES}
-        return result_of(subject, families, {}, None), {}
+    began = time.perf_counter()
+    subjects = {version: Subject(config, version, profile, now, began) for version, profile in versions.items()}
+    members = {
+        version: _measured(queries, subject, subject.profile, states.get(version) or {}, started_at)
+        for version, subject in subjects.items()
+        if subject.profile is not None
+    }
+    budget = check_budget(config.interval_seconds, config.drift.false_alarms_per_30d)
+    decided = {name: decide_together(name, list(members.values()), budget) for name in FAMILIES}
+    done = {}
+    for place, (version, member) in enumerate(members.items()):
+        done[version] = _finished(member, {name: decided[name][place] for name in FAMILIES})
+    return {version: done.get(version) or _absent(subject, absence) for version, subject in subjects.items()}
+
+
+def _absent(subject: Subject, absence: Absence) -> tuple[CheckResult, dict[str, Any]]:
+    families = {name: nothing(name, absence[1], subject, state=absence[0]) for name in FAMILIES}
+    return result_of(subject, families, {}, None), {}
+
+
+def _measured(
+    queries: StoreQueries,
+    subject: Subject,
+    profile: ReferenceProfile,
+    state: Mapping[str, Any],
+    started_at: float,
+) -> Member:
+    """Measure one member in all windows."""
+    config, now = subject.config, subject.now
     remembered = _remembered(state, profile)
     lengths = window_lengths(config)
     cleared: dict[str, float] = {}
     for name in FAMILIES:
         cleared |= cleared_times(remembered.get(name), now)
-    first = recording_began(queries, config.model_id, model_version, profile.id, max(lengths.values()), now)
+    first = recording_began(queries, config.model_id, subject.model_version, profile.id, max(lengths.values()), now)
     windows = window_counts(
-        queries, config.model_id, model_version, profile, lengths, now, cleared,
+        queries, config.model_id, subject.model_version, profile, lengths, now, cleared,
         began=min(started_at, now) if first is None else first,
     )  # fmt: skip
-    scored, memory = {}, {}
-    for name in FAMILIES:
-        found = _scheduled_family(name, config, profile, windows, lengths)
+    cap = Severity.CRITICAL if profile.calibrated else UNCALIBRATED_CAP
+    scored = {name: _scheduled_family(name, config, profile, windows, lengths, cap) for name in FAMILIES}
+    return Member(subject, profile, remembered, tuple(windows), scored, cap)
+
+
+def _finished(member: Member, decided: Mapping[str, ScoredFamily]) -> tuple[CheckResult, dict[str, Any]]:
+    """Take the earlier checks into account, and put the result together."""
+    subject = member.subject
+    longest = max(window_lengths(subject.config).values())
+    families, memory = {}, {}
+    for name, found in decided.items():
         verdict, memory[name] = track(
-            remembered.get(name), found, now, tolerances(config.drift), forget_after=max(lengths.values())
+            member.remembered.get(name), found, subject.now, tolerances(subject.config.drift), forget_after=longest
         )
-        scored[name] = (found, verdict)
-    families = {name: family_of(subject, *scored[name]) for name in FAMILIES}
-    mean = _prediction_mean(profile, scored["prediction"][0])
-    rows = {window.window: window.rows for window in windows}
-    return result_of(subject, families, rows, mean), {"profile": profile.id, "families": memory}
+        families[name] = family_of(subject, found, verdict)
+    mean = _prediction_mean(member.profile, decided["prediction"])
+    rows = {window.window: window.rows for window in member.windows}
+    return result_of(subject, families, rows, mean), {"profile": member.profile.id, "families": memory}
 
 
 def _remembered(state: Mapping[str, Any], profile: ReferenceProfile) -> Mapping[str, Any]:
@@ -118,6 +165,7 @@ def _scheduled_family(
     profile: ReferenceProfile,
     windows: Sequence[WindowCounts],
     lengths: Mapping[str, float],
+    cap: Severity,
 ) -> ScoredFamily:
     members = members_of(drift_type, profile, config)
     if drift_type == "prediction" and not members:
@@ -129,7 +177,7 @@ def _scheduled_family(
         config.drift,
         check_budget(config.interval_seconds, config.drift.false_alarms_per_30d),
         members=members,
-        cap=Severity.CRITICAL if profile.calibrated else UNCALIBRATED_CAP,
+        cap=cap,
         candidates=candidates(config.drift, lengths, calibrated=profile.calibrated),
         only_full=not profile.calibrated,
     )

@@ -71,23 +71,17 @@ class DriftJobs:
 
     def checked(self, model: RegisteredModel, now: float) -> list[tuple[CheckResult, dict[str, Any]]]:
         """Score every live version; return each result with what the next check needs to know."""
-        checks = load_checks()
         config = model.config
-        earlier = {s.model_version: s.state for s in self._store.latest_results() if s.model_id == config.model_id}
-        absence = self._absence(config)
-        return [
-            checks.scheduled_check(
-                self._queries(),
-                config,
-                version,
-                profile,
-                earlier.get(version) or {},
-                now,
-                started_at=self._started_at,
-                absence=absence,
-            )
-            for version, profile in self.live_versions(model, now).items()
-        ]
+        done: dict[str, tuple[CheckResult, dict[str, Any]]] = load_checks().scheduled_checks(
+            self._queries(),
+            config,
+            self.live_versions(model, now),
+            {s.model_version: s.state for s in self._store.latest_results() if s.model_id == config.model_id},
+            now,
+            started_at=self._started_at,
+            absence=self._absence(config),
+        )
+        return list(done.values())
 
     def live_versions(self, model: RegisteredModel, now: float) -> dict[str, ReferenceProfile | None]:
         """Return the versions seen in the longest window, each with the profile that its latest counts belong to."""
