@@ -72,15 +72,15 @@ class ReferenceProfile:
     importance: Mapping[str, float] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    calibrated: bool = False
+    """Whether tolerances are learnt from timestamps."""
+    revision: int = 1
     strata: Strata | None = None
     """Counts by hour of the day and kind of day; None where there are no timestamps, or too few days."""
     natural: Mapping[str, Natural] = field(default_factory=dict)
     """Natural variation by length of window, see :data:`modelwatch.profile.natural.LENGTHS`; empty if not learnt."""
     natural_days: int = 0
     """How many days it was learnt from."""
-    calibrated: bool = False
-    """Whether tolerances are learnt from timestamps."""
-    revision: int = 1
 
     def __post_init__(self) -> None:
         self.counts.setflags(write=False)

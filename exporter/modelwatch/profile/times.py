@@ -13,7 +13,7 @@ from modelwatch.exceptions import ProfileError
 from modelwatch.profile.values import read_number
 from modelwatch.records import FloatArray
 
-_QUARTER_HOUR = 900  # every time zone in use is offset by a multiple of it
+QUARTER_HOUR = 900  # every time zone in use is offset by a multiple of it
 
 
 def read_zone(name: str | None) -> tzinfo:
@@ -49,9 +49,9 @@ def epoch_seconds(column: NDArray[Any] | list[Any], zone: tzinfo) -> FloatArray:
 
 
 def _shift_to_utc(seconds: FloatArray, zone: tzinfo) -> FloatArray:
-    quarters = np.floor(seconds / _QUARTER_HOUR)
+    quarters = np.floor(seconds / QUARTER_HOUR)
     distinct, inverse = np.unique(quarters[~np.isnan(quarters)], return_inverse=True)
-    wall = [datetime.fromtimestamp(q * _QUARTER_HOUR, timezone.utc).replace(tzinfo=zone) for q in distinct.tolist()]
+    wall = [datetime.fromtimestamp(q * QUARTER_HOUR, timezone.utc).replace(tzinfo=zone) for q in distinct.tolist()]
     offsets = np.array([(moment.utcoffset() or timedelta()).total_seconds() for moment in wall])
     out: FloatArray = seconds.copy()
     if len(offsets):
@@ -77,5 +77,5 @@ def _read_time(value: Any, row: int, zone: tzinfo) -> float:  # noqa: ANN401
 
 def count_days(seconds: FloatArray, zone: tzinfo) -> int:
     """Return the number of calendar days in `zone` on which there is at least one row."""
-    quarters = np.unique(np.floor(seconds[~np.isnan(seconds)] / _QUARTER_HOUR))
-    return len({datetime.fromtimestamp(q * _QUARTER_HOUR, zone).date() for q in quarters.tolist()})
+    quarters = np.unique(np.floor(seconds[~np.isnan(seconds)] / QUARTER_HOUR))
+    return len({datetime.fromtimestamp(q * QUARTER_HOUR, zone).date() for q in quarters.tolist()})
