@@ -17,28 +17,25 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from modelwatch.exceptions import ProfileError
-from modelwatch.policy import Severity
 from modelwatch.profile import ReferenceProfile
 from modelwatch.profile.times import read_zone
 from modelwatch.recorder.rows import RowBuffer
 from modelwatch.records import ROW_COLUMNS, ROW_PREDICTION
+from modelwatch.service.sound_counts import alarms_of, in_alarm, usable
 from modelwatch.store.columns import TYPE_KEY
 from modelwatch.store.references import LEARNT
 
 if TYPE_CHECKING:
     from modelwatch.config import ModelMonitoringConfig
-    from modelwatch.records import FloatArray, RowChunk
-    from modelwatch.store import CountSeries, RecordedRows, StoredReference, StoreWriter
+    from modelwatch.records import RowChunk
+    from modelwatch.store import RecordedRows, StoredReference, StoreWriter
     from modelwatch.store.queries import StoreQueries
 
 __all__ = ["Learner", "Progress", "follows", "reference_words"]
 
 logger = logging.getLogger("modelwatch")
-
-BoolArray = NDArray[np.bool_]
 
 DAY = 86400.0
 AUTO = "auto"
@@ -242,9 +239,8 @@ class Learner:
         """Return the profile with the counts of the intervals that lie in a span of time and hold no drift."""
         queries, (start, end) = self._queries(), span
         series = queries.interval_counts(model_id, profile.id, start, end, size=profile.layout.size)
-        history = queries.drift_history(model_id, start, now)
-        alarms = [record.checked_at for record in history if record.severity >= Severity.WARNING]
-        taken = _usable(series, profile, start, end) & ~_in_alarm(series.starts, np.array(sorted(alarms)), hold)
+        alarms = alarms_of(queries.drift_history(model_id, start, now))
+        taken = usable(series, profile, start, end) & ~in_alarm(series.starts, alarms, hold)
         first = profile.time_range[0] if profile.time_range else start
         return replace(
             profile,
@@ -326,26 +322,6 @@ def _odd_kind(column: Any) -> str:  # noqa: ANN401 - a column
     kinds = Counter(value[TYPE_KEY] for value in column if isinstance(value, dict) and TYPE_KEY in value)
     readable = sum(value is not None for value in column) - kinds.total()
     return kinds.most_common(1)[0][0] if kinds and kinds.total() > readable else ""
-
-
-def _usable(
-    series: CountSeries, profile: ReferenceProfile, start: float, end: float
-) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Tell the intervals that begin in the time and in which every member was counted in every row."""
-    inside = (series.starts >= start) & (series.starts < end)
-    if not len(series.starts):
-        return np.asarray(inside, dtype=np.bool_)
-    per_member = np.add.reduceat(series.cells, np.array(profile.layout.offsets), axis=1)
-    return np.asarray(inside & (per_member == series.rows[:, None]).all(axis=1))
-
-
-def _in_alarm(starts: FloatArray, alarms: FloatArray, hold: float) -> BoolArray:
-    """Tell the intervals that lay in a window in which drift was found."""
-    if not len(alarms):
-        return np.zeros(len(starts), dtype=np.bool_)
-    following = np.searchsorted(alarms, starts)
-    next_alarm = np.append(alarms, np.inf)[following]
-    return np.asarray(next_alarm - starts <= hold)
 
 
 def _days(first: float, last: float, zone: str | None) -> int:
