@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from modelwatch.exceptions import NotAvailableError, ProfileError, did_you_mean
 from modelwatch.profile.kinds import Task
@@ -105,6 +105,7 @@ class ReferenceProfile:
         model_version: str = "",
         task: str | None = None,
         created: datetime | None = None,
+        strata: Literal["auto", "none", "48", "168"] = "auto",
     ) -> ReferenceProfile:
         """Build a profile from data on which the model was known to work: held-out data, best from production.
 
@@ -125,7 +126,8 @@ class ReferenceProfile:
         timezone : str, default UTC
             IANA name of the time zone that the business runs in.
         inherit : ReferenceProfile, optional
-            Not available yet.
+            A profile of the same model whose strata and learnt tolerances are carried over by feature name, where
+            `timestamps` cover fewer than 14 days.
         bins : int, default 20
             Cells of a numeric feature, 10 to 64.
         categorical, exclude : sequence of str, optional
@@ -138,6 +140,9 @@ class ReferenceProfile:
             Inferred from the predictions if not given.
         created : datetime, optional
             Stored time of creation; now if not given.
+        strata : {"auto", "none", "48", "168"}, default "auto"
+            Which hours windows are compared with: those of the same hour of the day on weekdays or weekends (48, what
+            auto means), of the same hour of the week (168, from 8 weeks on), or all.
 
         Returns
         -------
@@ -147,13 +152,9 @@ class ReferenceProfile:
         ------
         ProfileError
             If no profile can be built from the data; the message says what to change.
-        NotAvailableError
-            If `inherit` is given.
         """
         from modelwatch.profile.build import BuildOptions, build_profile
 
-        if inherit is not None:
-            raise NotAvailableError("inherit: carrying learnt tolerances over from another profile: not available yet")
         options = BuildOptions(
             decision_threshold=decision_threshold,
             importance=importance,
@@ -166,6 +167,8 @@ class ReferenceProfile:
             model_version=model_version,
             task=task,
             created=created if created is not None else _now(),
+            strata=strata,
+            inherit=inherit,
         )
         return build_profile(X, predictions, actuals, timestamps, options)
 

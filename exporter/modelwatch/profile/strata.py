@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
 
-from modelwatch.profile.times import QUARTER_HOUR, read_zone
+from modelwatch.profile.times import wall_hours
 from modelwatch.records import CellLayout, FloatArray, IntArray
 
-__all__ = ["LEAST_ROWS", "STRATA", "Strata", "StrataKind", "hours_of_week", "merged", "stratum_of"]
+__all__ = ["LEAST_ROWS", "STRATA", "Pools", "Strata", "StrataKind", "merged", "stratum_of", "stratum_of_hour"]
 
 StrataKind = Literal["48", "168"]
 """Hour of the day × {weekday, weekend}; hour of the week."""
@@ -22,6 +20,7 @@ STRATA: dict[StrataKind, int] = {"48": 48, "168": 168}
 LEAST_ROWS = 200
 """A stratum with fewer reference rows than this is merged with others."""
 _WEEKDAYS = 5
+_WEEK = 7 * 24
 _BLOCK = 1 << 15
 
 
@@ -56,7 +55,7 @@ class Strata:
     kind: StrataKind
     timezone: str
     counts: IntArray
-    _pools: dict[tuple[int, ...], _Pools] = field(default_factory=dict, init=False, repr=False)
+    _pools: dict[tuple[int, ...], Pools] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.counts.setflags(write=False)
@@ -107,15 +106,15 @@ class Strata:
         out = _weighted(weights, pools.counts, sizes) * np.repeat(scale, sizes, axis=-1)
         return np.where(np.repeat(n > 0, sizes, axis=-1), out, pools.whole)
 
-    def pools(self, layout: CellLayout) -> _Pools:
+    def pools(self, layout: CellLayout) -> Pools:
         """Return the counts with small strata merged, which is worked out once."""
         found = self._pools.get(layout.offsets)
         if found is None:
-            found = self._pools[layout.offsets] = _Pools(self.kind, self.counts, layout)
+            found = self._pools[layout.offsets] = Pools(layout, self.counts, self.kind)
         return found
 
 
-class _Pools:
+class Pools:
     """Counts with small strata merged; each stratum has those of its whole group.
 
     Attributes
@@ -126,12 +125,21 @@ class _Pools:
     rows : ndarray, shape (members, strata)
     whole : ndarray, shape (layout.size,)
         All strata together.
+
+    Parameters
+    ----------
+    layout : CellLayout
+        Of the counts.
+    counts : ndarray, shape (strata, layout.size)
+        As they were counted.
+    kind : {"48", "168"} or None
+        None: what there is, is one group.
     """
 
-    def __init__(self, kind: StrataKind, counts: IntArray, layout: CellLayout) -> None:
+    def __init__(self, layout: CellLayout, counts: IntArray, kind: StrataKind | None) -> None:
         own = np.add.reduceat(counts, np.array(layout.offsets), axis=1).T
         alike, which = np.unique(own, axis=0, return_inverse=True)
-        tables = np.array([merged(kind, rows) for rows in alike])
+        tables = np.array([merged(kind, rows) if kind else np.zeros_like(rows) for rows in alike])
         self.groups: IntArray = tables[which.reshape(-1)]
         # Members nearly always have the same rows, and so one table of who belongs together.
         self._same = (tables[:, :, None] == tables[:, None, :]).astype(np.float64)
@@ -171,27 +179,14 @@ def stratum_of(seconds: FloatArray, kind: StrataKind, timezone: str | None) -> I
     >>> stratum_of(np.array([0.0, 2 * 86400.0, np.nan]), "168", "UTC").tolist()  # a Thursday, a Saturday
     [72, 120, -1]
     """
-    hours = hours_of_week(seconds, timezone)
-    if kind == "168":
-        return hours
-    return np.where(hours < 0, -1, hours % 24 + 24 * (hours >= _WEEKDAYS * 24))
+    return stratum_of_hour(wall_hours(seconds, timezone), kind)
 
 
-def hours_of_week(seconds: FloatArray, timezone: str | None) -> IntArray:
-    """Return the hour of the week that the clock on the wall showed, 0 on Monday at 0:00; -1 for NaN."""
-    seconds = np.asarray(seconds, dtype=np.float64)
-    out = np.full(seconds.shape, -1, dtype=np.int64)
-    known = np.isfinite(seconds)
-    quarters, inverse = np.unique(np.floor(seconds[known] / QUARTER_HOUR), return_inverse=True)
-    hours = [_hour_of_week(timezone, int(quarter)) for quarter in quarters.tolist()]
-    out[known] = np.array(hours, dtype=np.int64)[inverse.reshape(-1)]
-    return out
-
-
-@lru_cache(maxsize=1 << 17)
-def _hour_of_week(timezone: str | None, quarter: int) -> int:
-    wall = datetime.fromtimestamp(quarter * QUARTER_HOUR, read_zone(timezone))
-    return wall.weekday() * 24 + wall.hour
+def stratum_of_hour(hours: IntArray, kind: StrataKind) -> IntArray:
+    """Return the stratum of hours as `wall_hours` counts them."""
+    of_week = (hours - 24) % _WEEK  # the first day of the year 1 was a Monday, and is day 1
+    found = of_week if kind == "168" else of_week % 24 + 24 * (of_week >= _WEEKDAYS * 24)
+    return np.where(hours < 0, -1, found)
 
 
 def merged(kind: StrataKind, rows: IntArray) -> IntArray:
