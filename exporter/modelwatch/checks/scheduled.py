@@ -63,6 +63,7 @@ def scheduled_checks(
     *,
     started_at: float,
     absence: Absence = NO_REFERENCE,
+    calibration: str = "",
 ) -> dict[str, tuple[CheckResult, dict[str, Any]]]:
     """Score the recorded windows of all live versions of a model under one budget, in the light of earlier checks.
 
@@ -83,6 +84,8 @@ def scheduled_checks(
         nothing is recorded.
     absence : (str, str)
         State and reason where there is no reference.
+    calibration : str
+        How far learning normal variation from production has come, as a phrase; "" if it is learnt.
 
     Returns
     -------
@@ -96,7 +99,9 @@ def scheduled_checks(
         nothing.
     """
     began = time.perf_counter()
-    subjects = {version: Subject(config, version, profile, now, began) for version, profile in versions.items()}
+    subjects = {
+        version: Subject(config, version, profile, now, began, calibration) for version, profile in versions.items()
+    }
     members = {
         version: _measured(queries, subject, subject.profile, states.get(version) or {}, started_at)
         for version, subject in subjects.items()

@@ -46,7 +46,11 @@ def carry_over(profile: ReferenceProfile, donor: ReferenceProfile) -> ReferenceP
         nothing = f"inherit: profile {donor.label} has learnt no tolerances that could be carried over"
         return replace(profile, warnings=(*profile.warnings, nothing))
     places = _places(profile, donor)
-    new = [repr(member.name or "(prediction)") for member, place in zip(profile.layout.members, places, strict=True) if place < 0]
+    new = [
+        repr(member.name or "(prediction)")
+        for member, place in zip(profile.layout.members, places, strict=True)
+        if place < 0
+    ]
     listed = ", ".join(new[:_LISTED]) + (f" and {len(new) - _LISTED} more" if len(new) > _LISTED else "")
     told = [f"inherit: profile {donor.label} knows nothing of {listed}"] if new else []
     return replace(

@@ -1,8 +1,8 @@
 """Learning normal variation from production, where the reference has no timestamps to learn it from (drift.md 2.4).
 
 Counts are added up by hour in a file beside the profile. After 14 days on which no drift was found, each hour's offset
-from production's own mean and each feature's variation are learnt from them, by whoever runs the checks, and followed by
-all who do. Segments are learnt in the same way: each is another than the whole by nature.
+from production's own mean and each feature's variation are learnt from them, by whoever runs the checks, and followed
+by all who do. Segments are learnt in the same way: each is another than the whole by nature.
 """
 
 from __future__ import annotations

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from modelwatch.checks import Absence
     from modelwatch.config import ModelMonitoringConfig
     from modelwatch.profile import ReferenceProfile
+    from modelwatch.service.calibrating import Calibration
     from modelwatch.service.models import ModelBook, RegisteredModel
+    from modelwatch.service.stored_profiles import StoredProfiles
     from modelwatch.store import StoreWriter
     from modelwatch.store.queries import StoreQueries
 
@@ -35,8 +37,9 @@ class DriftJobs:
         engine: AlertEngine,
         *,
         queries: Callable[[], StoreQueries],
-        profile: Callable[[str], ReferenceProfile | None],
+        profiles: StoredProfiles,
         absence: Callable[[ModelMonitoringConfig], Absence],
+        calibration: Callable[[str], Calibration | None],
         timezone: Callable[[], str | None],
         operations: Mapping[str, tuple[str, ...]],
         started_at: float,
@@ -45,7 +48,8 @@ class DriftJobs:
         self._store = store
         self._engine = engine
         self._queries = queries
-        self._profile = profile
+        self._profiles = profiles
+        self._calibration = calibration
         self._absence = absence
         self._timezone = timezone
         self._operations = operations
@@ -80,6 +84,7 @@ class DriftJobs:
             now,
             started_at=self._started_at,
             absence=self._absence(config),
+            calibration="" if (learning := self._calibration(config.model_id)) is None else learning.words,
         )
         return list(done.values())
 
@@ -92,7 +97,9 @@ class DriftJobs:
             latest[version] = max(latest.get(version, (0.0, "")), (last, profile_id))
         if not latest:
             return {config.model_version: model.profile}
-        return {version: self._profile(profile_id) for version, (_, profile_id) in latest.items()}
+        return {
+            version: self._profiles.taught(profile_id, config.model_id) for version, (_, profile_id) in latest.items()
+        }
 
     def conditions(self, model: RegisteredModel, result: CheckResult, now: float) -> list[Condition]:
         """Return what is told of a result."""

@@ -17,6 +17,7 @@ from modelwatch.policy import Severity, alert_severity
 from modelwatch.records import CheckResult
 from modelwatch.service import metric_alerts, operational
 from modelwatch.service.batch_check import load_checks
+from modelwatch.service.calibrating import Calibrator
 from modelwatch.service.check_leases import CheckLeases
 from modelwatch.service.drift_jobs import DriftJobs
 from modelwatch.service.learning import AUTO, Learner
@@ -27,6 +28,7 @@ from modelwatch.service.stored_profiles import StoredProfiles
 if TYPE_CHECKING:
     from modelwatch.checks import Absence
     from modelwatch.config import ModelMonitoringConfig
+    from modelwatch.profile import ReferenceProfile
     from modelwatch.service.models import ModelBook, RegisteredModel
     from modelwatch.store import StoreWriter, TotalSeries
     from modelwatch.store.queries import StoreQueries
@@ -69,13 +71,15 @@ class Jobs:
         self.learner = Learner(store, self.queries, lambda: self.timezone)
         self._profiles = StoredProfiles(store, book)
         self.profile = self._profiles.get
+        self.calibrator = Calibrator(store, self.queries, self.profile, lambda: self.timezone)
         self._drift = DriftJobs(
             book,
             store,
             engine,
             queries=self.queries,
-            profile=self.profile,
+            profiles=self._profiles,
             absence=self.absence,
+            calibration=self.calibrator.of,
             timezone=lambda: self.timezone,
             operations=self._operations,
             started_at=started_at,
@@ -148,6 +152,13 @@ class Jobs:
         models = [m for m in self._mine_only() if m.profile is None or m.followed is not None]
         self.learner.round([m.config for m in models], now, mine=self.leases.still_holds)
         self._profiles.refresh()
+        self.calibrator.round([m.config for m in self._mine_only()], now, mine=self.leases.still_holds)
+
+    def compared_with(self, model: RegisteredModel) -> ReferenceProfile | None:
+        """Return what batches of a model are compared with: its profile, with what production has taught of it."""
+        if model.profile is None or model.profile.calibrated:
+            return model.profile
+        return self._profiles.taught(model.profile.id, model.config.model_id) or model.profile
 
     def look(self, model: RegisteredModel, now: float) -> CheckResult:
         """Score a model's recorded windows for somebody who asks; nothing is stored and nobody is told."""

@@ -20,9 +20,12 @@ import numpy as np
 
 from modelwatch.exceptions import ProfileError
 from modelwatch.profile import ReferenceProfile
+from modelwatch.profile.calibration import calibrate
+from modelwatch.profile.learnt import WHOLE
 from modelwatch.profile.times import read_zone
 from modelwatch.recorder.rows import RowBuffer
 from modelwatch.records import ROW_COLUMNS, ROW_PREDICTION
+from modelwatch.service.calibrating import read_learnt
 from modelwatch.service.sound_counts import alarms_of, in_alarm, usable
 from modelwatch.store.columns import TYPE_KEY
 from modelwatch.store.references import LEARNT
@@ -133,6 +136,7 @@ class Learner:
         self._queries = queries
         self._timezone = timezone
         self._problems: dict[str, tuple[str, float]] = {}
+        self._marks: dict[str, tuple[int, int]] = {}
 
     def round(
         self,
@@ -217,7 +221,10 @@ class Learner:
         # Of workers that followed a moment later.
         self._store.drop_learning_rows(config.model_id)
         since, done = reference.learning_since, reference.counted_until
-        if since is None or done is None or done >= since + GROWN_SECONDS:
+        if since is None or done is None:
+            return
+        if done >= since + GROWN_SECONDS:
+            self._settle(config, reference, done)
             return
         hold = max(config.drift.window_seconds.values()) if config.drift.windows_written else DAY
         until = min(now - hold, since + GROWN_SECONDS)
@@ -232,6 +239,24 @@ class Learner:
         grown = self._add(config.model_id, profile, (counted, until), hold, now)
         self._store.save_profile(grown.id, grown.to_json())
         self._store.note_growth(config.model_id, grown.id, until)
+
+    def _settle(self, config: ModelMonitoringConfig, reference: StoredReference, done: float) -> None:
+        """Give a profile that has grown up the strata and the normal variation that its production has taught."""
+        mark = self._store.learnt_mark(reference.profile_id, config.model_id)
+        if mark is None or self._marks.get(config.model_id) == mark:
+            return
+        self._marks[config.model_id] = mark
+        text = self._store.load_profile(reference.profile_id)
+        profile = None if text is None else ReferenceProfile.from_json(text)
+        if profile is None or profile.calibrated:
+            return
+        learnt = read_learnt(self._store, profile, config.model_id)
+        whole = None if learnt is None else learnt.parts.get(WHOLE)
+        if whole is None or not whole.done:
+            return
+        settled = replace(calibrate(profile, whole.hours), timezone=whole.hours.timezone, revision=profile.revision + 1)
+        self._store.save_profile(settled.id, settled.to_json())
+        self._store.note_growth(config.model_id, settled.id, done)
 
     def _add(
         self, model_id: str, profile: ReferenceProfile, span: tuple[float, float], hold: float, now: float
