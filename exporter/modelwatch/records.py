@@ -255,6 +255,8 @@ class WindowCounts:
     """Shape (members,): sums of the in-range values, where they are known."""
     strata: FloatArray | None = None
     """Shape (members, strata): rows that count for each member, by stratum of the reference, where it has strata."""
+    since: FloatArray | None = None
+    """Shape (members,): from when on rows count for each member, if for some that is later than `start`."""
 
 
 @dataclass(frozen=True)

@@ -74,10 +74,10 @@ def test_attribution_shares_out_the_excess_by_importance(
 ) -> None:
     found = score_family("data", profile, [window(rows(5000, a=1.0, b=1.0))], config, 1e-3, members=range(4))
     verdict = verdict_of(found)
-    even = {s.feature: s for s in family_shifts(profile, found, verdict, 0.05, {})}
+    even = {s.feature: s for s in family_shifts(profile, found, verdict, {})}
     assert even["a"].attribution == pytest.approx(0.5, abs=0.05)
     assert sum(s.attribution for s in even.values()) == pytest.approx(1.0)
-    weighted = family_shifts(profile, found, verdict, 0.05, {"b": 3.0})
+    weighted = family_shifts(profile, found, verdict, {"b": 3.0})
     assert [s.feature for s in weighted][:2] == ["b", "a"]
     assert weighted[0].attribution == pytest.approx(0.75, abs=0.05)
 

@@ -7,26 +7,29 @@ drift in one window go through one multiplicity procedure, whoever they are abou
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from modelwatch.checks.common import Subject
-from modelwatch.drift.decision import severities, window_budget
-from modelwatch.drift.family import ScoredFamily
-from modelwatch.policy import Severity
+from modelwatch.checks.common import Rule, Subject
+from modelwatch.drift.decision import TIERS, severities, window_budget
+from modelwatch.drift.family import Measured, found_severities
+from modelwatch.drift.table import TestTable
 
 if TYPE_CHECKING:
     from modelwatch.profile import ReferenceProfile
-    from modelwatch.records import FloatArray, WindowCounts
+    from modelwatch.records import WindowCounts
 
 __all__ = ["Member", "decide_together"]
+
+Severities = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Member:
-    """A version of a model, or a part of it, that was measured and not decided upon.
+    """A version of a model, or a part of it, that was measured and not judged.
 
     Attributes
     ----------
@@ -38,21 +41,21 @@ class Member:
         By kind of drift, what the check before left.
     windows : tuple of WindowCounts
         Ascending by length.
-    scored : mapping of str to ScoredFamily
-        By kind of drift, each as if it stood alone.
-    cap : Severity
-        Nothing above is given.
+    measured : mapping of str to Measured or None
+        By kind of drift; None where the reference holds nothing of it.
+    rule : Rule
+        What the check may take; that of the first member holds for the budget.
     """
 
     subject: Subject
     profile: ReferenceProfile
     remembered: Mapping[str, Any]
     windows: tuple[WindowCounts, ...]
-    scored: Mapping[str, ScoredFamily]
-    cap: Severity
+    measured: Mapping[str, Measured | None]
+    rule: Rule
 
 
-def decide_together(drift_type: str, members: Sequence[Member], budget: float) -> list[ScoredFamily]:
+def decide_together(drift_type: str, members: Sequence[Member]) -> list[Severities | None]:
     """Decide on one kind of drift of all members at once.
 
     Parameters
@@ -60,49 +63,48 @@ def decide_together(drift_type: str, members: Sequence[Member], budget: float) -
     drift_type : {"data", "prediction"}
         Which kind.
     members : sequence of Member
-        Who shares the budget.
-    budget : float
-        The chance of a false alarm that this check may take, over all members and kinds of drift.
+        Who shares the budget of the check.
 
     Returns
     -------
-    list of ScoredFamily
-        One for each member, in order. The family's share of the budget is split over the windows that anybody has.
+    list of ndarray of int or None
+        For each member, in order, the severity of each of its tests, shape (windows, features, tests); None where
+        nothing was measured. The family's share of the budget is split over the windows that anybody has.
     """
-    alone = [member.scored[drift_type] for member in members]
-    if len(alone) < 2:
-        return alone
-    places = _places(alone)
-    q = window_budget(drift_type, budget, len(places))
-    found = [np.zeros(scored.severity.shape, dtype=np.int64) for scored in alone]
+    found = [member.measured[drift_type] for member in members]
+    there = [measured for measured in found if measured is not None and measured.table is not None]
+    out: list[Severities | None] = [
+        None if measured is None else found_severities(measured, members[0].rule.budget) for measured in found
+    ]
+    if len(there) < 2:
+        return out
+    places = _places(found)
+    q = window_budget(drift_type, members[0].rule.budget, len(places))
     for tables in places.values():
-        for (member, place), decided in zip(tables, _decided(alone, tables, q), strict=True):
-            found[member][place] = np.minimum(decided, int(members[member].cap))
-    return [replace(scored, severity=severity) for scored, severity in zip(alone, found, strict=True)]
-
-
-def _places(alone: Sequence[ScoredFamily]) -> dict[str, list[tuple[int, int]]]:
-    """Return by window who scored it, and where it stands in whose table."""
-    out: dict[str, list[tuple[int, int]]] = {}
-    for member, scored in enumerate(alone):
-        table = scored.table
-        if table is not None:
-            for place in range(table.watched, len(table.windows)):
-                out.setdefault(table.windows[place].window, []).append((member, place))
+        decided = _decided([table for _, table, _ in tables], [place for _, _, place in tables], q)
+        for (member, _, place), severity in zip(tables, decided, strict=True):
+            mine = out[member]
+            assert mine is not None
+            mine[place] = severity
     return out
 
 
-def _decided(alone: Sequence[ScoredFamily], tables: Sequence[tuple[int, int]], q: float) -> list[np.ndarray]:
-    real: list[FloatArray] = []
-    large: list[FloatArray] = []
-    shapes: list[tuple[int, ...]] = []
-    for member, place in tables:
-        table = alone[member].table
-        assert table is not None
-        made = table.usable[place]
-        shapes.append(made.shape)
-        real.append(np.where(made, table.p_real[place], np.nan).ravel())
-        large.append(table.p_large[:, place].reshape(len(table.p_large), -1))
+def _places(found: Sequence[Measured | None]) -> dict[str, list[tuple[int, TestTable, int]]]:
+    """Return by window who is scored in it, and where it stands in whose table."""
+    out: dict[str, list[tuple[int, TestTable, int]]] = {}
+    for member, measured in enumerate(found):
+        table = None if measured is None else measured.table
+        if table is not None:
+            for place in range(table.watched, len(table.windows)):
+                out.setdefault(table.windows[place].window, []).append((member, table, place))
+    return out
+
+
+def _decided(tables: Sequence[TestTable], places: Sequence[int], q: float) -> list[Severities]:
+    """Return the severities of all tests of one window."""
+    at = list(zip(tables, places, strict=True))
+    real = [np.where(table.tested[place], table.p_real[place], np.nan).ravel() for table, place in at]
+    large = [table.p_large[:, place].reshape(len(TIERS), -1) for table, place in at]
     decided = severities(np.concatenate(real), np.concatenate(large, axis=1), q)
-    parts = np.split(decided, np.cumsum([tests.size for tests in real])[:-1])
-    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+    parts = np.split(decided, np.cumsum([len(tests) for tests in real])[:-1])
+    return [part.reshape(table.tested[place].shape) for part, (table, place) in zip(parts, at, strict=True)]

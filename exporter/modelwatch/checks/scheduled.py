@@ -6,25 +6,28 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from modelwatch.checks.common import (
     FAMILIES,
     NO_REFERENCE,
     NO_REFERENCE_PREDICTIONS,
     Absence,
+    Rule,
     Subject,
     family_of,
     members_of,
     nothing,
     result_of,
+    rule_of,
 )
 from modelwatch.checks.members import Member, decide_together
-from modelwatch.drift.decision import check_budget
-from modelwatch.drift.family import ScoredFamily, score_family, tolerances, unscored
+from modelwatch.drift.family import Measured, ScoredFamily, judge, measure_family, unscored
+from modelwatch.drift.reference import strata_of
 from modelwatch.drift.shifts import mean_value, reference_mean
 from modelwatch.drift.tracking import cleared_times, track
-from modelwatch.policy import Severity
 from modelwatch.records import CheckResult, WindowCounts
-from modelwatch.windows.scored import candidates, window_lengths
 from modelwatch.windows.store import recording_began, window_counts
 
 if TYPE_CHECKING:
@@ -33,8 +36,6 @@ if TYPE_CHECKING:
     from modelwatch.store.queries import StoreQueries
 
 __all__ = ["scheduled_check", "scheduled_checks"]
-
-UNCALIBRATED_CAP = Severity.WARNING
 
 
 def scheduled_check(
@@ -107,8 +108,7 @@ def scheduled_checks(
         for version, subject in subjects.items()
         if subject.profile is not None
     }
-    budget = check_budget(config.interval_seconds, config.drift.false_alarms_per_30d)
-    decided = {name: decide_together(name, list(members.values()), budget) for name in FAMILIES}
+    decided = {name: decide_together(name, list(members.values())) for name in FAMILIES}
     done = {}
     for place, (version, member) in enumerate(members.items()):
         done[version] = _finished(member, {name: decided[name][place] for name in FAMILIES})
@@ -130,31 +130,36 @@ def _measured(
     """Measure one member in all windows."""
     config, now = subject.config, subject.now
     remembered = _remembered(state, profile)
-    lengths = window_lengths(config)
+    rule = rule_of(config, profile)
+    lengths = rule.lengths
     cleared: dict[str, float] = {}
     for name in FAMILIES:
         cleared |= cleared_times(remembered.get(name), now)
     first = recording_began(queries, config.model_id, subject.model_version, profile.id, max(lengths.values()), now)
     windows = window_counts(
         queries, config.model_id, subject.model_version, profile, lengths, now, cleared,
-        began=min(started_at, now) if first is None else first,
+        began=min(started_at, now) if first is None else first, strata=strata_of(profile, config.drift),
+        least_rows=rule.least_rows,
     )  # fmt: skip
-    cap = Severity.CRITICAL if profile.calibrated else UNCALIBRATED_CAP
-    scored = {name: _scheduled_family(name, config, profile, windows, lengths, cap) for name in FAMILIES}
-    return Member(subject, profile, remembered, tuple(windows), scored, cap)
+    measured = {name: _measured_family(name, config, profile, windows, rule) for name in FAMILIES}
+    return Member(subject, profile, remembered, tuple(windows), measured, rule)
 
 
-def _finished(member: Member, decided: Mapping[str, ScoredFamily]) -> tuple[CheckResult, dict[str, Any]]:
+def _finished(member: Member, decided: Mapping[str, NDArray[np.int64] | None]) -> tuple[CheckResult, dict[str, Any]]:
     """Take the earlier checks into account, and put the result together."""
-    subject = member.subject
-    longest = max(window_lengths(subject.config).values())
+    subject, rule = member.subject, member.rule
     families, memory = {}, {}
-    for name, found in decided.items():
-        verdict, memory[name] = track(
-            member.remembered.get(name), found, subject.now, tolerances(subject.config.drift), forget_after=longest
+    mean = None
+    for name, severity in decided.items():
+        found = member.measured[name]
+        scored = (
+            unscored(name, "no_reference", NO_REFERENCE_PREDICTIONS)
+            if found is None or severity is None
+            else judge(found, severity, rule.cap)
         )
-        families[name] = family_of(subject, found, verdict)
-    mean = _prediction_mean(member.profile, decided["prediction"])
+        verdict, memory[name] = track(member.remembered.get(name), scored, subject.now, forget_after=rule.forget_after)
+        families[name] = family_of(subject, scored, verdict)
+        mean = _prediction_mean(member.profile, scored) if name == "prediction" else mean
     rows = {window.window: window.rows for window in member.windows}
     return result_of(subject, families, rows, mean), {"profile": member.profile.id, "families": memory}
 
@@ -164,27 +169,25 @@ def _remembered(state: Mapping[str, Any], profile: ReferenceProfile) -> Mapping[
     return state.get("families", {}) if state.get("profile") == profile.id else {}
 
 
-def _scheduled_family(
+def _measured_family(
     drift_type: str,
     config: ModelMonitoringConfig,
     profile: ReferenceProfile,
     windows: Sequence[WindowCounts],
-    lengths: Mapping[str, float],
-    cap: Severity,
-) -> ScoredFamily:
+    rule: Rule,
+) -> Measured | None:
+    """Measure one kind of drift; None if the reference holds no predictions."""
     members = members_of(drift_type, profile, config)
     if drift_type == "prediction" and not members:
-        return unscored(drift_type, "no_reference", NO_REFERENCE_PREDICTIONS)
-    return score_family(
+        return None
+    return measure_family(
         drift_type,
         profile,
         windows,
         config.drift,
-        check_budget(config.interval_seconds, config.drift.false_alarms_per_30d),
         members=members,
-        cap=cap,
-        candidates=candidates(config.drift, lengths, calibrated=profile.calibrated),
-        only_full=not profile.calibrated,
+        candidates=rule.candidates,
+        only_full=rule.only_full,
     )
 
 
@@ -193,5 +196,6 @@ def _prediction_mean(profile: ReferenceProfile, scored: ScoredFamily) -> tuple[f
     if table is None or len(table.windows) <= table.watched:
         return None
     index = table.indices[0]
-    before, now = reference_mean(profile, index), mean_value(profile, table.windows[table.watched], index)
+    before = reference_mean(profile, index, reference=table.reference_of(table.watched))
+    now = mean_value(profile, table.windows[table.watched], index)
     return None if before is None or now is None else (before, now)

@@ -123,6 +123,8 @@ def severities(p_real: FloatArray, p_large: FloatArray, q: float) -> NDArray[np.
     >>> severities(np.array([1e-9, 1e-9, 0.4]), np.array([[1e-9, 0.9, 1.0], [0.8, 1.0, 1.0], [1.0] * 3]), 1e-3).tolist()
     [2, 1, 0]
     """
+    if not (p_real <= q).any():  # so it is of most checks: nothing can be rejected
+        return np.zeros(p_real.shape, dtype=np.int64)
     found = np.where(benjamini_hochberg(p_real, q), int(Severity.INFO), int(Severity.NONE))
     for tier, large in zip(TIERS, p_large, strict=True):
         found = np.where(benjamini_hochberg(np.maximum(p_real, large), q), int(tier), found)
