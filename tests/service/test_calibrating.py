@@ -244,3 +244,31 @@ def test_the_days_of_an_alarm_are_those_that_its_window_held() -> None:
     first = days_of_alarms(np.array([0.0]), 0.0, "UTC")
     assert days_of_alarms(np.array([30 * HOUR]), DAY, "UTC").tolist() == [first[0], first[0] + 1]
     assert days_of_alarms(np.zeros(0), DAY, "UTC").size == 0
+
+
+def test_a_reference_learnt_from_production_is_calibrated_once_it_has_grown_up(
+    make_service: Callable[..., ProductionMonitoringService], plain: Path, clock: Any
+) -> None:
+    site = Site(make_service(), clock, plain, reference="auto")
+    store = site.service._parts.store
+    assert store is not None
+    store.save_profile(site.profile.id, site.profile.to_json())
+    since = clock.now - DAY
+    assert store.publish_learnt("m", site.profile.id, written="auto", at=clock.now, since=since, until=clock.now)
+    site.run(2, every=1)
+    (early,) = site.run(1)
+    assert not early.calibrated
+    for _ in range(4):
+        site.run(4 * 24, every=0)
+    site.jobs.learn(site.clock.now + HOUR)
+    (late,) = site.run(1)
+    assert late.calibrated
+    grown = ReferenceProfile.from_json(store.load_profile(site.profile.id) or "")
+    assert grown.calibrated
+    assert grown.strata is not None
+    assert grown.natural_days >= 14
+    assert grown.rows > site.profile.rows, "its counts have grown meanwhile"
+    assert "learnt" in site.service.get_service_status()["models"][0]["reference"]
+    followed = site.service._parts.book.get("m").profile
+    assert followed is not None
+    assert followed.calibrated, "every worker follows"

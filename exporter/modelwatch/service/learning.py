@@ -241,7 +241,7 @@ class Learner:
         self._store.note_growth(config.model_id, grown.id, until)
 
     def _settle(self, config: ModelMonitoringConfig, reference: StoredReference, done: float) -> None:
-        """Give a profile that has grown up the strata and the normal variation that its production has taught."""
+        """Give a profile that has grown up the strata and the normal variation of 14 sound days, and their counts."""
         mark = self._store.learnt_mark(reference.profile_id, config.model_id)
         if mark is None or self._marks.get(config.model_id) == mark:
             return
@@ -254,7 +254,16 @@ class Learner:
         whole = None if learnt is None else learnt.parts.get(WHOLE)
         if whole is None or not whole.done:
             return
-        settled = replace(calibrate(profile, whole.hours), timezone=whole.hours.timezone, revision=profile.revision + 1)
+        counts = whole.hours.cells.sum(axis=0)
+        grown = replace(
+            profile,
+            counts=counts,
+            rows=int(np.add.reduceat(counts, np.array(profile.layout.offsets)).max()),
+            days=whole.hours.days,
+            timezone=whole.hours.timezone,
+            revision=profile.revision + 1,
+        )
+        settled = calibrate(grown, whole.hours)
         self._store.save_profile(settled.id, settled.to_json())
         self._store.note_growth(config.model_id, settled.id, done)
 
