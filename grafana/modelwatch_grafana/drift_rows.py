@@ -21,6 +21,8 @@ CHOSEN_FEATURE = '="$feature"'
 A_FEATURE = '!=""'
 ANY_SEGMENT = '=~".*"'
 THE_PREDICTION = '=""'
+THE_DISTANCE = '=""'
+"""The score that has a tolerance, and none by a further method, which is on another scale."""
 
 
 def drift(uid: str) -> tuple[Panel, ...]:
@@ -37,9 +39,11 @@ def _drift_scores() -> Panel:
         "feature stands in the table below. A distance above it alarms only if it is also not chance. No line: the "
         "feature could not be scored.",
         [
-            Query(f"max by ({by}) ({select(c.DRIFT_SCORE, **chosen)})", "{{drift_type}} {{feature}}"),
             Query(
-                f"min by ({c.DRIFT_TYPE}) ({select(c.DRIFT_THRESHOLD, **chosen)})",
+                f"max by ({by}) ({select(c.DRIFT_SCORE, **chosen, method=THE_DISTANCE)})", "{{drift_type}} {{feature}}"
+            ),
+            Query(
+                f"min by ({c.DRIFT_TYPE}) ({select(c.DRIFT_THRESHOLD, **chosen, method=THE_DISTANCE)})",
                 "{{drift_type}} lowest tolerance",
                 limit=True,
             ),
@@ -66,8 +70,8 @@ def _top_features(uid: str) -> Panel:
         [
             # A held feature has a severity and no score; nothing has a score and no severity.
             Column("Severity", worst(c.DRIFT_SEVERITY, **of_kind), properties=background(SEVERITIES, SEVERITY_STEPS)),
-            Column("Score", worst(c.DRIFT_SCORE, **scored)),
-            Column("Tolerance", worst(c.DRIFT_THRESHOLD, **scored)),
+            Column("Score", worst(c.DRIFT_SCORE, **scored, method=THE_DISTANCE)),
+            Column("Tolerance", worst(c.DRIFT_THRESHOLD, **scored, method=THE_DISTANCE)),
             Column("Shift (sd)", worst(c.FEATURE_SHIFT_SD)),
             Column("Missing", worst(c.FEATURE_MISSING_RATIO), unit="percentunit"),
             Column("Novel", worst(c.FEATURE_NOVEL_RATIO), unit="percentunit"),
@@ -86,7 +90,7 @@ def _tolerances() -> Panel:
         selector = select(metric, **({"feature": A_FEATURE} | matchers))
         return cells(f"max by ({c.FEATURE}) ({bridged_while_down(selector)})")
 
-    scored = {"drift_type": CHOSEN_TYPE, "window": CHOSEN_WINDOW}
+    scored = {"drift_type": CHOSEN_TYPE, "window": CHOSEN_WINDOW, "method": THE_DISTANCE}
     return table(
         "Tolerance by feature, $window window",
         "The distance from which a feature is a warning, widest first: 0.05, or four times its own normal variation, "

@@ -193,6 +193,45 @@ def test_a_gross_change_is_an_error_once_two_checks_in_a_row_find_it(
     assert seen(2.0, 0.0, 2.0) == [Severity.WARNING] * 3
 
 
+def test_a_severity_that_is_to_be_confirmed_is_told_once_enough_checks_found_it(
+    score: Callable[..., ScoredFamily], rows: Rows
+) -> None:
+    def told(confirm: tuple[int, int], *shifts: float | None) -> list[Severity]:
+        state: dict[str, Any] = {}
+        out = []
+        for now, shift in enumerate(shifts):
+            nothing = unscored("data", "insufficient_data", "", ("a", "b", "c", "city"))
+            found = nothing if shift is None else score(rows(4000, a=shift), now=now)
+            verdict, state = track(json.loads(json.dumps(state)), found, now, confirm=confirm)
+            out.append(verdict.feature_severity.get("a", Severity.NONE))
+        return out
+
+    none, info, error, critical = Severity.NONE, Severity.INFO, Severity.ERROR, Severity.CRITICAL
+    assert told((2, 3), 0.9, 0.0, 0.0, 0.9)[:1] == [info]
+    assert max(told((2, 3), 0.9, 0.0, 0.0, 0.9)) <= info
+    assert told((2, 3), 0.9, 0.0, 0.9)[0::2] == [info, critical]
+    assert told((2, 2), 0.9, 0.35, 0.9) == [info, error, error]  # of the last two, both found an error
+    assert told((2, 3), 0.9, None, 0.9) == [info, none, critical]  # a check without rows says nothing
+    assert told((2, 3), 0.9, 0.9, 0.0, 0.0, 0.0)[1:] == [critical] * 3 + [none]
+
+
+def test_what_is_gross_has_its_own_confirmation(score: Callable[..., ScoredFamily], rows: Rows) -> None:
+    state: dict[str, Any] = {}
+    for now in range(2):
+        found = score(rows(1000, a=2.0), now=now, cap=Severity.WARNING)
+        verdict, state = track(state, found, now, confirm=(5, 9))
+    assert verdict.feature_severity["a"] == Severity.ERROR
+
+
+def test_a_state_from_before_there_was_anything_to_confirm_is_read(
+    score: Callable[..., ScoredFamily], rows: Rows
+) -> None:
+    _, old = track({}, score(rows(4000, a=0.9)), 0.0)
+    assert "recent" not in old
+    verdict, _ = track(old, score(rows(4000, a=0.9)), 1.0, confirm=(2, 3))
+    assert verdict.feature_severity["a"] == Severity.CRITICAL
+
+
 def test_the_state_survives_json_at_every_step(score: Callable[..., ScoredFamily], rows: Rows) -> None:
     direct: dict[str, Any] = {}
     written: dict[str, Any] = {}

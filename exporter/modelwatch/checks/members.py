@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwatch.checks.common import Rule, Subject
-from modelwatch.drift.decision import TIERS, severities, window_budget
+from modelwatch.drift.decision import PROCEDURES, TIERS, severities, window_budget
 from modelwatch.drift.family import Measured, found_severities
 from modelwatch.drift.table import TestTable
 
@@ -81,7 +81,7 @@ def decide_together(drift_type: str, members: Sequence[Member]) -> list[Severiti
     places = _places(found)
     q = window_budget(drift_type, members[0].rule.budget, len(places))
     for tables in places.values():
-        decided = _decided([table for _, table, _ in tables], [place for _, _, place in tables], q)
+        decided = _decided([table for _, table, _ in tables], [place for _, _, place in tables], q, there[0])
         for (member, _, place), severity in zip(tables, decided, strict=True):
             mine = out[member]
             assert mine is not None
@@ -100,11 +100,12 @@ def _places(found: Sequence[Measured | None]) -> dict[str, list[tuple[int, TestT
     return out
 
 
-def _decided(tables: Sequence[TestTable], places: Sequence[int], q: float) -> list[Severities]:
-    """Return the severities of all tests of one window."""
+def _decided(tables: Sequence[TestTable], places: Sequence[int], q: float, one: Measured) -> list[Severities]:
+    """Return the severities of all tests of one window; all members have the procedure of any `one` of them."""
     at = list(zip(tables, places, strict=True))
     real = [np.where(table.tested[place], table.p_real[place], np.nan).ravel() for table, place in at]
     large = [table.p_large[:, place].reshape(len(TIERS), -1) for table, place in at]
-    decided = severities(np.concatenate(real), np.concatenate(large, axis=1), q)
+    procedure = PROCEDURES[one.config.multiplicity]
+    decided = severities(np.concatenate(real), np.concatenate(large, axis=1), q, procedure)
     parts = np.split(decided, np.cumsum([len(tests) for tests in real])[:-1])
     return [part.reshape(table.tested[place].shape) for part, (table, place) in zip(parts, at, strict=True)]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from modelwatch.checks.common import FAMILIES, NO_REFERENCE_PREDICTIONS, Rule, members_of, rule_of
-from modelwatch.drift.family import Measured, ScoredFamily, found_severities, judge, ready_in, unscored
+from modelwatch.drift.family import ScoredFamily, found_severities, judge, measured, ready_in, unscored
 from modelwatch.drift.reference import reference_cells, strata_of
 from modelwatch.drift.table import TestTable, measure
 from modelwatch.drift.tracking import Verdict, cleared_times, track
@@ -122,7 +122,9 @@ def replay(
             families = {}
             for name in FAMILIES:
                 found = block.scored(name, i)
-                verdict, state[name] = track(state.get(name), found, now, forget_after=subject.rule.forget_after)
+                verdict, state[name] = track(
+                    state.get(name), found, now, forget_after=subject.rule.forget_after, confirm=config.drift.confirming
+                )
                 families[name] = (found, verdict)
             yield Step(now, families)
 
@@ -205,9 +207,9 @@ class _Block:
         ready = ready_in(windows, subject.config.drift, candidates=rule.candidates, only_full=rule.only_full)
         looked_at = {window.window for window in (*ready.watched, *ready.scored)}
         places = [i * len(windows) + w for w, window in enumerate(windows) if window.window in looked_at]
-        names = tuple(subject.profile.layout.members[m].name for m in subject.members[name])
-        table = self._tables[name].part(places, len(ready.watched)) if places and names else None
-        found = Measured(name, ready, names, table)
+        found = measured(
+            name, subject.profile, ready, subject.config.drift, subject.members[name], self._tables.get(name), places
+        )
         return judge(found, found_severities(found, rule.budget), rule.cap)
 
 

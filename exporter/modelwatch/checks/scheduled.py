@@ -157,7 +157,13 @@ def _finished(member: Member, decided: Mapping[str, NDArray[np.int64] | None]) -
             if found is None or severity is None
             else judge(found, severity, rule.cap)
         )
-        verdict, memory[name] = track(member.remembered.get(name), scored, subject.now, forget_after=rule.forget_after)
+        verdict, memory[name] = track(
+            member.remembered.get(name),
+            scored,
+            subject.now,
+            forget_after=rule.forget_after,
+            confirm=subject.config.drift.confirming,
+        )
         families[name] = family_of(subject, scored, verdict)
         mean = _prediction_mean(member.profile, scored) if name == "prediction" else mean
     rows = {window.window: window.rows for window in member.windows}

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwatch.drift.decision import TIERS, severities, window_budget
+from modelwatch.drift.decision import PROCEDURES, TIERS, severities, window_budget
+from modelwatch.drift.further import Further, further_scores, with_fixed_thresholds
 from modelwatch.drift.readiness import Readiness, ready_windows
-from modelwatch.drift.statistics import d_to_js, js_lower, js_to_d, js_upper, large_gate
+from modelwatch.drift.statistics import d_to_js, js_bounds, js_to_d, large_gate
 from modelwatch.drift.table import GROSS_SHAPE_JS, GROSS_SHARE_JS, SHAPE_TEST, TESTS, BoolArray, TestTable, measure
 from modelwatch.policy import Severity
 from modelwatch.records import TestResult, WindowCounts
@@ -26,6 +27,7 @@ __all__ = [
     "found_severities",
     "judge",
     "measure_family",
+    "measured",
     "ready_in",
     "score_family",
     "test_results",
@@ -59,6 +61,8 @@ class ScoredFamily:
         Changes that are an error if the next check finds them too.
     noisy : tuple of str
         Features whose shape can't alarm in any scored window, because they vary as much by themselves.
+    further : Further or None
+        Scores by further methods, if any are asked for.
     """
 
     drift_type: str
@@ -69,6 +73,7 @@ class ScoredFamily:
     severity: NDArray[np.int64]
     gross: BoolArray
     noisy: tuple[str, ...] = ()
+    further: Further | None = None
 
 
 @dataclass(frozen=True)
@@ -85,12 +90,18 @@ class Measured:
         Names of the members, "" for the prediction.
     table : TestTable or None
         Of the watched windows, then of the scored ones; None if there are none.
+    config : DriftMonitoringConfig
+        ``multiplicity``, ``fixed_thresholds``.
+    further : Further or None
+        Scores by further methods, if any are asked for.
     """
 
     drift_type: str
     ready: Readiness
     features: tuple[str, ...]
     table: TestTable | None
+    config: DriftMonitoringConfig
+    further: Further | None = None
 
 
 def unscored(drift_type: str, state: str, reason: str, features: Sequence[str] = ()) -> ScoredFamily:
@@ -124,7 +135,8 @@ def score_family(
     windows : sequence of WindowCounts
         Ascending by length.
     config : DriftMonitoringConfig
-        ``thresholds``, ``tolerance``, ``min_rows``, ``strata``, ``window_seconds``.
+        ``thresholds``, ``tolerance``, ``min_rows``, ``strata``, ``window_seconds``, ``multiplicity``, ``methods``,
+        ``fixed_thresholds``.
     budget : float
         The chance of a false alarm that this check may take, over all kinds of drift.
     members : sequence of int
@@ -170,12 +182,27 @@ def measure_family(
 ) -> Measured:
     """Measure one kind of drift in all windows that are ready; parameters as of :func:`score_family`."""
     ready = ready_in(windows, config, candidates=candidates, only_full=only_full)
-    names = tuple(profile.layout.members[i].name for i in members)
     looked_at = (*ready.watched, *ready.scored)
-    if not looked_at or not members:
-        return Measured(drift_type, ready, names, None)
-    table = measure(profile, looked_at, members, config)
-    return Measured(drift_type, ready, names, table.part(range(len(looked_at)), len(ready.watched)))
+    table = measure(profile, looked_at, members, config) if looked_at and members else None
+    return measured(drift_type, profile, ready, config, members, table, range(len(looked_at)))
+
+
+def measured(
+    drift_type: str,
+    profile: ReferenceProfile,
+    ready: Readiness,
+    config: DriftMonitoringConfig,
+    members: Sequence[int],
+    table: TestTable | None,
+    places: Sequence[int],
+) -> Measured:
+    """Return what was measured of the windows that are ready, which lie at some places of a table."""
+    names = tuple(profile.layout.members[i].name for i in members)
+    if table is None or not places:
+        return Measured(drift_type, ready, names, None, config)
+    mine = table.part(places, len(ready.watched))
+    further = further_scores(profile, mine, config.further_methods, mine.reference)
+    return Measured(drift_type, ready, names, mine, config, further)
 
 
 def found_severities(found: Measured, budget: float) -> NDArray[np.int64]:
@@ -198,10 +225,12 @@ def found_severities(found: Measured, budget: float) -> NDArray[np.int64]:
         return np.zeros((0, len(found.features), len(TESTS)), dtype=np.int64)
     out = np.zeros(table.tested.shape, dtype=np.int64)
     q = window_budget(found.drift_type, budget, len(found.ready.scored))
+    procedure = PROCEDURES[found.config.multiplicity]
     for place in range(table.watched, len(table.windows)):
         made = table.tested[place]
         p_real = np.where(made, table.p_real[place], np.nan).ravel()
-        out[place] = severities(p_real, table.p_large[:, place].reshape(len(TIERS), -1), q).reshape(made.shape)
+        p_large = table.p_large[:, place].reshape(len(TIERS), -1)
+        out[place] = severities(p_real, p_large, q, procedure).reshape(made.shape)
     return out
 
 
@@ -225,6 +254,7 @@ def judge(found: Measured, severity: NDArray[np.int64], cap: Severity = Severity
     if table is None:
         return unscored(found.drift_type, ready.state, ready.reason, found.features)
     always = np.flatnonzero(table.tolerances.noisy[table.watched :].all(axis=0)) if ready.scored else ()
+    severity = with_fixed_thresholds(severity, table, found.further, found.config.fixed_thresholds)
     return ScoredFamily(
         found.drift_type,
         "ok" if ready.scored else ready.state,
@@ -234,6 +264,7 @@ def judge(found: Measured, severity: NDArray[np.int64], cap: Severity = Severity
         np.minimum(severity, int(cap)),
         _gross(table) if cap < Severity.ERROR else np.zeros(severity.shape, dtype=np.bool_),
         tuple(found.features[int(f)] for f in always),
+        found.further,
     )
 
 
@@ -242,14 +273,13 @@ def _gross(table: TestTable) -> BoolArray:
 
     What a feature is known to do by itself is not gross, however large it is.
     """
-    found = table.tested & (table.n >= GROSS_MIN_ROWS)
-    found[table.watched + 1 :] = False
     limits = np.full(len(TESTS), GROSS_SHARE_JS)
     limits[SHAPE_TEST] = GROSS_SHAPE_JS
-    # The p-value at the tolerance of a warning, which is lower, is lower as well.
-    found &= table.p_large[0] <= 1.0 - GROSS_CONFIDENCE
+    tau = np.maximum(js_to_d(limits), table.tolerances.natural)
+    found = table.tested & (table.n >= GROSS_MIN_ROWS)
+    found[table.watched + 1 :] = False
+    found &= table.d - table.k * table.sampling > tau  # cheap, and hardly ever so
     if found.any():
-        tau = np.maximum(js_to_d(limits), table.tolerances.natural)
         found &= large_gate(table.d, table.k, table.sampling, tau) <= 1.0 - GROSS_CONFIDENCE
     return np.asarray(found)
 
@@ -307,8 +337,7 @@ def test_results(scored: ScoredFamily, severity: NDArray[np.int64]) -> tuple[Tes
     }  # fmt: skip
     # A level that somebody wrote is told as it was written, not with the last digits of two roots.
     threshold = np.round(d_to_js(chosen["tau"]), 12)
-    low = js_lower(chosen["d"], chosen["k"], chosen["s"])
-    high = js_upper(chosen["d"], chosen["k"], chosen["s"])
+    low, high = js_bounds(chosen["d"], chosen["k"], chosen["s"])
     is_scored = np.arange(len(table.windows))[:, None] >= table.watched
     shown = (worst >= 0) & (is_scored | (chosen["severity"] >= Severity.WARNING))
     return tuple(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from modelwatch.drift.family import ScoredFamily, test_results
+from modelwatch.drift.further import further_results
 from modelwatch.drift.readiness import in_unit_of
 from modelwatch.drift.shifts import family_shifts
 from modelwatch.drift.tracking import Verdict
@@ -61,6 +62,7 @@ def family_result(
         feature_severity=verdict.feature_severity,
         shifts=() if profile is None else family_shifts(profile, scored, verdict, importance),
         noisy=scored.noisy,
+        further=further_results(scored.features, scored.table, scored.further, config.fixed_thresholds),
     )
 
 

@@ -133,6 +133,7 @@ def feature_shift(
         above_ratio=_ratio(now[size + HIGH], valid),
         attribution=0.0,
         changed=_most_changed(member, now, before),
+        tail=_tail(member, now, before),
     )
 
 
@@ -211,6 +212,23 @@ def _own(profile: ReferenceProfile, cells: FloatArray, index: int) -> FloatArray
 
 def _ratio(part: float, whole: float) -> float:
     return float(part / whole) if whole > 0 else 0.0
+
+
+def _tail(member: FeatureCells, now: FloatArray, before: FloatArray) -> tuple[str, float, float, float] | None:
+    """Return the edge within the range at which the cumulative shares differ most, and the shares beyond it.
+
+    Of both sides the smaller one: that a seventh has become a third says more than that six sevenths have become two.
+    """
+    size = member.shape_size
+    if member.kind != "numeric" or size < 2:
+        return None
+    q, p = ((counts[:size].cumsum() + counts[size + LOW])[:-1] / max(counts[: size + MISSING].sum(), 1.0)
+            for counts in (now, before))  # fmt: skip
+    at = int(np.argmax(np.abs(q - p)))
+    was, has = float(p[at]), float(q[at])
+    if was + has > 1.0:
+        return "above", member.edges[at], 1.0 - was, 1.0 - has
+    return "below", member.edges[at], was, has
 
 
 def _most_changed(member: FeatureCells, now: FloatArray, before: FloatArray) -> tuple[tuple[str, float, float], ...]:

@@ -108,6 +108,7 @@ def track(
     now: float,
     *,
     forget_after: float = 7 * 86400.0,
+    confirm: tuple[int, int] = (1, 1),
 ) -> tuple[Verdict, dict[str, Any]]:
     """Take the earlier checks of a family into account.
 
@@ -121,15 +122,19 @@ def track(
         Seconds since the epoch.
     forget_after : float
         Length of the longest window in seconds: for so long it matters when a feature was cleared.
+    confirm : (int, int)
+        ``(m, n)``: a severity is told once m of the last n checks found it. What is gross has its own rule.
 
     Returns
     -------
     Verdict, dict
         The verdict, and the new state, which is plain JSON: ``tests`` (by feature and test), ``gross`` (checks in a
-        row that found a gross change), ``cleared_at`` (windows of a feature begin there; see :func:`cleared_times`).
+        row that found a gross change), ``cleared_at`` (windows of a feature begin there; see :func:`cleared_times`),
+        ``recent`` (what the last checks found of a test, if that is to be confirmed).
     """
     previous = previous or {}
-    severity, gross = _confirm_gross(previous.get("gross", {}), scored)
+    confirmed, recent = _confirm(previous.get("recent", {}), scored, confirm)
+    severity, gross = _confirm_gross(previous.get("gross", {}), scored, confirmed)
     before = _read_records(previous.get("tests", {}), scored.features)
     after = _step(before, scored, severity, now)
     cleared = {name: at for name, at in cleared_times(previous, now).items() if now - at < forget_after}
@@ -141,7 +146,7 @@ def track(
         "gross": gross,
         "cleared_at": cleared,
     }
-    return verdict, state
+    return verdict, state | ({"recent": recent} if recent else {})
 
 
 def cleared_times(state: Mapping[str, Any] | None, now: float) -> dict[str, float]:
@@ -200,8 +205,39 @@ def _deciding(table: TestTable) -> BoolArray:
     return heard
 
 
+def _confirm(
+    before: Mapping[str, Mapping[str, Sequence[int]]], scored: ScoredFamily, confirm: tuple[int, int]
+) -> tuple[NDArray[np.int64], dict[str, dict[str, list[int]]]]:
+    """Lower to info what too few of the last checks found; return severities, and what those checks found.
+
+    Checks that could not score a test are passed over, not counted against it.
+    """
+    agreeing, of = confirm
+    if of == 1:
+        return scored.severity, {}
+    severity = scored.severity.copy()
+    recent = {name: {test: list(found) for test, found in tests.items()} for name, tests in before.items()}
+    worst = severity.max(axis=0, initial=0)
+    for f, t in np.argwhere(worst >= Severity.WARNING):
+        recent.setdefault(scored.features[f], {}).setdefault(TESTS[t], [])
+    places = {name: f for f, name in enumerate(scored.features)}
+    usable = None if scored.table is None else scored.table.tested.any(axis=0)
+    out: dict[str, dict[str, list[int]]] = {}
+    for name, test, found in ((n, t, found) for n, tests in recent.items() for t, found in tests.items()):
+        f, t = places.get(name), TESTS.index(test) if test in TESTS else None
+        if f is None or t is None:
+            continue
+        if usable is not None and usable[f, t]:
+            found = [*found, int(worst[f, t])][-of:]
+            told = sorted(found, reverse=True)[agreeing - 1] if len(found) >= agreeing else int(Severity.NONE)
+            severity[:, f, t] = np.minimum(severity[:, f, t], max(told, int(Severity.INFO)))
+        if any(value >= Severity.WARNING for value in found):
+            out.setdefault(name, {})[test] = found
+    return severity, out
+
+
 def _confirm_gross(
-    before: Mapping[str, Mapping[str, int]], scored: ScoredFamily
+    before: Mapping[str, Mapping[str, int]], scored: ScoredFamily, severity: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], dict[str, dict[str, int]]]:
     """Raise to error what two checks in a row found gross; return severities and the counts of checks."""
     counts: dict[str, dict[str, int]] = {}
@@ -212,7 +248,7 @@ def _confirm_gross(
         counts.setdefault(name, {})[test] = count
         confirmed[f, t] = count >= CHECKS_TO_CONFIRM_GROSS
     raised = np.where(scored.gross & confirmed, int(Severity.ERROR), 0)
-    return np.maximum(scored.severity, raised), counts
+    return np.maximum(severity, raised), counts
 
 
 def _read_records(stored: Mapping[str, Mapping[str, Any]], features: Sequence[str]) -> _Records:

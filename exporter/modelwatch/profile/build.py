@@ -57,7 +57,7 @@ def build_profile(
     strata = read_strata(options.strata, timed=timestamps is not None)
     table = read_table(data, options.feature_names)
     _check_table(table, options)
-    warnings = list(_row_warnings(table.rows))
+    warnings = list(row_warnings(table.rows))
     features = _read_features(table, options, warnings)
     prediction, column, task = _read_predictions(predictions, table.rows, options, warnings)
     if not features and prediction is None:
@@ -122,7 +122,8 @@ def _check_table(table: Table, options: BuildOptions) -> None:
         )
 
 
-def _row_warnings(rows: int) -> Iterable[str]:
+def row_warnings(rows: int) -> Iterable[str]:
+    """Say that a reference is small, if it is."""
     if rows < ADVISED_ROWS:
         yield f"the reference has only {rows} rows: gross changes only can be seen; {ADVISED_ROWS} are advised"
     elif rows < AMPLE_ROWS:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from modelwatch.exceptions import ProfileError, did_you_mean
-from modelwatch.profile.divergence import d_to_js, divergence, sampling
+from modelwatch.profile.divergence import d_to_js, divergence, expected, sampling
 from modelwatch.profile.hours import HourCounts
 from modelwatch.profile.natural import LEAST_DAYS, LEAST_WEEKS, learn_natural
 from modelwatch.profile.reference import ReferenceProfile
@@ -19,6 +19,7 @@ AskedStrata = Literal["auto", "none", "48", "168"]
 ASKED_STRATA: tuple[AskedStrata, ...] = ("auto", "none", "48", "168")
 SEASONAL = 0.1
 """Hours that are further from the whole, as a Jensen-Shannon distance, are worth a word."""
+_SURE = 4.0
 
 
 def read_strata(asked: object, *, timed: bool) -> AskedStrata:
@@ -84,7 +85,9 @@ def _season(layout: CellLayout, strata: Strata) -> str:
         n, m = o.sum(axis=-1), r.sum(axis=-1)
         scored = (n > 0) & (m > 0)
         d, k = divergence(o, r, n, m, scored)
-        js = np.where(scored, d_to_js(d - k * sampling(n, m, scored)), 0.0)
+        # The largest of many hours: by chance alone it is above its mean, but hardly ever by so much.
+        chance = expected(o, r, n, m, scored) + _SURE * np.sqrt(2.0 * k) * sampling(n, m, scored)
+        js = np.where(scored, d_to_js(d - chance), 0.0)
         if js.max() > farthest:
             farthest, where = float(js.max()), (member.name, int(js.argmax()))
     if where is None:

@@ -41,7 +41,7 @@ def paired(observed: ArrayLike, reference: ArrayLike) -> tuple[FloatArray, Float
     return o, r
 
 
-def sampling(n: FloatArray, m: FloatArray, scored: FloatArray) -> FloatArray:
+def sampling(n: FloatArray, m: FloatArray, scored: ArrayLike) -> FloatArray:
     """Return ``s = 1/n + 1/m``, and 1 where that has no meaning."""
     return np.asarray(1.0 / np.where(scored, n, 2.0) + 1.0 / np.where(scored, m, 2.0))
 

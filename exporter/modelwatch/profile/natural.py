@@ -110,7 +110,7 @@ def learn_natural(layout: CellLayout, hours: HourCounts, kind: StrataKind | None
     counts = np.zeros((STRATA[kind] if kind else 1, layout.size), dtype=np.int64)
     np.add.at(counts, strata, hours.cells)
     pools = Pools(layout, counts, kind)
-    days = hours.hours // 24 - hours.hours.min(initial=0) // 24
+    days = hours.hours // 24 - hours.hours[:1].sum() // 24
     weeks = days // 7
     whole_weeks = len(np.unique(weeks[weeks < (days.max(initial=-1) + 1) // 7]))
     sums = {"1h": _Sums(layout), "24h": _Sums(layout), "168h": _Sums(layout)}

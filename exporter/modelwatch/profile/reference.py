@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -17,6 +15,7 @@ from modelwatch.profile.kinds import Task
 from modelwatch.profile.moments import Moments
 from modelwatch.profile.natural import Natural
 from modelwatch.profile.strata import Strata
+from modelwatch.profile.writing import reason, write_atomically
 from modelwatch.records import CellLayout, FeatureCells, IntArray
 
 if TYPE_CHECKING:
@@ -240,15 +239,40 @@ class ReferenceProfile:
             hint = did_you_mean(name, self.feature_names)
             raise ProfileError(f"the profile has no feature {name!r}{hint}") from None
 
+    def merge(self, other: ReferenceProfile) -> ReferenceProfile:
+        """Add up the references of two profiles of the same cells, such as parts of the data that were counted apart.
+
+        Parameters
+        ----------
+        other
+            A profile with the same `id`.
+
+        Returns
+        -------
+        ReferenceProfile
+            Counts and learnt variation are sums, and so is its `revision`. What lies between the parts is no natural
+            variation yet: only a profile built from all rows has learnt that.
+
+        Raises
+        ------
+        ProfileError
+            If the cells differ, or the clocks by which hours were counted; the message says in what.
+        """
+        from modelwatch.profile.merge import merge
+
+        return merge(self, other)
+
     @property
     def verdict(self) -> str:
         """What can be found with this profile and what can't, in a line."""
-        rows = f"{self.rows:,}".replace(",", " ")
+        rows = f"{self.rows:,} rows".replace(",", " ")
         if self.calibrated:
-            return f"FULL: {self.days} days, {rows} rows"
+            inherited = "inherited_from" in self.options
+            return f"FULL: {rows}, tolerances inherited" if inherited else f"FULL: {self.days} days, {rows}"
         limits = "24 h window only, nothing above warning but a gross change"
         if self.days:
-            return f"LIMITED: {self.days} days, {rows} rows; seasonality is not learnt from timestamps yet; {limits}"
+            days = f"{self.days} day{'s' * (self.days != 1)}"
+            return f"LIMITED: {days}, {rows}; tolerances are learnt from 14 days on; {limits}"
         return f"LIMITED: no timestamps; {limits}; pass timestamps"
 
     def summary(self) -> str:
@@ -325,11 +349,11 @@ class ReferenceProfile:
         try:
             text = Path(name).read_text(encoding="utf-8")
         except OSError as error:
-            raise ProfileError(f"{name}: can't be read: {_reason(error)}") from error
+            raise ProfileError(f"{name}: can't be read: {reason(error)}") from error
         except ValueError as error:
             from modelwatch.profile.serial import advice
 
-            raise ProfileError(f"{name}: can't be read: {_reason(error)}{advice(name)}") from error
+            raise ProfileError(f"{name}: can't be read: {reason(error)}{advice(name)}") from error
         return cls.from_json(text, source=name)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -352,9 +376,9 @@ class ReferenceProfile:
         """
         target = Path(path)
         try:
-            _write_atomically(target, self.to_json().encode())
+            write_atomically(target, self.to_json().encode())
         except OSError as error:
-            raise ProfileError(f"{target}: can't be written: {_reason(error)}") from error
+            raise ProfileError(f"{target}: can't be written: {reason(error)}") from error
         return target
 
     def __eq__(self, other: object) -> bool:
@@ -369,22 +393,3 @@ class ReferenceProfile:
 
 def _now() -> datetime:
     return datetime.now(timezone.utc).replace(microsecond=0)
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else f"it is no text in UTF-8 ({error})"
-
-
-def _write_atomically(target: Path, data: bytes) -> None:
-    # Not by tempfile, which lets nobody else read: whoever may read the model beside it needs the profile as well.
-    temporary = target.with_name(f".{target.name[:40]}.{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise

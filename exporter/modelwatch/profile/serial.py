@@ -137,14 +137,13 @@ class _Reader:
         layout = CellLayout(tuple(m for m, *_ in members), prediction[0] if prediction else None)
         everything = [*members, prediction] if prediction else members
         self._check_members(doc, layout, everything, rows)
-        counts = np.concatenate([counts for _, counts, _, _ in everything])
         given = [*doc["features"], *([doc["prediction"]] if prediction else [])]
         learnt = LearntReader(self._source, layout, given)
-        strata = learnt.strata(doc.get("strata"), counts)
+        strata = learnt.strata(doc.get("strata"), rows)
         natural = learnt.natural()
         return ReferenceProfile(
             layout=layout,
-            counts=counts,
+            counts=np.concatenate([counts for _, counts, _, _ in everything]),
             rows=rows,
             moments={m.name: moments for m, _, moments, _ in everything if moments is not None},
             created=self._time(doc),

@@ -59,8 +59,8 @@ class LearntReader:
     def _fail(self, what: str) -> NoReturn:
         raise ProfileError(f"{self._source}: {what}")
 
-    def strata(self, head: object, counts: IntArray) -> Strata | None:
-        """Return the counts by stratum, of which there are no more than `counts`; None where there are none."""
+    def strata(self, head: object, rows: int) -> Strata | None:
+        """Return the counts by stratum, of no more than so many rows; None where there are none."""
         if head is None:
             return None
         if not isinstance(head, dict):
@@ -78,8 +78,9 @@ class LearntReader:
             size = self._layout.members[index].size
             self._read_rows(index, out[:, offset : offset + size])
         # As floats: many counts, each of which is allowed, add up to more than a whole number holds.
-        if (out.astype(np.float64).sum(axis=0) > counts).any():
-            self._fail("the counts of the strata add up to more than those of the whole")
+        sums = np.add.reduceat(out.astype(np.float64), np.array(self._layout.offsets), axis=1)
+        if (sums.sum(axis=0) > rows).any():
+            self._fail(f"the counts of the strata add up to more than the {rows} rows")
         return Strata(kind, zone, out)
 
     def _kind(self, given: object) -> StrataKind:
