@@ -357,6 +357,9 @@ RESULT_METRICS: tuple[Metric, ...] = (
 
 SIDECAR_METRICS: tuple[Metric, ...] = (CONFIG_RELOAD_OK, CONFIG_RELOAD_TIME)
 
+AGAINST = "against version "
+"""With a version after it, the segment under which what was found beside a baseline version is exposed and told."""
+
 # Alert names (contract 2.3) that exist so far.
 ALERT_DATA_DRIFT = "MLModelDataDrift"
 ALERT_PREDICTION_DRIFT = "MLModelPredictionDrift"

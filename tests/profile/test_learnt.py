@@ -11,7 +11,7 @@ from modelwatch.exceptions import ProfileError
 from modelwatch.profile import CellAssigner, ReferenceProfile
 from modelwatch.profile.divergence import d_to_js, divergence
 from modelwatch.profile.hours import HourCounts
-from modelwatch.profile.learnt import Learnt, OffsetStrata, Part, taught
+from modelwatch.profile.learnt import Learnt, OffsetStrata, Part, segment_taught, taught
 from modelwatch.profile.times import wall_hours
 
 TUESDAY = 1_790_035_200.0
@@ -84,10 +84,16 @@ def test_it_is_calibrated_by_the_days_that_it_was_learnt_from(reference: Referen
     assert profile.id == reference.id
 
 
-def test_a_segment_is_compared_with_its_own_mean(reference: ReferenceProfile) -> None:
-    whole, segment = production(reference), production(reference, skew=1.0)
-    profile = taught(reference, segment, whole)
-    observed, matched = window(profile, segment, slice(24, 48))
+def test_a_segment_is_compared_with_its_own_production(reference: ReferenceProfile) -> None:
+    segment = production(reference, skew=1.0)
+    profile = segment_taught(reference, segment, done=True)
+    assert profile is not None
+    assert profile.calibrated
+    assert profile.strata is not None
+    rows = np.zeros((len(profile.layout.members), 48))
+    rows[:, :24] = 400.0
+    matched = profile.strata.matched(profile.layout, rows)
+    observed = segment.cells[24:48].sum(axis=0)
     assert distance(reference, observed, matched, "load") < 0.05
     assert distance(reference, observed, reference.counts, "load") > 0.2
 

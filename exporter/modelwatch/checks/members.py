@@ -17,6 +17,7 @@ from modelwatch.checks.common import Rule, Subject
 from modelwatch.drift.decision import PROCEDURES, TIERS, severities, window_budget
 from modelwatch.drift.family import Measured, found_severities
 from modelwatch.drift.table import TestTable
+from modelwatch.policy import Severity
 
 if TYPE_CHECKING:
     from modelwatch.profile import ReferenceProfile
@@ -72,10 +73,14 @@ def decide_together(drift_type: str, members: Sequence[Member]) -> list[Severiti
         nothing was measured. The family's share of the budget is split over the windows that anybody has.
     """
     found = [member.measured[drift_type] for member in members]
-    there = [measured for measured in found if measured is not None and measured.table is not None]
     out: list[Severities | None] = [
         None if measured is None else found_severities(measured, members[0].rule.budget) for measured in found
     ]
+    # Who is looked at for gross changes alone takes no part, and no level from the others.
+    found = [
+        measured if member.rule.cap > Severity.NONE else None for measured, member in zip(found, members, strict=True)
+    ]
+    there = [measured for measured in found if measured is not None and measured.table is not None]
     if len(there) < 2:
         return out
     places = _places(found)

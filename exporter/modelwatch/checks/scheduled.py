@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,10 +24,13 @@ from modelwatch.checks.common import (
     rule_of,
 )
 from modelwatch.checks.members import Member, decide_together
+from modelwatch.checks.parts import Part, against, baseline_part, brief
 from modelwatch.drift.family import Measured, ScoredFamily, judge, measure_family, unscored
 from modelwatch.drift.reference import strata_of
 from modelwatch.drift.shifts import mean_value, reference_mean
 from modelwatch.drift.tracking import cleared_times, track
+from modelwatch.policy import Severity
+from modelwatch.profile.learnt import WHOLE
 from modelwatch.records import CheckResult, WindowCounts
 from modelwatch.windows.store import recording_began, window_counts
 
@@ -65,6 +69,7 @@ def scheduled_checks(
     started_at: float,
     absence: Absence = NO_REFERENCE,
     calibration: str = "",
+    segments: Mapping[str, Mapping[str, ReferenceProfile]] | None = None,
 ) -> dict[str, tuple[CheckResult, dict[str, Any]]]:
     """Score the recorded windows of all live versions of a model under one budget, in the light of earlier checks.
 
@@ -87,6 +92,9 @@ def scheduled_checks(
         State and reason where there is no reference.
     calibration : str
         How far learning normal variation from production has come, as a phrase; "" if it is learnt.
+    segments : mapping of str to mapping, optional
+        By version, its segments, and what each is compared with. Of one that is not calibrated, gross changes are told
+        alone.
 
     Returns
     -------
@@ -103,16 +111,68 @@ def scheduled_checks(
     subjects = {
         version: Subject(config, version, profile, now, began, calibration) for version, profile in versions.items()
     }
-    members = {
-        version: _measured(queries, subject, subject.profile, states.get(version) or {}, started_at)
-        for version, subject in subjects.items()
-        if subject.profile is not None
-    }
+    members: dict[tuple[str, str], Member] = {}
+    for version, subject in subjects.items():
+        if subject.profile is None:
+            continue
+        state = states.get(version) or {}
+        members[version, WHOLE] = _measured(queries, subject, Part(WHOLE, subject.profile), state, started_at)
+        for part in _parts(queries, subject, subject.profile, (segments or {}).get(version, {})):
+            before = (state.get("parts") or {}).get(part.name) or {}
+            members[version, part.name] = _measured(queries, subject, part, before, started_at)
     decided = {name: decide_together(name, list(members.values())) for name in FAMILIES}
-    done = {}
-    for place, (version, member) in enumerate(members.items()):
-        done[version] = _finished(member, {name: decided[name][place] for name in FAMILIES})
-    return {version: done.get(version) or _absent(subject, absence) for version, subject in subjects.items()}
+    done: dict[str, tuple[CheckResult, dict[str, Any]]] = {}
+    for place, ((version, part_name), member) in enumerate(members.items()):
+        found = _finished(member, {name: decided[name][place] for name in FAMILIES})
+        if part_name == WHOLE:
+            done[version] = found
+        else:
+            done[version] = _with_part(done[version], part_name, found)
+    return {
+        version: _with_baseline(subject, done[version]) if version in done else _absent(subject, absence)
+        for version, subject in subjects.items()
+    }
+
+
+def _parts(
+    queries: StoreQueries, subject: Subject, profile: ReferenceProfile, segments: Mapping[str, ReferenceProfile]
+) -> list[Part]:
+    """Return what a version is looked at by besides the whole of it."""
+    config = subject.config
+    out = [
+        Part(name, reference, segment=name, gross_only=not reference.calibrated) for name, reference in segments.items()
+    ]
+    compare = config.drift.compare
+    if compare is not None and subject.model_version != compare.baseline_version:
+        longest = max(rule_of(config, profile).lengths.values())
+        baseline = baseline_part(queries, config, profile, longest, subject.now)
+        out += [] if baseline is None else [baseline]
+    return out
+
+
+def _with_part(
+    whole: tuple[CheckResult, dict[str, Any]], name: str, part: tuple[CheckResult, dict[str, Any]]
+) -> tuple[CheckResult, dict[str, Any]]:
+    """Return what was found of a version, with what was found of a part of it."""
+    (result, state), (found, memory) = whole, part
+    return (
+        replace(result, segments={**result.segments, name: brief(found.families)}),
+        {**state, "parts": {**state.get("parts", {}), name: memory}},
+    )
+
+
+def _with_baseline(subject: Subject, found: tuple[CheckResult, dict[str, Any]]) -> tuple[CheckResult, dict[str, Any]]:
+    """Say so where the baseline has too few rows to be compared with."""
+    (result, state), compare = found, subject.config.drift.compare
+    if compare is None or subject.model_version == compare.baseline_version:
+        return found
+    name = against(compare.baseline_version)
+    if name in result.segments:
+        return found
+    needs = f"needs {subject.config.drift.min_rows} rows that are counted as those of this version, has fewer"
+    reason = f"the baseline, version {compare.baseline_version}, {needs}"
+    families = {kind: nothing(kind, reason, subject, state="insufficient_data") for kind in FAMILIES}
+    return replace(result, segments={**result.segments, name: families}), state
 
 
 def _absent(subject: Subject, absence: Absence) -> tuple[CheckResult, dict[str, Any]]:
@@ -121,16 +181,18 @@ def _absent(subject: Subject, absence: Absence) -> tuple[CheckResult, dict[str, 
 
 
 def _measured(
-    queries: StoreQueries,
-    subject: Subject,
-    profile: ReferenceProfile,
-    state: Mapping[str, Any],
-    started_at: float,
+    queries: StoreQueries, subject: Subject, part: Part, state: Mapping[str, Any], started_at: float
 ) -> Member:
     """Measure one member in all windows."""
-    config, now = subject.config, subject.now
+    profile, now = part.profile, subject.now
+    subject = replace(subject, profile=profile)
+    if part.name != WHOLE:  # what it is compared with is known by hours alone
+        subject = replace(subject, config=_by_hours(subject.config))
+    config = subject.config
     remembered = _remembered(state, profile)
     rule = rule_of(config, profile)
+    if part.name != WHOLE:
+        rule = replace(rule, least_rows=0.0, cap=Severity.NONE if part.gross_only else rule.cap)
     lengths = rule.lengths
     cleared: dict[str, float] = {}
     for name in FAMILIES:
@@ -139,7 +201,7 @@ def _measured(
     windows = window_counts(
         queries, config.model_id, subject.model_version, profile, lengths, now, cleared,
         began=min(started_at, now) if first is None else first, strata=strata_of(profile, config.drift),
-        least_rows=rule.least_rows,
+        least_rows=rule.least_rows, segment=part.segment,
     )  # fmt: skip
     measured = {name: _measured_family(name, config, profile, windows, rule) for name in FAMILIES}
     return Member(subject, profile, remembered, tuple(windows), measured, rule)
@@ -168,6 +230,10 @@ def _finished(member: Member, decided: Mapping[str, NDArray[np.int64] | None]) -
         mean = _prediction_mean(member.profile, scored) if name == "prediction" else mean
     rows = {window.window: window.rows for window in member.windows}
     return result_of(subject, families, rows, mean), {"profile": member.profile.id, "families": memory}
+
+
+def _by_hours(config: ModelMonitoringConfig) -> ModelMonitoringConfig:
+    return config.model_copy(update={"drift": config.drift.model_copy(update={"strata": "auto"})})
 
 
 def _remembered(state: Mapping[str, Any], profile: ReferenceProfile) -> Mapping[str, Any]:

@@ -24,6 +24,9 @@ def add_result(out: Families, labels: tuple[str, str], result: Mapping[str, Any]
     families: Mapping[str, Mapping[str, Any]] = result.get("families", {})
     for drift_type, family in families.items():
         _add_family(out, labels, drift_type, family)
+    for segment, found in result.get("segments", {}).items():
+        for drift_type, family in found.items():
+            _add_part(out, labels, segment, drift_type, family)
     data = families.get("data", {})
     severities = data.get("feature_severity", {})
     scored = {t["feature"] for t in data.get("tests", ()) if t.get("score") is not None}
@@ -54,6 +57,22 @@ def _add_family(out: Families, labels: tuple[str, str], drift_type: str, family:
             out.add(c.DRIFT_SCORE, by_method, further["score"])
             if further.get("limit") is not None:
                 out.add(c.DRIFT_THRESHOLD, by_method, further["limit"])
+
+
+def _add_part(out: Families, labels: tuple[str, str], segment: str, drift_type: str, family: Mapping[str, Any]) -> None:
+    """Add what was found of a segment: its severity, and the features that drifted most, as there may be many."""
+    severities = family.get("feature_severity", {})
+    worst = sorted((f for f in severities if severities[f] >= Severity.WARNING), key=lambda f: (-severities[f], f))
+    shown = [feature for feature in worst if feature][:MAX_ATTRIBUTED]
+    for feature in (*shown, ""):
+        severity = severities[feature] if feature else family.get("severity", 0)
+        out.add(c.DRIFT_SEVERITY, (*labels, drift_type, feature, segment), severity)
+    for test in family.get("tests", ()):
+        if test["feature"] in worst and (test["feature"] in shown or not test["feature"]):
+            where = (*labels, drift_type, test["feature"], test["window"], segment)
+            for metric, value in ((c.DRIFT_SCORE, test.get("score")), (c.DRIFT_THRESHOLD, test.get("threshold"))):
+                if value is not None:
+                    out.add(metric, where, value)
 
 
 def _add_shifts(out: Families, labels: tuple[str, str], shifts: list[Mapping[str, Any]]) -> None:

@@ -10,7 +10,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,11 +22,13 @@ from modelwatch.profile.reference import ReferenceProfile
 from modelwatch.profile.strata import Strata
 from modelwatch.records import CellLayout, FloatArray
 
-__all__ = ["WHOLE", "Learnt", "OffsetStrata", "Part", "taught"]
+__all__ = ["WHOLE", "Learnt", "OffsetStrata", "Part", "segment_taught", "taught"]
 
 WHOLE = ""
 """The part that is the whole model; others are its segments."""
 _KIND = "48"
+FIRST_HOURS, FIRST_ROWS = 24, 1000
+"""From so many hours with so many rows on it is known what a segment is like at all."""
 _PSEUDO_COUNT = 1.0
 """Rows that a cell's offset is drawn to 1 by: of a cell that hardly ever occurs, nobody knows when it does."""
 
@@ -41,12 +43,9 @@ class OffsetStrata(Strata):
         Those of production.
     reference : ndarray, shape (layout.size,)
         The whole reference.
-    mean : ndarray, shape (layout.size,)
-        Counts of production as a whole, which offsets are relative to.
     """
 
-    reference: FloatArray = field(default_factory=lambda: np.zeros(0))
-    mean: FloatArray = field(default_factory=lambda: np.zeros(0))
+    reference: FloatArray
 
     def matched(self, layout: CellLayout, rows: FloatArray) -> FloatArray:
         """Return the reference as it would be with the traffic of a window.
@@ -60,9 +59,10 @@ class OffsetStrata(Strata):
         def of_member(cells: FloatArray) -> FloatArray:
             return np.asarray(np.repeat(np.add.reduceat(cells, starts, axis=-1), sizes, axis=-1))
 
-        mean_rows, n, m = of_member(self.mean), of_member(own), of_member(self.reference)
-        expected = n * self.mean / np.where(mean_rows > 0, mean_rows, 1.0)
-        offset = np.where(self.mean > 0, (own + _PSEUDO_COUNT) / (expected + _PSEUDO_COUNT), 1.0)
+        mean = self.pools(layout).whole
+        mean_rows, n, m = of_member(mean), of_member(own), of_member(self.reference)
+        expected = n * mean / np.where(mean_rows > 0, mean_rows, 1.0)
+        offset = np.where(mean > 0, (own + _PSEUDO_COUNT) / (expected + _PSEUDO_COUNT), 1.0)
         moved = self.reference * offset
         total = of_member(moved)
         known = (n > 0) & (m > 0)
@@ -152,7 +152,7 @@ def _read_part(held: Any, entry: Mapping[str, Any]) -> Part:  # noqa: ANN401 - n
     return Part(hours, float(entry["since"]), float(entry["until"]), bool(entry["done"]))
 
 
-def taught(profile: ReferenceProfile, own: HourCounts, mean: HourCounts | None = None) -> ReferenceProfile:
+def taught(profile: ReferenceProfile, own: HourCounts) -> ReferenceProfile:
     """Return a profile with what production has taught.
 
     Parameters
@@ -160,24 +160,16 @@ def taught(profile: ReferenceProfile, own: HourCounts, mean: HourCounts | None =
     profile : ReferenceProfile
         The reference.
     own : HourCounts
-        Production by hours, of days on which nothing is known to have been wrong: of the model, or of one segment.
-    mean : HourCounts or None
-        Production that offsets are relative to; None for `own`. For a segment, that of the whole model: so that what
-        makes the segment another than the whole counts as an offset, and no drift.
+        Production by hours, of days on which nothing is known to have been wrong.
 
     Returns
     -------
     ReferenceProfile
         Calibrated.
     """
-    strata = own.strata(_KIND)
-    offsets = OffsetStrata(
-        _KIND,
-        strata.timezone,
-        strata.counts,
-        reference=np.asarray(profile.counts, dtype=np.float64),
-        mean=np.asarray((own if mean is None else mean).cells.sum(axis=0), dtype=np.float64),
-    )
+    production = own.strata(_KIND)
+    reference = np.asarray(profile.counts, dtype=np.float64)
+    offsets = OffsetStrata(_KIND, production.timezone, production.counts, reference)
     return replace(
         profile,
         strata=offsets,
@@ -185,3 +177,29 @@ def taught(profile: ReferenceProfile, own: HourCounts, mean: HourCounts | None =
         natural_days=own.days,
         calibrated=True,
     )
+
+
+def segment_taught(profile: ReferenceProfile, own: HourCounts, *, done: bool) -> ReferenceProfile | None:
+    """Return what a segment is compared with: its own production, as it is another than the whole by nature.
+
+    Parameters
+    ----------
+    profile : ReferenceProfile
+        The reference of the whole, of the same cells.
+    own : HourCounts
+        The segment by hours.
+    done : bool
+        Whether that is all that there is to learn. If not, it only tells what is gross.
+
+    Returns
+    -------
+    ReferenceProfile or None
+        Calibrated if `done`; None before there is a day of it, and rows enough.
+    """
+    rows = np.add.reduceat(own.cells.sum(axis=0), np.array(profile.layout.offsets)) if len(own.hours) else np.zeros(1)
+    if len(own.hours) < FIRST_HOURS or rows.max() < FIRST_ROWS:
+        return None
+    if not done:
+        return replace(profile, strata=own.strata(_KIND), natural={}, natural_days=0, calibrated=False)
+    natural = learn_natural(profile.layout, own, _KIND)
+    return replace(profile, strata=own.strata(_KIND), natural=natural, natural_days=own.days, calibrated=True)

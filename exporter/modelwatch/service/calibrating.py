@@ -19,6 +19,7 @@ from modelwatch.profile.hours import HourCounts
 from modelwatch.profile.learnt import WHOLE, Learnt, Part
 from modelwatch.profile.natural import LEAST_DAYS
 from modelwatch.profile.times import wall_hours
+from modelwatch.recorder.segments import MAX_SEGMENTS
 from modelwatch.service.sound_counts import alarms_of, days_of_alarms, usable
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class Calibrator:
             profile = self._profile(profile_id)
             if profile is None:
                 continue
-            segments = self._queries().segments(model_id, profile_id, now - DAY)
+            segments = self._queries().segments(model_id, profile_id, now - DAY)[:MAX_SEGMENTS]
             if not profile.calibrated or segments:
                 self._learn(config, profile, segments, max(first, now - MOST_DAYS * DAY), now)
 
@@ -158,12 +159,13 @@ class Calibrator:
         parts = dict(learnt.parts) if learnt is not None else {}
         before = {name for name, part in parts.items() if part.done}
         zone = config.drift.timezone or self._timezone() or profile.timezone
-        for name in {WHOLE, *segments} - before:
+        wanted = {*segments} - before if profile.calibrated else {WHOLE, *segments} - before
+        for name in wanted:
             part = parts.get(name)
             if part is None or part.until > now + STEP_SECONDS:  # of a clock that was ahead
                 part = Part(_nothing(profile, zone), first, first)
             parts[name] = self._settled(config, self._counted(config, profile, name, part, now), now)
-        if {WHOLE, *segments} - before:
+        if wanted:
             self._store.save_learnt(profile.id, config.model_id, Learnt(parts).to_bytes())
         if not profile.calibrated and WHOLE not in before:
             self._tell(config, parts[WHOLE], now)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from modelwatch.exceptions import ModelwatchError
 from modelwatch.profile import ReferenceProfile
-from modelwatch.profile.learnt import WHOLE, Learnt, taught
+from modelwatch.profile.learnt import WHOLE, Learnt, segment_taught, taught
 from modelwatch.service.calibrating import read_learnt
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class StoredProfiles:
         return self._learnt(profile, model_id).get(WHOLE, profile)
 
     def segments(self, profile_id: str, model_id: str) -> dict[str, ReferenceProfile]:
-        """Return by segment what it is compared with: those whose own offsets are learnt."""
+        """Return by segment what it is compared with; of one that is not learnt yet, it is not calibrated."""
         profile = self.get(profile_id)
         known = {} if profile is None else self._learnt(profile, model_id)
         return {name: found for name, found in known.items() if name != WHOLE}
@@ -61,7 +61,8 @@ class StoredProfiles:
         known = self._taught.get(key)
         if known is None or known.profile is not profile or known.mark != mark:
             parts = read_learnt(self._store, profile, model_id) if mark is not None else None
-            kept = known.parts if known is not None and known.profile is profile and parts is not None else {}
+            same = known is not None and known.profile is profile and parts is not None
+            kept = {n: p for n, p in known.parts.items() if p.calibrated} if known is not None and same else {}
             known = self._taught[key] = _Taught(profile, mark, kept | _of_parts(profile, parts, kept))
         return known.parts
 
@@ -97,8 +98,11 @@ def _of_parts(
     profile: ReferenceProfile, learnt: Learnt | None, known: dict[str, ReferenceProfile]
 ) -> dict[str, ReferenceProfile]:
     """Return by part the profile that it is compared with; what is learnt never changes, and so is left as it is."""
-    done = {} if learnt is None else {name: part.hours for name, part in learnt.parts.items() if part.done}
-    whole = done.get(WHOLE)
-    if whole is None:
-        return {}
-    return {name: taught(profile, hours, whole) for name, hours in done.items() if name not in known}
+    out = {}
+    for name, part in ({} if learnt is None else learnt.parts).items():
+        if name in known or (name == WHOLE and not part.done):
+            continue
+        found = taught(profile, part.hours) if name == WHOLE else segment_taught(profile, part.hours, done=part.done)
+        if found is not None:
+            out[name] = found
+    return out
