@@ -50,13 +50,15 @@ class Traffic:
     def now(self) -> float:
         return TUESDAY + self.hour * HOUR
 
-    def cells(self, load: float = 0.0, still: float = 0.0, rows: int = ROWS) -> Any:
+    def cells(self, rows: int = ROWS, *, load: float = 0.0, still: float = 0.0) -> Any:
         cycle = 0.5 * np.sin(self.hour * 2 * np.pi / 24)
         columns = {"load": self._rng.normal(size=rows) + cycle + load, "still": self._rng.normal(size=rows) + still}
         return self._assigner.bin(columns, rows, self._rng.beta(2, 5, rows))
 
-    def write(self, version: str, segment: str = "", rows: int = ROWS, **shifts: float) -> None:
-        batch = self.cells(rows=rows, **shifts)
+    def write(
+        self, version: str, segment: str = "", rows: int = ROWS, *, load: float = 0.0, still: float = 0.0
+    ) -> None:
+        batch = self.cells(rows, load=load, still=still)
         counts = IntervalCounts(
             "m", version, segment, self.profile.id, self.now, HOUR, 0, rows, batch.cells, batch.sums
         )
@@ -136,14 +138,14 @@ def shop(tmp_path: Path, reference: ReferenceProfile) -> Iterator[Traffic]:
     made.close()
 
 
-def own_hours(shop: Traffic, days: int, **shifts: float) -> HourCounts:
+def own_hours(shop: Traffic, days: int, *, load: float = 0.0) -> HourCounts:
     """Return hours of a segment or of the whole before the first check."""
     cells = []
     for hour in range(-24 * days, 0):
         shop.hour = hour
-        cells.append(shop.cells(**shifts).cells)
+        cells.append(shop.cells(load=load).cells)
     shop.hour = 0
-    starts = TUESDAY + np.arange(-24 * days, 0) * HOUR
+    starts = np.asarray(TUESDAY + np.arange(-24 * days, 0) * HOUR, dtype=np.float64)
     return HourCounts.gathered(starts, np.array(cells), "UTC")
 
 
@@ -159,9 +161,9 @@ def test_a_segment_that_is_another_by_nature_is_quiet_and_its_own_drift_is_found
     profile, of_web = taught(shop.profile, whole), learnt(shop, web)
     of_app = learnt(shop, own_hours(shop, 14))
 
-    def pass_hour(**shifts: float) -> CheckResult:
+    def pass_hour(still: float = 0.0) -> CheckResult:
         shop.write("1", "app", rows=3000)
-        shop.write("1", "web", rows=300, **({"load": 1.0} | shifts))
+        shop.write("1", "web", rows=300, load=1.0, still=still)
         shop.hour += 1
         return shop.check({"1": profile}, {"1": {"web": of_web, "app": of_app}})["1"]
 
@@ -181,8 +183,8 @@ def test_a_segment_that_is_not_learnt_yet_tells_gross_changes_alone(shop: Traffi
     assert first is not None
     assert not first.calibrated
 
-    def pass_hour(**shifts: float) -> CheckResult:
-        shop.write("1", "web", **({"load": 1.0} | shifts))
+    def pass_hour(still: float = 0.0) -> CheckResult:
+        shop.write("1", "web", load=1.0, still=still)
         shop.write("1", "app")
         shop.hour += 1
         return shop.check({"1": shop.profile}, {"1": {"web": first}})["1"]

@@ -35,15 +35,17 @@ def production(reference: ReferenceProfile, days: int = 14, rows: int = 400, ske
         ).cells
         for hour in range(24 * days)
     ]
-    return HourCounts.gathered(TUESDAY + np.arange(len(cells)) * HOUR, np.array(cells), "UTC")
+    starts = np.asarray(TUESDAY + np.arange(len(cells)) * HOUR, dtype=np.float64)
+    return HourCounts.gathered(starts, np.array(cells), "UTC")
 
 
 def distance(reference: ReferenceProfile, observed: np.ndarray, matched: np.ndarray, name: str) -> float:
     place = reference.layout.offsets[[m.name for m in reference.layout.members].index(name)]
     cells = slice(place, place + reference.member(name).shape_size)
     o, r = observed[cells].astype(float), matched[cells]
-    d, k = divergence(o, r, o.sum(), r.sum(), np.True_)
-    return float(d_to_js(d - k * (1 / o.sum() + 1 / r.sum())))
+    n, m = np.array(o.sum()), np.array(r.sum())
+    d, k = divergence(o, r, n, m, np.array(True))
+    return float(d_to_js(d - k * (1 / n + 1 / m)))
 
 
 def window(profile: ReferenceProfile, hours: HourCounts, taken: slice) -> tuple[np.ndarray, np.ndarray]:
@@ -130,7 +132,7 @@ def test_what_was_counted_survives_its_file(reference: ReferenceProfile) -> None
     again = Learnt.from_bytes(learnt.to_bytes())
     assert again.fits(reference.layout)
     assert again.parts[""].hours.hours.tolist() == hours.hours.tolist() == wall_hours(
-        TUESDAY + np.arange(48) * HOUR, "UTC"
+        np.asarray(TUESDAY + np.arange(48) * HOUR, dtype=np.float64), "UTC"
     ).tolist()  # fmt: skip
     assert (again.parts["de"].hours.cells == hours.cells).all()
     assert [(p.since, p.until, p.done) for p in again.parts.values()] == [

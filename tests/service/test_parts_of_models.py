@@ -60,7 +60,7 @@ class Shop:
         results = []
         for hour in range(hours):
             self.write("app", 1500, still=everywhere)
-            self.write("web", 200, **({"load": 1.0, "still": everywhere} | web))
+            self.write("web", 200, load=1.0, still=web.get("still", everywhere))
             self.clock.advance(HOUR)
             if hour == hours - 1:
                 self.jobs.learn(self.clock.now + 900.0)

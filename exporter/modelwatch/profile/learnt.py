@@ -19,14 +19,14 @@ from modelwatch.exceptions import ProfileError
 from modelwatch.profile.hours import HourCounts
 from modelwatch.profile.natural import learn_natural
 from modelwatch.profile.reference import ReferenceProfile
-from modelwatch.profile.strata import Strata
+from modelwatch.profile.strata import Strata, StrataKind
 from modelwatch.records import CellLayout, FloatArray
 
 __all__ = ["WHOLE", "Learnt", "OffsetStrata", "Part", "segment_taught", "taught"]
 
 WHOLE = ""
 """The part that is the whole model; others are its segments."""
-_KIND = "48"
+_KIND: StrataKind = "48"
 FIRST_HOURS, FIRST_ROWS = 24, 1000
 """From so many hours with so many rows on it is known what a segment is like at all."""
 _PSEUDO_COUNT = 1.0
@@ -117,7 +117,9 @@ class Learnt:
             arrays[f"cells_{place}"] = part.hours.cells
         text = json.dumps({"schema_version": 1, "parts": about})
         out = io.BytesIO()
-        np.savez_compressed(out, about=np.frombuffer(text.encode(), dtype=np.uint8), **arrays)
+        arrays["about"] = np.frombuffer(text.encode(), dtype=np.uint8)
+        # numpy's types take any name for that of an option.
+        np.savez_compressed(out, **arrays)  # type: ignore[arg-type]
         return out.getvalue()
 
     @classmethod
