@@ -128,6 +128,24 @@ def test_a_severity_clears_against_the_tolerance_of_its_own_test(
     assert clear[1, SHAPE_TEST].tolist() == [False, False, True]
 
 
+def test_an_hour_that_tolerates_what_the_day_has_found_does_not_end_it(
+    profile: ReferenceProfile, window: Window, rows: Rows
+) -> None:
+    learnt = varying(profile, _1h=0.04, _24h=0.01)
+    config = DriftMonitoringConfig(windows=("1h", "24h"))
+    state: dict[str, Any] = {}
+    seen = []
+    bad = rows(24_000, a=0.3)
+    for step in range(8):
+        hour = window(rows(4000, a=0.3 if step < 5 else 0.0), "1h", seconds=HOUR, end=step * HOUR)
+        day = window(bad, "24h", seconds=DAY, end=step * HOUR)
+        found = score_family("data", learnt, [hour, day], config, 1 / 720, members=range(4))
+        assert found.severity[0, 0].max() < Severity.WARNING
+        verdict, state = track(state, found, step * HOUR)
+        seen.append(verdict.feature_severity["a"] >= Severity.WARNING)
+    assert seen == [True] * 7 + [False]
+
+
 def test_the_shape_of_a_noisy_feature_cannot_alarm_but_is_scored(
     profile: ReferenceProfile, score: Callable[..., ScoredFamily], rows: Rows
 ) -> None:

@@ -121,7 +121,10 @@ profile: ReferenceProfile = ReferenceProfile.build(
     model_version="3",
     task="regression",
     created=datetime(2026, 1, 3),
+    strata="auto",
 )
+weekly: ReferenceProfile = ReferenceProfile.build(columns, inherit=profile, like=profile)
+both: ReferenceProfile = profile.merge(other=weekly)
 saved: Path = profile.save(path="profile.json")
 loaded: ReferenceProfile = ReferenceProfile.load(path=saved)
 text: str = profile.to_json() + profile.summary() + profile.verdict + profile.id + profile.label

@@ -21,6 +21,8 @@ START      demo              real flights, a fault, an alert
            check-config      errors, series, disk, who gets which alert
 REFERENCE  reference build   a reference profile from your data
            reference show    what a profile knows, in the terminal
+           reference diff    what sets two profiles apart
+           reference rebase  make what an input does now its new normal
 RUN        sidecar           score, export, notify: beside your applications
 LOOK       alerts list       the latest alerts, and who was told
 ACT        alerts test       ring the real pager by the real path, marked as a test

@@ -13,7 +13,16 @@ from modelwatch.drift.decision import PROCEDURES, TIERS, severities, window_budg
 from modelwatch.drift.further import Further, further_scores, with_fixed_thresholds
 from modelwatch.drift.readiness import Readiness, ready_windows
 from modelwatch.drift.statistics import d_to_js, js_bounds, js_to_d, large_gate
-from modelwatch.drift.table import GROSS_SHAPE_JS, GROSS_SHARE_JS, SHAPE_TEST, TESTS, BoolArray, TestTable, measure
+from modelwatch.drift.table import (
+    GROSS_HOUR_SHAPE_JS,
+    GROSS_SHAPE_JS,
+    GROSS_SHARE_JS,
+    SHAPE_TEST,
+    TESTS,
+    BoolArray,
+    TestTable,
+    measure,
+)
 from modelwatch.policy import Severity
 from modelwatch.records import TestResult, WindowCounts
 
@@ -184,7 +193,7 @@ def measure_family(
     ready = ready_in(windows, config, candidates=candidates, only_full=only_full)
     looked_at = (*ready.watched, *ready.scored)
     table = measure(profile, looked_at, members, config) if looked_at and members else None
-    return measured(drift_type, profile, ready, config, members, table, range(len(looked_at)))
+    return measured(drift_type, profile, ready, config, members, table, range(len(looked_at)), only_full=only_full)
 
 
 def measured(
@@ -195,12 +204,14 @@ def measured(
     members: Sequence[int],
     table: TestTable | None,
     places: Sequence[int],
+    *,
+    only_full: bool = True,
 ) -> Measured:
     """Return what was measured of the windows that are ready, which lie at some places of a table."""
     names = tuple(profile.layout.members[i].name for i in members)
     if table is None or not places:
         return Measured(drift_type, ready, names, None, config)
-    mine = table.part(places, len(ready.watched))
+    mine = table.part(places, len(ready.watched), only_full=only_full)
     further = further_scores(profile, mine, config.further_methods, mine.reference)
     return Measured(drift_type, ready, names, mine, config, further)
 
@@ -273,8 +284,9 @@ def _gross(table: TestTable) -> BoolArray:
 
     What a feature is known to do by itself is not gross, however large it is.
     """
-    limits = np.full(len(TESTS), GROSS_SHARE_JS)
-    limits[SHAPE_TEST] = GROSS_SHAPE_JS
+    limits = np.full((len(table.windows), 1, len(TESTS)), GROSS_SHARE_JS)
+    limits[..., SHAPE_TEST] = GROSS_SHAPE_JS
+    limits[: table.watched, :, SHAPE_TEST] = GROSS_HOUR_SHAPE_JS
     tau = np.maximum(js_to_d(limits), table.tolerances.natural)
     found = table.tested & (table.n >= GROSS_MIN_ROWS)
     found[table.watched + 1 :] = False

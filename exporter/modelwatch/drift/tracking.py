@@ -17,16 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtrc
 
+from modelwatch.drift.confirm import confirm_found, confirm_gross
 from modelwatch.drift.decision import TIERS
 from modelwatch.drift.family import ScoredFamily
 from modelwatch.drift.statistics import no_change_probability, within_tolerance
 from modelwatch.drift.table import SHAPE_TEST, TESTS, BoolArray, TestTable
 from modelwatch.policy import Severity
+from modelwatch.records import FloatArray
 
 __all__ = ["Verdict", "clear_tiers", "cleared_times", "track", "verdict_of"]
 
 CHECKS_TO_CLEAR = 3
-CHECKS_TO_CONFIRM_GROSS = 2
 SURE = 0.9
 HOLD_SECONDS = 86400.0
 _REFERENCE_SURE = 0.99
@@ -130,11 +131,12 @@ def track(
     Verdict, dict
         The verdict, and the new state, which is plain JSON: ``tests`` (by feature and test), ``gross`` (checks in a
         row that found a gross change), ``cleared_at`` (windows of a feature begin there; see :func:`cleared_times`),
-        ``recent`` (what the last checks found of a test, if that is to be confirmed).
+        ``recent`` and ``gross_seen`` (what is still to be confirmed; see :mod:`~modelwatch.drift.confirm`).
     """
     previous = previous or {}
-    confirmed, recent = _confirm(previous.get("recent", {}), scored, confirm)
-    severity, gross = _confirm_gross(previous.get("gross", {}), scored, confirmed)
+    confirmed, recent = confirm_found(previous.get("recent", {}), scored, confirm)
+    gross, counts, seen = confirm_gross(previous.get("gross", {}), previous.get("gross_seen", {}), scored)
+    severity = np.maximum(confirmed, np.where(gross, int(Severity.ERROR), 0))
     before = _read_records(previous.get("tests", {}), scored.features)
     after = _step(before, scored, severity, now)
     cleared = {name: at for name, at in cleared_times(previous, now).items() if now - at < forget_after}
@@ -143,10 +145,10 @@ def track(
     verdict = _verdict(scored, severity, before, after)
     state = {
         "tests": {n: {TESTS[t]: r.as_json() for t, r in records.items()} for n, records in after.items()},
-        "gross": gross,
+        "gross": counts,
         "cleared_at": cleared,
     }
-    return verdict, state | ({"recent": recent} if recent else {})
+    return verdict, state | ({"recent": recent} if recent else {}) | ({"gross_seen": seen} if seen else {})
 
 
 def cleared_times(state: Mapping[str, Any] | None, now: float) -> dict[str, float]:
@@ -172,6 +174,7 @@ def clear_tiers(table: TestTable, severity: NDArray[np.int64]) -> BoolArray:
     ndarray of bool, shape (features, tests, tiers)
     """
     d, k, s = table.d[..., None], table.k[..., None], table.sampling[..., None]
+    raised = severity[..., None] >= np.array([int(tier) for tier in TIERS])
     tau = np.moveaxis(table.tau, 0, -1)
     heard = _deciding(table)
     sure = heard & (no_change_probability(k, s, tau) >= SURE)
@@ -185,11 +188,24 @@ def clear_tiers(table: TestTable, severity: NDArray[np.int64]) -> BoolArray:
     too_small = no_change_probability(k, reference_s, tau) < _REFERENCE_SURE
     good_enough = (d - k * s <= tau) | (chdtrc(k, d / s) > 1.0 - _REFERENCE_SURE)
     clean = heard & (within_tolerance(d, k, s, tau) | (too_small & good_enough))
+    clean &= d - k * s <= _strictest(tau, raised, table.watched)
 
-    raised = severity[..., None] >= np.array([int(tier) for tier in TIERS])
     raised = np.logical_or.accumulate(raised, axis=0)
     clear = np.take_along_axis(clean & ~raised, deciding, axis=0)[0]
     return np.asarray(clear)
+
+
+def _strictest(tau: FloatArray, raised: BoolArray, watched: int) -> FloatArray:
+    """Return the least tolerance of the windows that raise and are as long or longer; no limit where none does.
+
+    An hour varies more by nature than a day. What it tolerates may be just what the day has found; so at best guess it
+    has to be within what the day tolerates.
+    """
+    found = np.where(raised, tau, np.inf)
+    found[:watched] = np.inf
+    out = np.minimum.accumulate(found[::-1], axis=0)[::-1]
+    out[:watched] = np.inf
+    return np.asarray(out)
 
 
 def _deciding(table: TestTable) -> BoolArray:
@@ -203,52 +219,6 @@ def _deciding(table: TestTable) -> BoolArray:
         scored = table.tested[table.watched :, :, SHAPE_TEST].any(axis=0)
         heard[: table.watched, :, SHAPE_TEST, 0] &= ~scored
     return heard
-
-
-def _confirm(
-    before: Mapping[str, Mapping[str, Sequence[int]]], scored: ScoredFamily, confirm: tuple[int, int]
-) -> tuple[NDArray[np.int64], dict[str, dict[str, list[int]]]]:
-    """Lower to info what too few of the last checks found; return severities, and what those checks found.
-
-    Checks that could not score a test are passed over, not counted against it.
-    """
-    agreeing, of = confirm
-    if of == 1:
-        return scored.severity, {}
-    severity = scored.severity.copy()
-    recent = {name: {test: list(found) for test, found in tests.items()} for name, tests in before.items()}
-    worst = severity.max(axis=0, initial=0)
-    for f, t in np.argwhere(worst >= Severity.WARNING):
-        recent.setdefault(scored.features[f], {}).setdefault(TESTS[t], [])
-    places = {name: f for f, name in enumerate(scored.features)}
-    usable = None if scored.table is None else scored.table.tested.any(axis=0)
-    out: dict[str, dict[str, list[int]]] = {}
-    for name, test, found in ((n, t, found) for n, tests in recent.items() for t, found in tests.items()):
-        f, t = places.get(name), TESTS.index(test) if test in TESTS else None
-        if f is None or t is None:
-            continue
-        if usable is not None and usable[f, t]:
-            found = [*found, int(worst[f, t])][-of:]
-            told = sorted(found, reverse=True)[agreeing - 1] if len(found) >= agreeing else int(Severity.NONE)
-            severity[:, f, t] = np.minimum(severity[:, f, t], max(told, int(Severity.INFO)))
-        if any(value >= Severity.WARNING for value in found):
-            out.setdefault(name, {})[test] = found
-    return severity, out
-
-
-def _confirm_gross(
-    before: Mapping[str, Mapping[str, int]], scored: ScoredFamily, severity: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], dict[str, dict[str, int]]]:
-    """Raise to error what two checks in a row found gross; return severities and the counts of checks."""
-    counts: dict[str, dict[str, int]] = {}
-    confirmed = np.zeros(scored.gross.shape[1:], dtype=np.bool_)
-    for f, t in np.argwhere(np.any(scored.gross, axis=0)):
-        name, test = scored.features[f], TESTS[t]
-        count = min(int(before.get(name, {}).get(test, 0)) + 1, CHECKS_TO_CONFIRM_GROSS)
-        counts.setdefault(name, {})[test] = count
-        confirmed[f, t] = count >= CHECKS_TO_CONFIRM_GROSS
-    raised = np.where(scored.gross & confirmed, int(Severity.ERROR), 0)
-    return np.maximum(severity, raised), counts
 
 
 def _read_records(stored: Mapping[str, Mapping[str, Any]], features: Sequence[str]) -> _Records:

@@ -37,8 +37,8 @@ class ReferenceProfile:
     >>> rng = np.random.default_rng(0)
     >>> X = {"age": rng.normal(40, 10, 6000), "city": rng.choice(["Rome", "Oslo"], 6000)}
     >>> profile = ReferenceProfile.build(X, predictions=rng.random(6000))
-    >>> profile.feature_names, profile.task, profile.rows
-    (('age', 'city'), 'binary', 6000)
+    >>> profile.feature_names, profile.task, profile.merge(profile).rows
+    (('age', 'city'), 'binary', 12000)
     >>> print(profile.verdict)
     LIMITED: no timestamps; 24 h window only, nothing above warning but a gross change; pass timestamps
     >>> ReferenceProfile.from_json(profile.to_json()) == profile
@@ -105,13 +105,16 @@ class ReferenceProfile:
         task: str | None = None,
         created: datetime | None = None,
         strata: Literal["auto", "none", "48", "168"] = "auto",
+        like: ReferenceProfile | None = None,
     ) -> ReferenceProfile:
         """Build a profile from data on which the model was known to work: held-out data, best from production.
 
         Parameters
         ----------
-        X : DataFrame, dict of columns, 2-D array, list of dicts or pyarrow Table
-            The features, at least 100 rows (1 000 advised, 5 000 ample).
+        X : DataFrame, dict of columns, 2-D array, list of dicts or pyarrow Table, or a callable
+            The features, at least 100 rows (1 000 advised, 5 000 ample). For what does not fit into memory, a callable
+            that returns an iterable of such tables, the same at every call; predictions, actuals and timestamps are
+            then names of columns. Of more than a million values, cells are made from a sample.
         predictions : array-like, shape (rows,), optional
             What the model returns for them: scores, labels or numbers.
         actuals : array-like, shape (rows,), optional
@@ -142,6 +145,8 @@ class ReferenceProfile:
         strata : {"auto", "none", "48", "168"}, default "auto"
             Which hours windows are compared with: those of the same hour of the day on weekdays or weekends (48, what
             auto means), of the same hour of the week (168, from 8 weeks on), or all.
+        like : ReferenceProfile, optional
+            A profile whose cells are used, so that both can be merged.
 
         Returns
         -------
@@ -168,6 +173,7 @@ class ReferenceProfile:
             created=created if created is not None else _now(),
             strata=strata,
             inherit=inherit,
+            like=like,
         )
         return build_profile(X, predictions, actuals, timestamps, options)
 
