@@ -40,12 +40,12 @@ class DriftTexts:
 
     def summary(self) -> str:
         """Return a sentence such as ``2 of 25 inputs drifted (bid_floor, placement).``."""
-        return _by_segment(self._segment_summary(), self._whole_summary())
+        return f"{_by_segment(self._segment_summary(), self._whole_summary())}."
 
     def _segment_summary(self) -> str:
         if not self._is_data:
-            return "Predictions drifted in this segment."
-        return f"Inputs drifted in this segment{given(self._segment_inputs(), f' ({_names()})')}."
+            return "Predictions drifted in this segment"
+        return f"Inputs drifted in this segment{given(self._segment_inputs(), f' ({_names()})')}"
 
     def _segment_inputs(self) -> str:
         """How many times its tolerance each of the worst inputs of the segment is."""
@@ -72,14 +72,14 @@ class DriftTexts:
 
     def _whole_summary(self) -> str:
         if not self._is_data:
-            return f'{{{{ $feature := "" }}}}Predictions drifted{self._in_worst_window(f" ({self._distance()})")}.'
+            return f'{{{{ $feature := "" }}}}Predictions drifted{self._in_worst_window(f" ({self._distance()})")}'
         drifted, scored = (f"max({self._last(metric)})" for metric in (c.DRIFTED_FEATURES, c.SCORED_FEATURES))
         # What is held was not scored by this check: at night it is more than what was.
         known = f"{drifted} > 0 <= {scored}"
         count = say(known, COUNT, "", f"{say(scored, COUNT, ' of ')} inputs drifted", "Inputs drifted")
         more = say(_FURTHER_FEATURES, COUNT, ", +", " more")
         names = _worst(f" ({_names()}{more})")
-        return f"{count}{names}."
+        return f"{count}{names}"
 
     def description(self, severity: Severity) -> str:
         """Return the facts; `severity` is the tier of the rule."""

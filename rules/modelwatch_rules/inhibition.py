@@ -70,7 +70,8 @@ def _silence_over_traffic(tiers: Sequence[str]) -> list[dict[str, Any]]:
 def _whole_over_segments(tiers: Sequence[str]) -> list[dict[str, Any]]:
     """Return the rules by which drift of a model as a whole is not told of each of its segments again."""
     drift = any_of("alertname", list(DRIFT_ALERTS.values()))
-    whole, part = ([drift, matcher(SEGMENT, "", sign)] for sign in ("=", "!="))
+    known = matcher(MODEL_ID, ".+", "=~")
+    whole, part = ([matcher(SEGMENT, "", sign), drift, known] for sign in ("=", "!="))
     return _no_louder(tiers, whole, part, ("alertname", MODEL_ID, MODEL_VERSION, *SITE_LABELS))
 
 
