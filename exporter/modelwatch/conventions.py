@@ -242,8 +242,19 @@ DRIFT_ATTRIBUTION = _metric(
     FEATURE,
     WINDOW,
 )
+FEATURE_NOISY = _metric(
+    "feature_noisy",
+    "gauge",
+    "1 if a feature varies so much by itself that its shape can't alarm, else 0; feature '' is the prediction."
+    + _CACHED,
+    *MODEL_LABELS,
+    FEATURE,
+)
 DRIFT_CALIBRATED = _metric(
-    "drift_calibrated", "gauge", "1 if tolerances are learnt from a timestamped reference, 0 if not.", *MODEL_LABELS
+    "drift_calibrated",
+    "gauge",
+    "1 if tolerances are learnt, from a timestamped reference or from 14 days of production, 0 if not.",
+    *MODEL_LABELS,
 )
 REFERENCE_LEARNED = _metric(
     "reference_learned_ratio",
@@ -338,13 +349,16 @@ CHECK_METRICS: tuple[Metric, ...] = (
 RESULT_METRICS: tuple[Metric, ...] = (
     FEATURE_REFERENCE, PREDICTION_REFERENCE, FEATURE_REFERENCE_CATEGORY, FEATURE_BIN_INFO, DRIFT_SCORE, DRIFT_THRESHOLD,
     DRIFT_SEVERITY, DRIFT_STATE, FEATURE_SHIFT_SD, FEATURE_MISSING_RATIO, FEATURE_NOVEL_RATIO, DRIFT_ATTRIBUTION,
-    DRIFT_CALIBRATED, REFERENCE_LEARNED, DRIFTED_FEATURES, SCORED_FEATURES, WINDOW_ROWS, DRIFT_CHECKS,
+    FEATURE_NOISY, DRIFT_CALIBRATED, REFERENCE_LEARNED, DRIFTED_FEATURES, SCORED_FEATURES, WINDOW_ROWS, DRIFT_CHECKS,
     DRIFT_CHECK_FAILURES, DRIFT_CHECK_DURATION, DRIFT_LAST_SUCCESS, DRIFT_CHECK_INTERVAL, LAST_SCRAPE, NOTIFICATIONS,
     NOTIFICATION_FAILURES, STORE_SIZE,
     *CHECK_METRICS,
 )  # fmt: skip
 
 SIDECAR_METRICS: tuple[Metric, ...] = (CONFIG_RELOAD_OK, CONFIG_RELOAD_TIME)
+
+AGAINST = "against version "
+"""With a version after it, the segment under which what was found beside a baseline version is exposed and told."""
 
 # Alert names (contract 2.3) that exist so far.
 ALERT_DATA_DRIFT = "MLModelDataDrift"

@@ -361,6 +361,9 @@ class CheckResult:
     reference_rows: float = 0.0
     prediction_mean: tuple[float, float] | None = None
     """Mean prediction in the reference and in the shortest scored window, where the prediction is numeric."""
+    segments: Mapping[str, Mapping[str, FamilyResult]] = field(default_factory=dict)
+    """By segment, and by "against version 7" where that is the baseline: what was found of it, features that changed
+    alone."""
 
 
 @dataclass(frozen=True)

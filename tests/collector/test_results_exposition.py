@@ -135,6 +135,17 @@ def test_scores_thresholds_and_severities_stand_by_feature_and_window() -> None:
     assert samples(registry, c.DRIFT_CALIBRATED) == {m: 0}
 
 
+def test_a_feature_that_varies_too_much_by_itself_is_told_apart() -> None:
+    families = {
+        "data": {**RESULT["families"]["data"], "noisy": ["city"]},
+        "prediction": RESULT["families"]["prediction"],
+    }
+    registry = expose(HeldStore(checked(**{**RESULT, "families": families})))
+    assert samples(registry, c.FEATURE_NOISY) == {
+        ("m", "1", "age"): 0, ("m", "1", "city"): 1, ("m", "1", "fare"): 0, ("m", "1", ""): 0,
+    }  # fmt: skip
+
+
 def test_scores_by_further_methods_carry_its_name_and_no_other_score_has_the_label() -> None:
     where = {"feature": "age", "window": "1h"}
     further = [{"method": "psi", **where, "score": 0.31, "limit": 0.2}, {"method": "ks", **where, "score": 0.1},

@@ -248,3 +248,19 @@ Look first: no model version change in 24 h, so upstream: what feeds the inputs"
     expected = {**MODEL, "severity": "warning"}
     scenario.says(24.7 * 3600, c.ALERT_DATA_DRIFT, "Inputs drifted.", description, expected)
     scenario.check()
+
+
+def test_a_segment_is_told_by_its_name_with_what_drifted_in_it(scenario: Scenario) -> None:
+    drift(scenario, 2, segment="web")
+    drift(scenario, 0)
+    for segment, score in (("web", 0.2), ("", 0.01), ("app", 0.4)):
+        for metric, value in ((c.DRIFT_SCORE, score), (c.DRIFT_THRESHOLD, 0.05)):
+            scenario.give(metric, value, drift_type="data", feature="bid_floor", window="1h", segment=segment, **MODEL)
+    description = """\
+bid_floor: 4.0 times its tolerance
+Effect: the model as a whole is within tolerance
+Look first: what feeds these inputs in this segment alone"""
+    expected = {**MODEL, "segment": "web", "severity": "warning"}
+    summary = "Inputs drifted in this segment (bid_floor)."
+    scenario.says(10 * MINUTE, c.ALERT_DATA_DRIFT, summary, description, expected)
+    scenario.check()

@@ -54,6 +54,8 @@ class Subject:
     now: float
     began: float
     """Reading of a steady clock, for the duration."""
+    calibration: str = ""
+    """How far learning normal variation from production has come, as a phrase."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,8 @@ def result_of(
 ) -> CheckResult:
     """Return the outcome of a check from those of its kinds of drift."""
     profile = subject.profile
+    if profile is not None and not profile.calibrated and subject.calibration:
+        families = {name: _with_calibration(family, subject.calibration) for name, family in families.items()}
     return CheckResult(
         model_id=subject.config.model_id,
         model_version=subject.model_version,
@@ -162,6 +166,12 @@ def result_of(
         reference_rows=0.0 if profile is None else float(profile.rows),
         prediction_mean=prediction_mean,
     )
+
+
+def _with_calibration(family: FamilyResult, calibration: str) -> FamilyResult:
+    if family.state in ("held", "no_reference"):
+        return family
+    return replace(family, reason="; ".join(filter(None, (family.reason, calibration))))
 
 
 def _cap_data_alone(families: dict[str, FamilyResult]) -> dict[str, FamilyResult]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from modelwatch.conventions import AGAINST
 from modelwatch.drift.words import further_words, shift_words
 from modelwatch.notify.text import AlertText, Draft, Fact, ModelFacts, render
 from modelwatch.notify.wording import (
@@ -35,6 +36,7 @@ def drift_text(
     timezone: str | None = None,
     budget: float = 1.0,
     total_features: int | None = None,
+    part: str = "",
 ) -> AlertText:
     """Compose the text of a drift alert.
 
@@ -54,6 +56,8 @@ def drift_text(
         False alarms per 30 days that the tests are set to.
     total_features : int or None
         How many inputs were scored; None counts those in `family`.
+    part : str
+        The segment that it is about, or "against version 7"; "" for the whole model.
 
     Returns
     -------
@@ -71,7 +75,7 @@ def drift_text(
     draft = Draft(
         facts=facts,
         level=family.severity.label.upper(),
-        what=_what(family, len(names), total_features or len(scored)),
+        what=_what(family, len(names), 0 if part else total_features or len(scored)) + _of_part(part),
         names=listing(names, MAX_FEATURES) if is_data else "",
         when=f"since {clock_time(since, now, timezone)}",
         scope=f"{window_words(windows[0])} window" if len(windows) == 1 else "",
@@ -87,6 +91,17 @@ def drift_text(
     draft.details += _where_to_look(family, shown, shifts, facts, since, now)
     draft.table = _table(shown, shifts, worst)
     return render(draft)
+
+
+def _of_part(part: str) -> str:
+    """Return which part it is about, as the end of a phrase.
+
+    >>> _of_part(""), _of_part("de"), _of_part("against version 7")
+    ('', ' in segment de', ' against version 7')
+    """
+    if not part:
+        return ""
+    return f" {shorten(part)}" if part.startswith(AGAINST) else f" in segment {shorten(part)}"
 
 
 def _drifted(family: FamilyResult) -> list[str]:

@@ -114,6 +114,27 @@ class StoreQueries:
         )
         return [(version, profile, first, last) for version, profile, first, last in self._all(query)]
 
+    def segments(self, model_id: str, profile_id: str, since: float, model_version: str | None = None) -> list[str]:
+        """Return the segments that were counted in intervals that end after ``since``, those with most rows first.
+
+        Returns
+        -------
+        list of str
+            Without that of the rows that are in none; empty if all rows are in one.
+        """
+        c, s = tables.interval_counts.c, tables.subjects.c
+        query = (
+            sa.select(s.segment, sa.func.sum(c.rows).label("rows"))
+            .join_from(tables.subjects, tables.interval_counts, s.subject_id == c.subject_id)
+            .where(s.model_id == model_id, s.profile_id == profile_id, *_overlaps(c.start, c.length, since, math.inf))
+            .group_by(s.segment)
+            .order_by(sa.desc("rows"), s.segment)
+        )
+        if model_version is not None:
+            query = query.where(s.model_version == model_version)
+        found = [segment for segment, _ in self._all(query)]
+        return [segment for segment in found if segment] if len(found) > 1 else []
+
     def totals(self, model_id: str, start: float, end: float, model_version: str | None = None) -> TotalSeries:
         """Return attempts, errors, latency and predictions by interval, summed over workers and parts.
 

@@ -115,6 +115,10 @@ def check_result_from_json(value: Mapping[str, Any]) -> CheckResult:
     """Undo :func:`check_result_to_json`. Fields that a newer release added are ignored; None becomes NaN again."""
     fields = _known(CheckResult, value)
     fields["families"] = {name: _family(family) for name, family in value["families"].items()}
+    fields["segments"] = {
+        part: {name: _family(family) for name, family in families.items()}
+        for part, families in value.get("segments", {}).items()
+    }
     fields["windows"] = {name: float(rows) for name, rows in value["windows"].items()}
     mean = value.get("prediction_mean")
     fields["prediction_mean"] = None if mean is None else (_number(mean[0]), _number(mean[1]))
@@ -125,6 +129,7 @@ def _family(value: Mapping[str, Any]) -> FamilyResult:
     fields = _known(FamilyResult, value)
     fields["severity"] = Severity(value["severity"])
     fields["tests"] = tuple(_test(test) for test in value.get("tests", ()))
+    fields["noisy"] = tuple(value.get("noisy", ()))
     severities = value.get("feature_severity", {})
     fields["feature_severity"] = {name: Severity(severity) for name, severity in severities.items()}
     fields["shifts"] = tuple(_shift(shift) for shift in value.get("shifts", ()))

@@ -121,7 +121,7 @@ def test_the_bars_of_a_distribution_are_shares(
 def test_the_drifted_features_are_at_the_top(
     world: Any, choices: list[dict[str, str]], panels: list[Json], fill: Any, wait_until: Wait
 ) -> None:
-    (table,) = [panel for panel in panels if panel["type"] == "table"]
+    (table,) = [panel for panel in panels if panel["title"].startswith("Features now")]
     score = fill(table["targets"][1]["expr"], choices[0])
 
     def worst() -> set[str]:
