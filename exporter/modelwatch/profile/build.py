@@ -13,6 +13,7 @@ import numpy as np
 from modelwatch.exceptions import ProfileError
 from modelwatch.profile.cells import CellAssigner
 from modelwatch.profile.kinds import LeftOut, Reading, Task, read_feature, read_prediction
+from modelwatch.profile.learn_correlation import learn_correlation
 from modelwatch.profile.moments import moments_of
 from modelwatch.profile.reference import ADVISED_ROWS, AMPLE_ROWS, MIN_ROWS, ReferenceProfile
 from modelwatch.profile.tables import Column, Table, read_table, read_values
@@ -60,6 +61,9 @@ def build_profile(
     counts = CellAssigner(layout).bin(table.columns, table.rows, column).cells
     readings = [*features, prediction] if prediction else features
     days, time_range = _read_times(timestamps, table.rows, options.timezone, warnings)
+    importance = _read_importance(options.importance, table, {r.cells.name for r in features})
+    zone = read_zone(options.timezone)
+    times = None if timestamps is None else epoch_seconds(read_values(timestamps, "timestamps", table.rows), zone)
     return ReferenceProfile(
         layout=layout,
         counts=counts,
@@ -74,7 +78,8 @@ def build_profile(
         days=days,
         time_range=time_range,
         labelled_rows=_count_actuals(actuals, table.rows, warnings),
-        importance=_read_importance(options.importance, table, {r.cells.name for r in features}),
+        importance=importance,
+        correlation=learn_correlation(layout, counts, table.columns, table.rows, importance, times, zone),
         options={"bins": options.bins, "categorical": list(options.categorical), "exclude": list(options.exclude)},
         warnings=tuple(warnings),
     )

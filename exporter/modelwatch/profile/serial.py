@@ -13,6 +13,8 @@ from typing import Any, NoReturn, TypeVar
 import numpy as np
 
 from modelwatch.exceptions import ProfileError
+from modelwatch.profile.correlation import CorrelationConstants
+from modelwatch.profile.correlation_json import correlation_from_json, correlation_json
 from modelwatch.profile.kinds import TASKS
 from modelwatch.profile.moments import QUANTILES, Moments
 from modelwatch.profile.reference import ReferenceProfile
@@ -50,6 +52,8 @@ def dump(profile: ReferenceProfile) -> str:
     lines.append(f' "features": [\n  {features}\n ]')
     prediction = profile.layout.prediction
     lines.append(f' "prediction": {_text(_member_json(profile, prediction) if prediction else None)}')
+    if profile.correlation is not None:
+        lines.append(f' "correlation": {_text(correlation_json(profile.correlation))}')
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
@@ -139,6 +143,7 @@ class _Reader:
             options=self._get(doc, "options", dict),
             warnings=tuple(self._warnings(doc)),
             calibrated=self._get(doc, "calibrated", bool),
+            correlation=self._correlation(doc, layout),
             revision=self._whole(doc, "revision"),
         )
 
@@ -248,6 +253,14 @@ class _Reader:
         if len(ends) != 2 or ends[0] > ends[1]:
             self._fail("time_range must be two ascending numbers")
         return ends[0], ends[1]
+
+    def _correlation(self, doc: Mapping[str, Any], layout: CellLayout) -> CorrelationConstants | None:
+        if doc.get("correlation") is None:
+            return None
+        try:
+            return correlation_from_json(doc["correlation"], layout)
+        except ValueError as error:
+            self._fail(str(error))
 
     def _time(self, doc: Mapping[str, Any]) -> datetime:
         text = self._get(doc, "created", str)

@@ -79,3 +79,19 @@ def count_days(seconds: FloatArray, zone: tzinfo) -> int:
     """Return the number of calendar days in `zone` on which there is at least one row."""
     quarters = np.unique(np.floor(seconds[~np.isnan(seconds)] / _QUARTER_HOUR))
     return len({datetime.fromtimestamp(q * _QUARTER_HOUR, zone).date() for q in quarters.tolist()})
+
+
+def local_seconds(seconds: FloatArray, zone: tzinfo) -> FloatArray:
+    """Return what the clocks in `zone` show at some times, as seconds since the epoch of a clock that never changes.
+
+    >>> local_seconds(np.array([0.0, np.nan]), zoneinfo.ZoneInfo("Asia/Tokyo"))
+    array([32400.,    nan])
+    """
+    known = np.isfinite(seconds)
+    quarters, inverse = np.unique(np.floor(seconds[known] / _QUARTER_HOUR), return_inverse=True)
+    moments = (datetime.fromtimestamp(quarter * _QUARTER_HOUR, zone) for quarter in quarters.tolist())
+    offsets = np.array([(moment.utcoffset() or timedelta()).total_seconds() for moment in moments])
+    out: FloatArray = np.where(known, seconds, np.nan)
+    if len(offsets):
+        out[known] += offsets[inverse]
+    return out
