@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -22,13 +22,24 @@ from modelwatch.records import CorrelationChange, FloatArray, TestResult
 if TYPE_CHECKING:
     from modelwatch.profile import ReferenceProfile
 
-__all__ = ["CORRELATION_TEST", "TOLERANCE", "Measured", "gamma_tail", "gamma_z", "judge", "measure", "top_changes"]
+__all__ = [
+    "CORRELATION_TEST",
+    "TOLERANCE",
+    "Judged",
+    "Measured",
+    "gamma_tail",
+    "gamma_z",
+    "judge",
+    "measure",
+    "top_changes",
+]
 
-CORRELATION_TEST = "correlation"
+CORRELATION_TEST: Literal["correlation"] = "correlation"
 TOLERANCE = 0.05
 """The root mean square change of atanh r that is tolerated of features that don't vary by themselves."""
 MOST_PAIRS = 5
 _CONFIDENCE = 0.95
+_OFTEN, _SURE = 0.9, 0.99
 _NORMAL = NormalDist()
 _LEAST_SKEW = 1e-3
 _LEAST_P = 1e-300
@@ -100,8 +111,31 @@ class Measured:
         excess = self.distance - self.chance - self.pairs * tolerance**2
         return gamma_tail(excess / self.spread, self.constants.skew)
 
+    def upper_bound_by_chance(self) -> float:
+        """Return what the upper bound of the score stays below with a probability of 0.9 where nothing changed."""
+        highest, low = (gamma_z(p, self.constants.skew) for p in (1.0 - _OFTEN, _CONFIDENCE))
+        return self._root((highest - low) * self.spread)
+
     def _root(self, excess: float) -> float:
         return float((max(0.0, excess) / max(self.pairs, 1)) ** 0.5)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a window is worth, and what it says of the end of an alarm.
+
+    Attributes
+    ----------
+    test : TestResult
+    can_tell : bool
+        Whether its noise is small beside the tolerance.
+    is_clear : bool
+        Whether its distance is within the tolerance.
+    """
+
+    test: TestResult
+    can_tell: bool
+    is_clear: bool
 
 
 def gamma_z(p: float, skew: float) -> float:
@@ -190,12 +224,13 @@ def measure(
     return Measured(window, n, constants, constants.correlation, upper, squares)
 
 
-def judge(measured: Measured, alpha: float, seconds: float) -> TestResult:
+def judge(measured: Measured, alpha: float, seconds: float) -> Judged:
     """Return what a window's correlations are worth: at most a warning.
 
     Parameters
     ----------
     measured : Measured
+        The window.
     alpha : float
         Level of the test.
     seconds : float
@@ -203,14 +238,14 @@ def judge(measured: Measured, alpha: float, seconds: float) -> TestResult:
 
     Returns
     -------
-    TestResult
-        Of no feature by itself; info is a real difference within tolerance.
+    Judged
+        Its test is of no feature by itself; info is a real difference within tolerance.
     """
     tolerance = measured.constants.tolerance(TOLERANCE, seconds)
     p_real, p_large = measured.p_value(0.0), measured.p_value(tolerance)
     low, high = measured.bounds()
     severity = Severity.WARNING if p_large <= alpha else Severity.INFO if p_real <= alpha else Severity.NONE
-    return TestResult(
+    test = TestResult(
         feature="",
         test=CORRELATION_TEST,
         window=measured.window,
@@ -224,6 +259,11 @@ def judge(measured: Measured, alpha: float, seconds: float) -> TestResult:
         p_value=p_large,
         severity=severity,
     )
+    can_tell = measured.upper_bound_by_chance() <= tolerance
+    # Against a small reference, or in a small window, the bound is never within the tolerance: else an alarm of it
+    # would never end.
+    good_enough = test.score <= tolerance or p_real > 1.0 - _SURE
+    return Judged(test, can_tell, high <= tolerance if can_tell else good_enough)
 
 
 def top_changes(measured: Measured) -> tuple[CorrelationChange, ...]:
