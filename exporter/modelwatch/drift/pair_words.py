@@ -31,7 +31,7 @@ def pair_words(change: CorrelationChange) -> str:
 
 
 def _together_words(family: FamilyResult) -> str:
-    """Return the pairs that changed most: ``bid_floor and placement (correlation 0.61 → 0.05)``; "" if none is known."""
+    """Return the pairs that changed most: ``a and b (correlation 0.61 → 0.05)``; "" if none is known."""
     return ", ".join(f"{pair_words(one)} ({correlation_words(one)})" for one in family.pairs[:MOST_TOLD])
 
 
