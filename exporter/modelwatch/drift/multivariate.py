@@ -106,9 +106,9 @@ class Measured:
 
     def p_value(self, tolerance: float) -> float:
         """Return how probable a distance as large is where the score is `tolerance`."""
-        if not self.spread:
-            return 1.0
         excess = self.distance - self.chance - self.pairs * tolerance**2
+        if not self.spread:  # of features that are the same
+            return _LEAST_P if excess > 0.0 else 1.0
         return gamma_tail(excess / self.spread, self.constants.skew)
 
     def upper_bound_by_chance(self) -> float:
