@@ -109,7 +109,7 @@ def test_it_alarms_beyond_noise_and_tolerance(one: Source, change: Callable[[Col
 def test_the_tail_of_skewed_noise_is_that_of_a_gamma_distribution(skew: float, p: float) -> None:
     exact = stats.pearson3.isf(p, skew)
     # The more skewed, the more cautious.
-    assert exact * 0.99 <= gamma_z(p, skew) <= exact * (1.0 + 0.05 * skew)
+    assert exact * 0.97 <= gamma_z(p, skew) <= exact * (1.01 + 0.05 * skew)
     assert gamma_tail(gamma_z(p, skew), skew) == pytest.approx(p, rel=1e-6)
 
 

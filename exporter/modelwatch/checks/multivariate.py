@@ -91,7 +91,7 @@ def asked_multivariate(subject: Subject, batch: Batch, drifting: Collection[str]
     """
     profile = subject.profile
     assert profile is not None
-    refused, names = _refused(profile, subject.config.features.exclude, {*drifting, *batch.absent})
+    refused, names = _refused(profile, {*subject.config.features.exclude, *batch.absent}, drifting)
     found: Found = []
     rows = int(batch.counts.rows)
     if refused is None and rows < least_rows(len(names)):
