@@ -57,6 +57,16 @@ drift_config = DriftMonitoringConfig(
     bins=30,
     min_rows=100,
     thresholds={"warning": 0.05, "error": 0.1, "critical": 0.2},
+    tolerance={"age": 0.12},
+    methods=["psi"],
+    fixed_thresholds={"psi": 0.2},
+    confirm="2/3",
+    timezone="Europe/Berlin",
+    strata="48",
+    entity="account_id",
+    compare={"baseline_version": "1"},
+    multiplicity="by",
+    multivariate="off",
 )
 full = ModelMonitoringConfig(
     model_id="account_health_model_v2",

@@ -73,6 +73,9 @@ class ReferenceProfile:
     importance: Mapping[str, float] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    calibrated: bool = False
+    """Whether tolerances are learnt from timestamps."""
+    revision: int = 1
     strata: Strata | None = None
     """Counts by hour of the day and kind of day; None where there are no timestamps, or too few days."""
     natural: Mapping[str, Natural] = field(default_factory=dict)
@@ -81,9 +84,6 @@ class ReferenceProfile:
     """How many days it was learnt from."""
     correlation: CorrelationConstants | None = None
     """How features go together; None where fewer than two can be compared, or an older release built the profile."""
-    calibrated: bool = False
-    """Whether tolerances are learnt from timestamps."""
-    revision: int = 1
 
     def __post_init__(self) -> None:
         self.counts.setflags(write=False)
