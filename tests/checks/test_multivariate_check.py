@@ -182,7 +182,7 @@ def test_a_batch_is_told_in_words(rides: ReferenceProfile) -> None:
     assert report["drift_types"] == ["multivariate"]
     assert report["severity"] == "warning"
     assert report["summary"].startswith("inputs no longer go together as they did: km and price (correlation 0.93 → ")
-    assert report["top_features"] == ["price", "km", "minutes", "hour"]
+    assert report["top_features"] == ["price", "km", "minutes"]
     details = report["details"]["multivariate"]
     assert (details["state"], details["test"], details["window"], details["n"]) == (
         "drift",

@@ -38,6 +38,8 @@ CORRELATION_TEST: Literal["correlation"] = "correlation"
 TOLERANCE = 0.05
 """The root mean square change of atanh r that is tolerated of features that don't vary by themselves."""
 MOST_PAIRS = 5
+LEAST_SHARE = 0.02
+"""A pair that is less of the distance is not told, unless there is no other."""
 _CONFIDENCE = 0.95
 _OFTEN, _SURE = 0.9, 0.99
 _NORMAL = NormalDist()
@@ -273,6 +275,9 @@ def top_changes(measured: Measured) -> tuple[CorrelationChange, ...]:
     foremost = known[np.argsort(-measured.squares[known], kind="stable")][:MOST_PAIRS]
     names = measured.constants.features
     total = measured.distance or 1.0
+    worth_telling = measured.squares[foremost] >= LEAST_SHARE * total
+    worth_telling[:1] = True
+    foremost = foremost[worth_telling]
     return tuple(
         CorrelationChange(
             names[first[pair]],

@@ -36,9 +36,12 @@ def _together_words(family: FamilyResult) -> str:
 
 
 def changed_together(family: FamilyResult) -> list[str]:
-    """Return the features of the pairs that changed most, each once: first those of most pairs."""
-    names = [name for pair in family.pairs for name in (pair.first, pair.second)]
-    return sorted(dict.fromkeys(names), key=lambda name: -names.count(name))
+    """Return the features of the pairs that changed most, each once, first the one that most of the change is of."""
+    parts: dict[str, float] = {}
+    for pair in family.pairs:
+        for name in (pair.first, pair.second):
+            parts[name] = parts.get(name, 0.0) + pair.share
+    return sorted(parts, key=lambda name: -parts[name])
 
 
 def foremost_test(family: FamilyResult) -> TestResult | None:

@@ -128,6 +128,7 @@ def _family(value: Mapping[str, Any]) -> FamilyResult:
     severities = value.get("feature_severity", {})
     fields["feature_severity"] = {name: Severity(severity) for name, severity in severities.items()}
     fields["shifts"] = tuple(_shift(shift) for shift in value.get("shifts", ()))
+    fields["noisy"] = tuple(value.get("noisy", ()))
     fields["pairs"] = tuple(CorrelationChange(**_known(CorrelationChange, pair)) for pair in value.get("pairs", ()))
     return FamilyResult(**fields)
 
