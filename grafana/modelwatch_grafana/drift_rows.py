@@ -114,9 +114,9 @@ def _pairs() -> Panel:
         return f"max by ({by}) ({select(c.FEATURE_CORRELATION, window=CHOSEN_WINDOW, sample=quoted(sample))})"
 
     return timeseries(
-        "Pairs of features that no longer go together, $window window",
-        "Correlation now and, dashed, in the reference, of the five pairs that changed most. No line: features go "
-        "together as they did in this window, or could not be compared.",
+        "Pairs of features that no longer go together",
+        "Correlation now and, dashed, in the reference, of the five pairs that changed most in the chosen window. No "
+        "line: features go together as they did there, or could not be compared.",
         [
             Query(correlation("current"), names),
             Query(correlation("reference"), f"{names}, reference", limit=True),

@@ -58,9 +58,7 @@ class MultivariateTexts(DriftTexts):
             "{{ $feature := $one.Labels.feature }}{{ $other := $one.Labels.other }}{{ $window := $one.Labels.window }}"
             "{{ if $i }}\n{{ end }}{{ $feature }} and {{ $other }}: correlation "
         )
-        line = (
-            f"{names}{self._correlation('reference')} → {self._correlation('current')} in the {{{{ $window }}}} window"
-        )
+        line = f"{names}{self._correlation(_REFERENCE)} → {self._correlation(_CURRENT)} in the {{{{ $window }}}} window"
         return _each(
             self._foremost(MAX_PAIRS),
             f"{{{{ range $i, $one := . }}}}{line}{{{{ end }}}}",
