@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from modelwatch.checks.common import (
     FAMILIES,
+    MULTIVARIATE,
     NO_REFERENCE,
     NO_REFERENCE_PREDICTIONS,
     Absence,
     Subject,
+    drifting_features,
     family_of,
+    kinds_of,
     members_of,
     nothing,
     result_of,
 )
+from modelwatch.checks.multivariate import asked_multivariate
 from modelwatch.drift.decision import ASKED_BUDGET
 from modelwatch.drift.family import score_family, unscored
 from modelwatch.drift.tracking import verdict_of
@@ -71,7 +75,7 @@ def asked_check(
     """
     subject = Subject(config, config.model_version, profile, now, time.perf_counter())
     if profile is None:
-        families = {name: nothing(name, absence[1], subject, state=absence[0]) for name in FAMILIES}
+        families = {name: nothing(name, absence[1], subject, state=absence[0]) for name in kinds_of(config)}
         return result_of(subject, families, {}, None)
     batch = count_batch(profile, data, predictions, now)
     given = {"data": data is not None, "prediction": predictions is not None}
@@ -90,6 +94,12 @@ def asked_check(
             )
         )
         families[name] = family_of(subject, found, verdict_of(found))
+    if MULTIVARIATE in kinds_of(config):
+        families[MULTIVARIATE] = (
+            asked_multivariate(subject, batch, drifting_features(families))
+            if given["data"]
+            else nothing(MULTIVARIATE, "no current_data was passed", subject, state="insufficient_data")
+        )
     families["data"] = _with_columns(families["data"], batch)
     return result_of(subject, families, {batch.counts.window: batch.counts.rows}, None)
 

@@ -17,9 +17,24 @@ if TYPE_CHECKING:
     from modelwatch.config import ModelMonitoringConfig
     from modelwatch.profile import ReferenceProfile
 
-__all__ = ["FAMILIES", "NO_REFERENCE", "Absence", "Subject", "family_of", "members_of", "nothing", "only", "result_of"]
+__all__ = [
+    "FAMILIES",
+    "MULTIVARIATE",
+    "NO_REFERENCE",
+    "Absence",
+    "Subject",
+    "drifting_features",
+    "family_of",
+    "kinds_of",
+    "members_of",
+    "nothing",
+    "only",
+    "result_of",
+]
 
 FAMILIES = ("data", "prediction")
+"""Kinds of drift that counts tell of."""
+MULTIVARIATE = "multivariate"
 Absence = tuple[str, str]
 """State and reason of a model without a reference: it has none, or is learning one."""
 NO_REFERENCE: Absence = (
@@ -56,6 +71,17 @@ def only(result: CheckResult, kinds: Sequence[str]) -> CheckResult:
     CheckResult
     """
     return replace(result, families={name: family for name, family in result.families.items() if name in kinds})
+
+
+def kinds_of(config: ModelMonitoringConfig) -> tuple[str, ...]:
+    """Return the kinds of drift that are looked for."""
+    return FAMILIES if config.drift.multivariate == "off" else (*FAMILIES, MULTIVARIATE)
+
+
+def drifting_features(families: Mapping[str, FamilyResult]) -> set[str]:
+    """Return the features that drift by themselves."""
+    severities = families["data"].feature_severity
+    return {name for name, severity in severities.items() if severity >= Severity.WARNING}
 
 
 def members_of(drift_type: str, profile: ReferenceProfile, config: ModelMonitoringConfig) -> list[int]:

@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from modelwatch.checks.common import (
     FAMILIES,
+    MULTIVARIATE,
     NO_REFERENCE,
     NO_REFERENCE_PREDICTIONS,
     Absence,
     Subject,
+    drifting_features,
     family_of,
+    kinds_of,
     members_of,
     nothing,
     result_of,
 )
+from modelwatch.checks.multivariate import scheduled_multivariate
 from modelwatch.drift.decision import check_budget
 from modelwatch.drift.family import ScoredFamily, score_family, tolerances, unscored
 from modelwatch.drift.shifts import mean_value, reference_mean
@@ -82,7 +86,7 @@ def scheduled_check(
     """
     subject = Subject(config, model_version, profile, now, time.perf_counter())
     if profile is None:
-        families = {name: nothing(name, absence[1], subject, state=absence[0]) for name in FAMILIES}
+        families = {name: nothing(name, absence[1], subject, state=absence[0]) for name in kinds_of(config)}
         return result_of(subject, families, {}, None), {}
     remembered = _remembered(state, profile)
     lengths = window_lengths(config)
@@ -102,6 +106,10 @@ def scheduled_check(
         )
         scored[name] = (found, verdict)
     families = {name: family_of(subject, *scored[name]) for name in FAMILIES}
+    if MULTIVARIATE in kinds_of(config):
+        families[MULTIVARIATE], memory[MULTIVARIATE] = scheduled_multivariate(
+            queries, subject, windows, lengths, remembered.get(MULTIVARIATE), drifting_features(families)
+        )
     mean = _prediction_mean(profile, scored["prediction"][0])
     rows = {window.window: window.rows for window in windows}
     return result_of(subject, families, rows, mean), {"profile": profile.id, "families": memory}

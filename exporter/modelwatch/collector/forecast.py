@@ -39,7 +39,7 @@ PROCESS_SERIES = len((c.BUFFERED_RECORDS, c.SHARED_COUNTERS, c.BUILD_INFO, c.STO
 """Of whoever exposes recordings, whatever is recorded."""
 SIDECAR_SERIES = len((*c.SIDECAR_METRICS, c.BUILD_INFO, c.STORAGE_INFO))
 """Of a sidecar, beside the results."""
-DRIFT_FAMILIES = len(c.DRIFT_ALERTS)
+MOST_PAIRS = 5
 _LEARNING = 2
 """Missing and invalid values of one input, counted while there are no cells, and shown beside them afterwards."""
 
@@ -106,13 +106,15 @@ def result_series(config: ModelMonitoringConfig, layout: CellLayout | None, wind
     checks = len(
         (c.DRIFT_CHECKS, c.DRIFT_CHECK_FAILURES, c.DRIFT_CHECK_DURATION, c.DRIFT_CHECK_INTERVAL, c.DRIFT_LAST_SUCCESS)
     )
-    states = DRIFT_FAMILIES * (len(c.DRIFT_STATES) + 1)
+    together = config.drift.multivariate != "off"
+    states = (len(c.DRIFT_ALERTS) - (not together)) * (len(c.DRIFT_STATES) + 1)
     counts = len((c.DRIFT_CALIBRATED, c.DRIFTED_FEATURES, c.SCORED_FEATURES))
     fixed = limits + learning + checks + states + counts
     if layout is None:
         return fixed
     inputs = [name for name in _names(layout) if name not in (PREDICTION, *config.features.exclude)]
-    tested = len(inputs) + (layout.prediction is not None)
+    compared = together and config.log_predictions and len(inputs) > 1
+    tested = len(inputs) + (layout.prediction is not None) + compared
     scores = len((c.DRIFT_SCORE, c.DRIFT_THRESHOLD)) * tested * scored
     return fixed + len(("current", "reference")) * windows + len(inputs) + scores
 
@@ -120,7 +122,9 @@ def result_series(config: ModelMonitoringConfig, layout: CellLayout | None, wind
 def drifting_series(config: ModelMonitoringConfig, layout: CellLayout, scored: int) -> int:
     """Return how many more series there are at most while everything drifts: shifts and shares of inputs."""
     tested = sum(name not in config.features.exclude for name in _names(layout))
-    return len((c.FEATURE_SHIFT_SD, c.FEATURE_MISSING_RATIO, c.FEATURE_NOVEL_RATIO)) * tested * scored + MAX_ATTRIBUTED
+    shifts = len((c.FEATURE_SHIFT_SD, c.FEATURE_MISSING_RATIO, c.FEATURE_NOVEL_RATIO)) * tested * scored
+    pairs = 0 if config.drift.multivariate == "off" else MOST_PAIRS * len(("current", "reference"))
+    return shifts + MAX_ATTRIBUTED + pairs
 
 
 def reference_series(layout: CellLayout) -> int:

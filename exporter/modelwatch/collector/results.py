@@ -341,6 +341,10 @@ def _add_family(out: Families, labels: tuple[str, str], drift_type: str, family:
             out.add(c.DRIFT_SCORE, where, test["score"])
         if test.get("threshold") is not None:
             out.add(c.DRIFT_THRESHOLD, where, test["threshold"])
+    for pair in family.get("pairs", ()):
+        for sample, value in (("current", pair.get("now")), ("reference", pair.get("before"))):
+            if value is not None:
+                out.add(c.FEATURE_CORRELATION, (*labels, pair["first"], pair["second"], pair["window"], sample), value)
 
 
 def _add_shifts(out: Families, labels: tuple[str, str], shifts: list[Mapping[str, Any]]) -> None:

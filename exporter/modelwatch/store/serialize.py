@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from modelwatch.policy import Severity
-from modelwatch.records import CheckResult, FamilyResult, FeatureShift, TestResult
+from modelwatch.records import CheckResult, CorrelationChange, FamilyResult, FeatureShift, TestResult
 
 __all__ = [
     "MAX_REPR",
@@ -128,6 +128,8 @@ def _family(value: Mapping[str, Any]) -> FamilyResult:
     severities = value.get("feature_severity", {})
     fields["feature_severity"] = {name: Severity(severity) for name, severity in severities.items()}
     fields["shifts"] = tuple(_shift(shift) for shift in value.get("shifts", ()))
+    fields["noisy"] = tuple(value.get("noisy", ()))
+    fields["pairs"] = tuple(CorrelationChange(**_known(CorrelationChange, pair)) for pair in value.get("pairs", ()))
     return FamilyResult(**fields)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,12 +38,15 @@ class Batch:
         Columns that the reference has no feature for.
     unlike : tuple of str
         Columns that hold another kind of values than the reference from first to last, and which kind.
+    columns : mapping of str to column
+        The values themselves.
     """
 
     counts: WindowCounts
     absent: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     unlike: tuple[str, ...] = ()
+    columns: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 def counts_of(
@@ -117,7 +120,7 @@ def count_batch(
     if PREDICTION in unlike:
         raise InputError(f"current_predictions hold {unlike[PREDICTION]}")
     counts = WindowCounts(BATCH_WINDOW, now, now, float(rows), cells, sums=binned.sums)
-    return Batch(counts, absent, unknown, tuple(f"{name} holds {what}" for name, what in unlike.items()))
+    return Batch(counts, absent, unknown, tuple(f"{name} holds {what}" for name, what in unlike.items()), columns)
 
 
 def _columns(profile: ReferenceProfile, data: Any) -> tuple[dict[str, Any], int]:  # noqa: ANN401
