@@ -266,12 +266,16 @@ class WindowCounts:
 
 @dataclass(frozen=True)
 class TestResult:
-    """One test (shape, missing or novel) of one feature in one window. Scores are debiased JS distances, 0 to 1."""
+    """One test (shape, missing or novel) of one feature in one window. Scores are debiased JS distances, 0 to 1.
+
+    The test called correlation is of all features together, under the name "": its score is the root mean square change
+    of Fisher's transform of their correlations.
+    """
 
     __test__ = False  # not a test class, whatever pytest thinks of the name
 
     feature: str
-    test: Literal["shape", "missing", "novel"]
+    test: Literal["shape", "missing", "novel", "correlation"]
     window: str
     n: float
     m: float
@@ -327,8 +331,20 @@ class FurtherScore:
 
 
 @dataclass(frozen=True)
+class CorrelationChange:
+    """How the correlation of two features moved, from -1 to 1, and which part of the whole change it is."""
+
+    first: str
+    second: str
+    window: str
+    before: float
+    now: float
+    share: float
+
+
+@dataclass(frozen=True)
 class FamilyResult:
-    """The outcome of one kind of drift ("data", "prediction") for one model version."""
+    """The outcome of one kind of drift ("data", "prediction", "multivariate") for one model version."""
 
     drift_type: str
     state: str
@@ -343,6 +359,8 @@ class FamilyResult:
     noisy: tuple[str, ...] = ()
     """Features that vary so much by themselves that their shape can't alarm in any scored window."""
     further: tuple[FurtherScore, ...] = ()
+    pairs: tuple[CorrelationChange, ...] = ()
+    """Of multivariate drift: the pairs whose correlation changed most, worst first."""
 
 
 @dataclass(frozen=True)

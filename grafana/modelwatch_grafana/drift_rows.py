@@ -26,8 +26,8 @@ THE_DISTANCE = '=""'
 
 
 def drift(uid: str) -> tuple[Panel, ...]:
-    """Return scores over time, the features now, since when which have drifted, and what is tolerated of each."""
-    return _drift_scores(), _top_features(uid), _drifted_features(), _tolerances()
+    """Return scores over time, the features now, since when which have drifted, what is tolerated; and pairs."""
+    return _drift_scores(), _top_features(uid), _drifted_features(), _tolerances(), _pairs()
 
 
 def _drift_scores() -> Panel:
@@ -133,6 +133,28 @@ def _drifted_features() -> Panel:
         mappings=[SEVERITIES],
         steps=SEVERITY_STEPS,
         height=8,
+    )
+
+
+def _pairs() -> Panel:
+    by = f"{c.FEATURE}, {c.OTHER_FEATURE}"
+    names = "{{feature}} and {{other}}"
+
+    def correlation(sample: str) -> str:
+        return f"max by ({by}) ({select(c.FEATURE_CORRELATION, window=CHOSEN_WINDOW, sample=quoted(sample))})"
+
+    return timeseries(
+        "Pairs of features that no longer go together",
+        "Correlation now and, dashed, in the reference, of the five pairs that changed most in the chosen window. No "
+        "line: features go together as they did there, or could not be compared.",
+        [
+            Query(correlation("current"), names),
+            Query(correlation("reference"), f"{names}, reference", limit=True),
+        ],
+        unit="none",
+        no_value="no pair of inputs has changed in this window",
+        height=8,
+        legend_values=True,
     )
 
 

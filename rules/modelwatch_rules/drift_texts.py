@@ -27,7 +27,7 @@ class DriftTexts:
 
     Parameters
     ----------
-    drift_type : {"data", "prediction"}
+    drift_type : {"data", "prediction", "multivariate"}
         What drifted.
     timing
         How old a number may be, and over which windows traffic is told.
@@ -173,9 +173,13 @@ class DriftTexts:
         )
 
     def _effect(self) -> str:
-        if not self._is_data:
-            count = f"max({self._last(c.DRIFTED_FEATURES)}) > 0"
-            return say(count, COUNT, "", " of the inputs drifted too", "no input drifted by itself")
+        return self._effect_on_predictions() if self._is_data else self._drifted_inputs()
+
+    def _drifted_inputs(self) -> str:
+        count = f"max({self._last(c.DRIFTED_FEATURES)}) > 0"
+        return say(count, COUNT, "", " of the inputs drifted too", "no input drifted by itself")
+
+    def _effect_on_predictions(self) -> str:
         prediction = f"drift_type={_quoted('prediction')}"
         severity = f"max({self._last(c.DRIFT_SEVERITY, prediction, 'feature=' + _EMPTY)}) >= {_WARNING}"
         state = f"max({self._last(c.DRIFT_STATE, prediction, 'state=' + _quoted('ok'))}) == 1"

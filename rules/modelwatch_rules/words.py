@@ -35,6 +35,7 @@ MATCHERS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
         "storage": (("storage", "$labels.storage"),),
         "input": (("feature", "$labels.feature"),),
         "feature": (("feature", "$feature"),),
+        "other": (("other", "$other"),),
         "window": (("window", "$window"),),
         "measure": (("metric", "$measure"),),
     }

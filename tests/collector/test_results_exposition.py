@@ -174,6 +174,23 @@ def test_scores_by_further_methods_carry_its_name_and_no_other_score_has_the_lab
     assert render(registry)[0].decode() == text
 
 
+def test_pairs_that_no_longer_go_together_stand_with_both_correlations() -> None:
+    pair = {"first": "age", "second": "fare", "window": "24h", "before": 0.61, "now": 0.05, "share": 0.9}
+    together = {
+        "state": "drift", "severity": 2, "feature_severity": {"": 2}, "tests": [a_test("", "24h", 0.13)],
+        "pairs": [pair, {**pair, "second": "city", "before": 0.4, "now": None}],
+    }  # fmt: skip
+    registry = expose(HeldStore(checked(**{**RESULT, "families": {**RESULT["families"], "multivariate": together}})))
+    assert samples(registry, c.FEATURE_CORRELATION) == {
+        ("m", "1", "age", "fare", "24h", "current"): 0.05,
+        ("m", "1", "age", "fare", "24h", "reference"): 0.61,
+        ("m", "1", "age", "city", "24h", "reference"): 0.4,
+    }
+    assert samples(registry, c.DRIFT_SEVERITY)["m", "1", "multivariate", "", ""] == 2
+    assert samples(registry, c.DRIFT_SCORE)["m", "1", "multivariate", "", "24h", ""] == 0.13
+    assert samples(registry, c.SCORED_FEATURES) == {("m", "1"): 2}
+
+
 def test_exactly_one_state_of_each_kind_of_drift_is_one() -> None:
     states = samples(expose(HeldStore(checked(**RESULT))), c.DRIFT_STATE)
     assert {labels for labels, value in states.items() if value} == {

@@ -12,18 +12,22 @@ from numpy.typing import NDArray
 
 from modelwatch.checks.common import (
     FAMILIES,
+    MULTIVARIATE,
     NO_REFERENCE,
     NO_REFERENCE_PREDICTIONS,
     Absence,
     Rule,
     Subject,
+    drifting_features,
     family_of,
+    kinds_of,
     members_of,
     nothing,
     result_of,
     rule_of,
 )
 from modelwatch.checks.members import Member, decide_together
+from modelwatch.checks.multivariate import scheduled_multivariate
 from modelwatch.checks.parts import Part, against, baseline_part, brief
 from modelwatch.drift.family import Measured, ScoredFamily, judge, measure_family, unscored
 from modelwatch.drift.reference import strata_of
@@ -121,11 +125,12 @@ def scheduled_checks(
             before = (state.get("parts") or {}).get(part.name) or {}
             members[version, part.name] = _measured(queries, subject, part, before, started_at)
     decided = {name: decide_together(name, list(members.values())) for name in FAMILIES}
+    versions_known = sum(part == WHOLE for _, part in members)
     done: dict[str, tuple[CheckResult, dict[str, Any]]] = {}
     for place, ((version, part_name), member) in enumerate(members.items()):
         found = _finished(member, {name: decided[name][place] for name in FAMILIES})
         if part_name == WHOLE:
-            done[version] = found
+            done[version] = _with_multivariate(queries, member, found, versions_known)
         else:
             done[version] = _with_part(done[version], part_name, found)
     return {
@@ -148,6 +153,31 @@ def _parts(
         baseline = baseline_part(queries, config, profile, longest, subject.now)
         out += [] if baseline is None else [baseline]
     return out
+
+
+def _with_multivariate(
+    queries: StoreQueries, member: Member, found: tuple[CheckResult, dict[str, Any]], versions: int
+) -> tuple[CheckResult, dict[str, Any]]:
+    """Return what was found of a version, with how its features go together; the live versions share the budget."""
+    (result, state), config = found, member.subject.config
+    if MULTIVARIATE not in kinds_of(config):
+        return found
+    family, memory = scheduled_multivariate(
+        queries,
+        member.subject,
+        member.windows,
+        replace(member.rule, budget=member.rule.budget / versions),
+        member.remembered.get(MULTIVARIATE),
+        drifting_features(result.families),
+    )
+    return (
+        replace(
+            result,
+            families={**result.families, MULTIVARIATE: family},
+            duration=time.perf_counter() - member.subject.began,
+        ),
+        {**state, "families": {**state["families"], MULTIVARIATE: memory}},
+    )
 
 
 def _with_part(
@@ -176,7 +206,7 @@ def _with_baseline(subject: Subject, found: tuple[CheckResult, dict[str, Any]]) 
 
 
 def _absent(subject: Subject, absence: Absence) -> tuple[CheckResult, dict[str, Any]]:
-    families = {name: nothing(name, absence[1], subject, state=absence[0]) for name in FAMILIES}
+    families = {name: nothing(name, absence[1], subject, state=absence[0]) for name in kinds_of(subject.config)}
     return result_of(subject, families, {}, None), {}
 
 

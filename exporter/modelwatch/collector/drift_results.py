@@ -9,10 +9,12 @@ from modelwatch import conventions as c
 from modelwatch.collector.families import Families
 from modelwatch.policy import Severity
 
-__all__ = ["MAX_ATTRIBUTED", "SEGMENT_ALL", "add_result"]
+__all__ = ["MAX_ATTRIBUTED", "OF_ONE_FEATURE", "SEGMENT_ALL", "add_result"]
 
 SEGMENT_ALL = ""
 MAX_ATTRIBUTED = 5
+OF_ONE_FEATURE = ("data", "prediction")
+"""Kinds of drift that a feature, or the prediction, has by itself; parts of a version are looked at for no other."""
 
 
 def add_result(out: Families, labels: tuple[str, str], result: Mapping[str, Any]) -> None:
@@ -42,21 +44,34 @@ def _add_family(out: Families, labels: tuple[str, str], drift_type: str, family:
     severities = {**family.get("feature_severity", {}), "": family.get("severity", 0)}
     for feature, severity in severities.items():
         out.add(c.DRIFT_SEVERITY, (*labels, drift_type, feature, SEGMENT_ALL), severity)
-    noisy = set(family.get("noisy", ()))
-    for feature in dict.fromkeys((*family.get("feature_severity", {}), *noisy)):
-        out.add(c.FEATURE_NOISY, (*labels, feature), float(feature in noisy))
+    if drift_type in OF_ONE_FEATURE:
+        noisy = set(family.get("noisy", ()))
+        for feature in dict.fromkeys((*family.get("feature_severity", {}), *noisy)):
+            out.add(c.FEATURE_NOISY, (*labels, feature), float(feature in noisy))
     for test in family.get("tests", ()):
         where = (*labels, drift_type, test["feature"], test["window"], SEGMENT_ALL)
         if test.get("score") is not None:
             out.add(c.DRIFT_SCORE, where, test["score"])
         if test.get("threshold") is not None:
             out.add(c.DRIFT_THRESHOLD, where, test["threshold"])
+    _add_further(out, labels, drift_type, family)
+    _add_pairs(out, labels, family)
+
+
+def _add_further(out: Families, labels: tuple[str, str], drift_type: str, family: Mapping[str, Any]) -> None:
     for further in family.get("further", ()):
         if further.get("score") is not None:
             by_method = (*labels, drift_type, further["feature"], further["window"], SEGMENT_ALL, further["method"])
             out.add(c.DRIFT_SCORE, by_method, further["score"])
             if further.get("limit") is not None:
                 out.add(c.DRIFT_THRESHOLD, by_method, further["limit"])
+
+
+def _add_pairs(out: Families, labels: tuple[str, str], family: Mapping[str, Any]) -> None:
+    for pair in family.get("pairs", ()):
+        for sample, value in (("current", pair.get("now")), ("reference", pair.get("before"))):
+            if value is not None:
+                out.add(c.FEATURE_CORRELATION, (*labels, pair["first"], pair["second"], pair["window"], sample), value)
 
 
 def _add_part(out: Families, labels: tuple[str, str], segment: str, drift_type: str, family: Mapping[str, Any]) -> None:

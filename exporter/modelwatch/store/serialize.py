@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from modelwatch.policy import Severity
-from modelwatch.records import CheckResult, FamilyResult, FeatureShift, FurtherScore, TestResult
+from modelwatch.records import CheckResult, CorrelationChange, FamilyResult, FeatureShift, FurtherScore, TestResult
 
 __all__ = [
     "MAX_REPR",
@@ -129,12 +129,12 @@ def _family(value: Mapping[str, Any]) -> FamilyResult:
     fields = _known(FamilyResult, value)
     fields["severity"] = Severity(value["severity"])
     fields["tests"] = tuple(_test(test) for test in value.get("tests", ()))
-    fields["noisy"] = tuple(value.get("noisy", ()))
     severities = value.get("feature_severity", {})
     fields["feature_severity"] = {name: Severity(severity) for name, severity in severities.items()}
     fields["shifts"] = tuple(_shift(shift) for shift in value.get("shifts", ()))
     fields["noisy"] = tuple(value.get("noisy", ()))
     fields["further"] = tuple(FurtherScore(**_known(FurtherScore, score)) for score in value.get("further", ()))
+    fields["pairs"] = tuple(CorrelationChange(**_known(CorrelationChange, pair)) for pair in value.get("pairs", ()))
     return FamilyResult(**fields)
 
 

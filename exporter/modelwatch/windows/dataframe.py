@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,12 +39,15 @@ class Batch:
         Columns that the reference has no feature for.
     unlike : tuple of str
         Columns that hold another kind of values than the reference from first to last, and which kind.
+    columns : mapping of str to column
+        The values themselves.
     """
 
     counts: WindowCounts
     absent: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     unlike: tuple[str, ...] = ()
+    columns: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 def counts_of(
@@ -118,7 +121,7 @@ def count_batch(
     if PREDICTION in unlike:
         raise InputError(f"current_predictions hold {unlike[PREDICTION]}")
     counts = WindowCounts(BATCH_WINDOW, now, now, float(rows), cells, sums=binned.sums)
-    return Batch(counts, absent, unknown, tuple(f"{name} holds {what}" for name, what in unlike.items()))
+    return Batch(counts, absent, unknown, tuple(f"{name} holds {what}" for name, what in unlike.items()), columns)
 
 
 def count_pieces(profile: ReferenceProfile, pieces: Iterable[tuple[Mapping[str, Any], Any]]) -> Batch:

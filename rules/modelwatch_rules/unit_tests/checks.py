@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from modelwatch import conventions as c
 from modelwatch.conventions import DRIFT_TYPE, FEATURE, MODEL_ID, MODEL_LABELS, SEGMENT
 from modelwatch.policy import Severity
-from modelwatch_rules.alerting import DRIFT_TIERS, FAILURES_IN_A_ROW
+from modelwatch_rules.alerting import DRIFT_TIERS, FAILURES_IN_A_ROW, TIERS_OF_DRIFT
 from modelwatch_rules.recording import (
     CHECK_INTERVAL,
     CHECKED_LATELY,
@@ -214,10 +214,11 @@ def _drift_tiers(of: Context) -> Case:
     expected: dict[str, list[dict[str, str]]] = {alert: [] for alert in c.DRIFT_ALERTS.values()}
     for data in range(5):
         model = of.model(f"drift_{data}")
-        for drift_type, worth in (("data", data), ("prediction", 4 - data)):
+        for drift_type, worth in (("data", data), ("prediction", 4 - data), ("multivariate", (data + 1) % 5)):
             give_severity(case, model, [(well, worth), (keep + 9 * step, 0)], drift_type=drift_type)
             segment = {**model, SEGMENT: "all"}
-            expected[c.DRIFT_ALERTS[drift_type]] += of.tiers(segment, DRIFT_TIERS, Severity(worth))
+            alert = c.DRIFT_ALERTS[drift_type]
+            expected[alert] += of.tiers(segment, TIERS_OF_DRIFT.get(alert, DRIFT_TIERS), Severity(worth))
     for alert, alerts in expected.items():
         case.silent(step, alert)
         case.fires(2 * step, alert, *alerts)
