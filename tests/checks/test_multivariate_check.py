@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -149,6 +150,27 @@ def test_rows_that_nobody_stored_are_told_by_their_number(taxis: Taxis) -> None:
     taxis.stream._rows.clear()
     found = taxis.stream.check(taxis.stream.now).families["multivariate"]
     assert (found.state, found.reason) == ("insufficient_data", "needs 100 stored rows, has 0")
+
+
+def test_a_domain_classifier_compares_with_earlier_rows(make_taxis: Callable[..., Taxis]) -> None:
+    taxis = make_taxis(drift={"multivariate": "domain_classifier", "windows": ["8s"]})
+    first = taxis.drive(2)[-1]
+    assert first.reason == "too few rows are stored from before the window, or fewer than two inputs, to compare"
+    calm = taxis.drive(2)[-1]
+    assert (calm.state, calm.severity, calm.tests[0].test) == ("ok", Severity.NONE, "domain")
+    worst = taxis.drive(2, shuffled=True)[-1]
+    assert (worst.state, worst.severity, worst.pairs) == ("drift", Severity.WARNING, ())
+
+
+def test_without_scikit_learn_the_rest_of_the_check_goes_on(
+    make_taxis: Callable[..., Taxis], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.ensemble", None)
+    taxis = make_taxis(drift={"multivariate": "domain_classifier", "windows": ["8s"]})
+    found = taxis.drive(4)[-1]
+    assert (found.state, found.severity) == ("failed", Severity.NONE)
+    assert found.reason.endswith("pip install scikit-learn")
+    assert taxis.stream.results[-1].families["data"].state == "ok"
 
 
 def test_switched_off_it_is_not_there(make_taxis: Callable[..., Taxis]) -> None:
