@@ -21,12 +21,15 @@ from modelwatch.store import check_result_from_json, check_result_to_json
 Rows = dict[str, Any]
 
 
-def riders(rng: np.random.Generator, n: int, *, shuffled: bool = False, longer: float = 1.0) -> Rows:
+def riders(
+    rng: np.random.Generator, n: int, *, shuffled: bool = False, longer: float = 1.0, noisy: bool = False
+) -> Rows:
     """Taxi rides: price and minutes go with the distance, the hour with nothing."""
     km = rng.lognormal(1.5, 0.5, n)
     minutes = 3.0 * km * rng.lognormal(0.0, 0.3, n)
     price = 2.0 * km + 0.5 * minutes + rng.normal(0, 2, n)
     price = rng.permutation(price) if shuffled else price
+    km = rng.lognormal(3.5, 0.5, n) if noisy else km
     return {"km": km * longer, "minutes": minutes, "price": price, "hour": rng.integers(0, 24, n).astype(float)}
 
 
@@ -126,6 +129,14 @@ def test_an_input_that_drifts_by_itself_is_left_out(taxis: Taxis) -> None:
     assert data.feature_severity["km"] >= Severity.WARNING
     assert (found.state, found.severity) == ("ok", Severity.NONE)
     assert found.reason == "left out, as they drift by themselves: km"
+
+
+def test_what_an_input_did_by_itself_is_not_told_again_once_it_is_over(taxis: Taxis) -> None:
+    taxis.drive(16)
+    assert taxis.drive(6, noisy=True)[-1].reason == "left out, as they drift by themselves: km"
+    after = taxis.drive(20)
+    assert set(severities(after)) == {Severity.NONE}
+    assert "left out" not in after[-1].reason
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ def scheduled_multivariate(
     lengths: Mapping[str, float],
     state: Mapping[str, Any] | None,
     drifting: Collection[str],
+    cleared: Mapping[str, float],
 ) -> tuple[FamilyResult, dict[str, Any]]:
     """Score how the features of the recorded windows go together.
 
@@ -66,6 +67,9 @@ def scheduled_multivariate(
     drifting : collection of str
         Features that drift by themselves. That is told already, and it changes their correlations too; so they are
         left out here.
+    cleared : mapping of str to float
+        When the drift of a feature by itself ended: earlier rows of it, which longer windows still hold, are not to be
+        told a second time.
 
     Returns
     -------
@@ -74,9 +78,10 @@ def scheduled_multivariate(
     """
     config, profile = subject.config, subject.profile
     assert profile is not None
-    since = cleared_at(state, subject.now)
     found: Found = []
     refused, names = _refused(profile, config.features.exclude, drifting)
+    ends = [cleared_at(state, subject.now), *(cleared.get(name) for name in names)]
+    since = max((end for end in ends if end is not None), default=None)
     if not config.log_predictions:
         refused = refused or ("insufficient_data", NO_ROWS)
     if refused is None:

@@ -108,8 +108,9 @@ def scheduled_check(
     families = {name: family_of(subject, *scored[name]) for name in FAMILIES}
     if MULTIVARIATE in kinds_of(config):
         families[MULTIVARIATE], memory[MULTIVARIATE] = scheduled_multivariate(
-            queries, subject, windows, lengths, remembered.get(MULTIVARIATE), drifting_features(families)
-        )
+            queries, subject, windows, lengths, remembered.get(MULTIVARIATE), drifting_features(families),
+            cleared_times(memory["data"], now),
+        )  # fmt: skip
     mean = _prediction_mean(profile, scored["prediction"][0])
     rows = {window.window: window.rows for window in windows}
     return result_of(subject, families, rows, mean), {"profile": profile.id, "families": memory}
