@@ -268,14 +268,15 @@ class WindowCounts:
 class TestResult:
     """One test (shape, missing or novel) of one feature in one window. Scores are debiased JS distances, 0 to 1.
 
-    The test called correlation is of all features together, under the name "": its score is the root mean square change
-    of Fisher's transform of their correlations.
+    Two tests are of all features together, under the name "". The score of the one called correlation is the root mean
+    square change of Fisher's transform of the correlations; that of domain how much the area under the ROC curve of a
+    classifier exceeds one half.
     """
 
     __test__ = False  # not a test class, whatever pytest thinks of the name
 
     feature: str
-    test: Literal["shape", "missing", "novel", "correlation"]
+    test: Literal["shape", "missing", "novel", "correlation", "domain"]
     window: str
     n: float
     m: float

@@ -71,7 +71,7 @@ class MultivariateTexts(DriftTexts):
 
     def _far(self) -> str:
         tolerance = say(f"max({self._last(c.DRIFT_THRESHOLD, self._type)})", SCORE, ", tolerance ")
-        before = "How far: root mean square change of the correlations "
+        before = "How far: distance "
         return say(f"max({self._last(c.DRIFT_SCORE, self._type)})", SCORE, before, tolerance)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -20,12 +21,15 @@ from modelwatch.store import check_result_from_json, check_result_to_json
 Rows = dict[str, Any]
 
 
-def riders(rng: np.random.Generator, n: int, *, shuffled: bool = False, longer: float = 1.0) -> Rows:
+def riders(
+    rng: np.random.Generator, n: int, *, shuffled: bool = False, longer: float = 1.0, noisy: bool = False
+) -> Rows:
     """Taxi rides: price and minutes go with the distance, the hour with nothing."""
     km = rng.lognormal(1.5, 0.5, n)
     minutes = 3.0 * km * rng.lognormal(0.0, 0.3, n)
     price = 2.0 * km + 0.5 * minutes + rng.normal(0, 2, n)
     price = rng.permutation(price) if shuffled else price
+    km = rng.lognormal(3.5, 0.5, n) if noisy else km
     return {"km": km * longer, "minutes": minutes, "price": price, "hour": rng.integers(0, 24, n).astype(float)}
 
 
@@ -127,6 +131,14 @@ def test_an_input_that_drifts_by_itself_is_left_out(taxis: Taxis) -> None:
     assert found.reason == "left out, as they drift by themselves: km"
 
 
+def test_what_an_input_did_by_itself_is_not_told_again_once_it_is_over(taxis: Taxis) -> None:
+    taxis.drive(16)
+    assert taxis.drive(6, noisy=True)[-1].reason == "left out, as they drift by themselves: km"
+    after = taxis.drive(20)
+    assert set(severities(after)) == {Severity.NONE}
+    assert "left out" not in after[-1].reason
+
+
 @pytest.mark.parametrize(
     ("change", "drift", "config", "said"),
     [
@@ -149,6 +161,27 @@ def test_rows_that_nobody_stored_are_told_by_their_number(taxis: Taxis) -> None:
     taxis.stream._rows.clear()
     found = taxis.stream.check(taxis.stream.now).families["multivariate"]
     assert (found.state, found.reason) == ("insufficient_data", "needs 100 stored rows, has 0")
+
+
+def test_a_domain_classifier_compares_with_earlier_rows(make_taxis: Callable[..., Taxis]) -> None:
+    taxis = make_taxis(drift={"multivariate": "domain_classifier", "windows": ["8s"]})
+    first = taxis.drive(2)[-1]
+    assert first.reason == "too few rows are stored from before the window, or fewer than two inputs, to compare"
+    calm = taxis.drive(2)[-1]
+    assert (calm.state, calm.severity, calm.tests[0].test) == ("ok", Severity.NONE, "domain")
+    worst = taxis.drive(2, shuffled=True)[-1]
+    assert (worst.state, worst.severity, worst.pairs) == ("drift", Severity.WARNING, ())
+
+
+def test_without_scikit_learn_the_rest_of_the_check_goes_on(
+    make_taxis: Callable[..., Taxis], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.ensemble", None)
+    taxis = make_taxis(drift={"multivariate": "domain_classifier", "windows": ["8s"]})
+    found = taxis.drive(4)[-1]
+    assert (found.state, found.severity) == ("failed", Severity.NONE)
+    assert found.reason.endswith("pip install scikit-learn")
+    assert taxis.stream.results[-1].families["data"].state == "ok"
 
 
 def test_switched_off_it_is_not_there(make_taxis: Callable[..., Taxis]) -> None:

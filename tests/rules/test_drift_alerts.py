@@ -256,7 +256,7 @@ def test_inputs_that_no_longer_go_together_are_told_with_their_correlations(scen
     description = f"""\
 {" and ".join(names)}: correlation 0.61 → 0.05 in the 24h window
 bid and hour: correlation 0.20 → -0.12 in the 24h window
-How far: root mean square change of the correlations 0.13, tolerance 0.05
+How far: distance 0.13, tolerance 0.05
 How sure: 4000 rows in the last 24h against 20000 in the reference; not chance, the tests keep the model's budget of \
 false alarms
 Effect: no input drifted by itself, predictions within tolerance; quality on real labels not measured

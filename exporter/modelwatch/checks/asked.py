@@ -158,7 +158,7 @@ def counted_check(
         families[name] = family_of(subject, found, verdict_of(found))
     if MULTIVARIATE in kinds_of(config):
         families[MULTIVARIATE] = (
-            asked_multivariate(subject, batch, drifting_features(families))
+            asked_multivariate(subject, batch, drifting_features(families), budget)
             if given["data"]
             else nothing(MULTIVARIATE, "no current_data was passed", subject, state="insufficient_data")
         )

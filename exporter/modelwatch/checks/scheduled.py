@@ -169,6 +169,7 @@ def _with_multivariate(
         replace(member.rule, budget=member.rule.budget / versions),
         member.remembered.get(MULTIVARIATE),
         drifting_features(result.families),
+        cleared_times(state["families"]["data"], member.subject.now),
     )
     return (
         replace(

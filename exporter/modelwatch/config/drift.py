@@ -43,6 +43,11 @@ def _as_text(value: object) -> object:
     return str(value) if type(value) is int else value
 
 
+def _as_word(value: object) -> object:
+    # To YAML a bare off is a truth value.
+    return "off" if value is False else value
+
+
 class DriftThresholds(ConfigModel):
     """Debiased Jensen-Shannon distances (0 to 1) from which drift is a warning, an error, critical."""
 
@@ -107,7 +112,9 @@ class DriftMonitoringConfig(ConfigModel):
     multiplicity : {"bh", "by"}, default "bh"
         How the many tests of a check share its budget: Benjamini-Hochberg, or the stricter Benjamini-Yekutieli.
     multivariate : {"correlation", "domain_classifier", "off"}, default "correlation"
-        How changes between features are looked for.
+        How changes between features are looked for: by correlations beside those of the reference; or by a classifier
+        of scikit-learn that tries to tell the rows of a window from those stored in the 30 days before it, which finds
+        changes of any kind, but takes a third of a second for a thousand rows, and forgets.
     defaulted
         Written by modelwatch itself: which values nobody wrote.
 
@@ -157,7 +164,7 @@ class DriftMonitoringConfig(ConfigModel):
     entity: FeatureName | None = Field(None, description="a feature name")
     compare: CompareConfig | None = Field(None, description="a mapping with the key baseline_version")
     multiplicity: Literal["bh", "by"] = Field("bh", description="one of 'bh', 'by'")
-    multivariate: Literal["correlation", "domain_classifier", "off"] = Field(
+    multivariate: Annotated[Literal["correlation", "domain_classifier", "off"], BeforeValidator(_as_word)] = Field(
         "correlation", description="one of 'correlation', 'domain_classifier', 'off'"
     )
     defaulted: tuple[str, ...] = Field((), description="written by modelwatch itself: which values nobody wrote")

@@ -12,6 +12,10 @@ __all__ = ["MULTIVARIATE", "WARNING_AT_MOST", "pair_facts", "pair_names"]
 MULTIVARIATE = "multivariate"
 WARNING_AT_MOST = "warning at most: each of these inputs by itself may look as it always did"
 _SHOWN = 3
+_DISTANCES = {
+    "correlation": "root mean square change of the correlations",
+    "domain": "area under the ROC curve of a classifier of now and before, beyond 0.5:",
+}
 
 
 def pair_names(family: FamilyResult) -> str:
@@ -38,5 +42,5 @@ def pair_facts(family: FamilyResult, test: TestResult | None) -> list[Fact]:
     if test is None:
         return pairs or [Fact("Inputs", "which ones is not known at the moment")]
     window = f"{window_words(test.window)} window, n = {number(test.n)}"
-    far = f"root mean square change of the correlations {test.score:.2f}, tolerance {test.threshold:.2f}, {window}"
-    return [*pairs, Fact("How far", far)]
+    what = _DISTANCES.get(test.test, "distance")
+    return [*pairs, Fact("How far", f"{what} {test.score:.2f}, tolerance {test.threshold:.2f}, {window}")]

@@ -48,7 +48,7 @@ def score_table(member: FeatureCells, counts: IntArray) -> FloatArray:
     --------
     >>> member = FeatureCells("age", "numeric", minimum=0.0, edges=(10.0, 20.0, 30.0))
     >>> score_table(member, np.array([100, 100, 100, 0, 0, 0, 0, 0, 0])).tolist()
-    [-0.9664, 0.0, 0.9664, -2.9349, 2.9349, 0.0, 0.0, 0.0, 0.0]
+    [-0.963, 0.0, 0.963, -2.9362, 2.9362, 0.0, 0.0, 0.0, 0.0]
     """
     shape = member.shape_size
     if member.kind == "numeric":

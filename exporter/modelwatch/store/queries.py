@@ -31,7 +31,7 @@ __all__ = ["StoreQueries"]
 _BUSY_SECONDS = 5.0
 _PAGE = 32
 _SAMPLE_PAGE = 256
-_FEW_CHUNKS, _MANY_CHUNKS = 100, 4000
+_FEW_CHUNKS, _MANY_CHUNKS = 100, 2000
 _ALERT_FIELDS = (
     "alert_id", "timestamp", "level", "type", "message", "model_id", "status", "fingerprint", "starts_at",
 )  # fmt: skip

@@ -66,7 +66,7 @@ def test_every_variable_of_a_model_offers_what_there_is(
     assert {world.scored, world.labelled, world.learning, world.unchecked} <= set(offered("model_id"))
     assert offered("job") == ["models", "sidecar"]
     wait_until(lambda: offered("window") == ["16s", choices[0]["window"]], DEADLINE)
-    wait_until(lambda: offered("drift_type") == ["data", "prediction"], DEADLINE)
+    wait_until(lambda: offered("drift_type") == ["data", "multivariate", "prediction"], DEADLINE)
     # Nothing is recorded by segment yet; the whole has an empty name, which Grafana leaves out, as the prediction has.
     assert offered("segment") == [""]
     assert [name for name in offered("feature") if name] == ["carrier", "distance", "hour"]
