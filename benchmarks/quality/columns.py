@@ -36,15 +36,15 @@ class State:
         Share of rows without a value; None for the column's own.
     novel : float
         Share of the other rows that hold what the reference never had: above its range, an unknown category.
-    first : float or None
-        Share of the first category, taken from or given to the others in proportion; None for the column's own.
+    moved : float
+        Share of all rows that go from the first category to the second.
     """
 
     mean: float | FloatArray = 0.0
     sd: float | FloatArray = 1.0
     missing: float | FloatArray | None = None
     novel: float = 0.0
-    first: float | None = None
+    moved: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,10 @@ def sample(
     """Draw `rows` values: float64 with NaN, or objects with None. Arrays of a state give one number a row."""
     share = column.missing if state.missing is None else state.missing
     latents = np.asarray(state.mean) + np.asarray(state.sd) * rng.standard_normal(rows)
-    if state.first is not None:
-        latents = _cut(column, state, latents)
     values = column.draw(latents)
+    if state.moved:
+        first = values == column.categories[0]
+        values[first & (rng.random(rows) < state.moved / column.shares[0])] = column.categories[1]
     if state.novel:
         values[rng.random(rows) < state.novel] = "zz-new" if column.categories else np.inf
     values[rng.random(rows) < share] = None if column.categories else np.nan
@@ -116,9 +117,8 @@ def shares(column: Column, member: FeatureCells, state: State) -> FloatArray:
     mean, sd = np.atleast_1d(np.asarray(state.mean, dtype=float)), np.atleast_1d(np.asarray(state.sd, dtype=float))
     below = ndtr((cuts - mean[:, None]) / sd[:, None])
     parts = np.diff(below, axis=1)
-    if state.first is not None:
-        rest = (1.0 - state.first) / (1.0 - column.shares[0])
-        parts = parts * np.where(np.arange(parts.shape[1]) == 0, state.first / column.shares[0], rest)
+    if state.moved:
+        parts[:, :2] += (-state.moved, state.moved)
     missing = np.atleast_1d(np.asarray(column.missing if state.missing is None else state.missing, dtype=float))
     out = np.zeros((max(len(mean), len(sd), len(missing)), member.size))
     size = member.shape_size
@@ -175,15 +175,6 @@ def _category(name: str, texts: tuple[str, ...], share: tuple[float, ...], missi
     cuts = ndtri(np.cumsum(share)[:-1])
     labels = np.array(texts, dtype=object)
     return Column(name, lambda z: labels[np.searchsorted(cuts, z)], None, texts, share, missing)
-
-
-def _cut(column: Column, state: State, latents: FloatArray) -> FloatArray:
-    """Stretch the latent's distribution so that the first category has its share."""
-    assert state.first is not None
-    u, old = ndtr(latents), column.shares[0]
-    below = u * old / state.first
-    above = old + (u - state.first) * (1.0 - old) / (1.0 - state.first)
-    return np.asarray(ndtri(np.where(u < state.first, below, above)))
 
 
 def _log(edges: FloatArray) -> FloatArray:

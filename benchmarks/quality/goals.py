@@ -110,7 +110,7 @@ SHIFTS = (
     Shift("G3", "sd x 1.5", NORMAL, State(sd=1.5), {50: 18, 200: 3, 1_000: 1}),
     Shift("G4", "missing 0 -> 5 %", NORMAL, State(missing=0.05), {50: 16, 200: 8, 1_000: 1}),
     Shift("G4", "missing 0 -> 1 %", NORMAL, State(missing=0.01), {1_000: 30, 10_000: 3}),
-    Shift("G4", "category 50 -> 40 %", CATEGORY, State(first=0.4), {50: 48, 200: 24, 1_000: 8, 10_000: 1}),
+    Shift("G4", "category 50 -> 40 %, 30 -> 40 %", CATEGORY, State(moved=0.1), {50: 48, 200: 24, 1_000: 8, 10_000: 1}),
     Shift("", "1 % above the range", NORMAL, State(novel=0.01), {}),
 )
 
