@@ -21,12 +21,13 @@ test: lint ## Everything that must hold: lint, types, import contracts, all test
 quality: $(VENV)/.dev ## What takes minutes: every change to every rule, unit tests of rules at every speed
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m quality $(ARGS)
 
-bench: $(VENV)/.dev $(VENV)/peers/.done ## Cost of recording, exposing and importing beside peers; tables, and JSON in build/bench
+bench: $(VENV)/.dev $(VENV)/peers/.done ## Cost of recording, exposing, importing and scoring beside peers; tables, and JSON in build/bench
 	@mkdir -p build/bench
 	$(BIN)/python benchmarks/recording.py --peers $(VENV)/peers/bin/python --json build/bench/recording.json $(ARGS)
 	$(BIN)/python benchmarks/exposition.py --json build/bench/exposition.json $(ARGS)
 	$(BIN)/python benchmarks/import_time.py --json build/bench/import_time.json $(ARGS)
 	$(BIN)/python benchmarks/latency.py --json build/bench/latency.json $(ARGS)
+	$(BIN)/python benchmarks/drift.py --json build/bench/drift.json $(ARGS)
 
 soak: $(VENV)/.dev ## Ten million records, a thousand kills: ten minutes, with figures
 	$(BIN)/python -m pytest -m soak -s $(ARGS)

@@ -20,6 +20,7 @@ SEGMENT = "segment"
 PROFILE = "profile"
 FEATURE = "feature"
 WINDOW = "window"
+METHOD = "method"
 DRIFT_TYPE = "drift_type"
 
 MODEL_LABELS = (MODEL_ID, MODEL_VERSION)
@@ -41,11 +42,16 @@ DRIFT_STATES = (
 INVALID_REASONS = ("type", "parse", "too_big")
 FOLD_REASONS = ("segments", "features")
 SIDES = ("below", "above")
+ORDERED_METHODS = ("ks", "wasserstein")
+"""Further scores that only numbers have: they need an order."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric family: its full exposed name, type, help text and label names in order."""
+    """One metric family: its full exposed name, type, help text and label names in order.
+
+    The last labels may be left out of a sample where that is said; to Prometheus an absent label is an empty one.
+    """
 
     name: str
     type: MetricType
@@ -172,22 +178,25 @@ FEATURE_BIN_INFO = _metric(
 DRIFT_SCORE = _metric(
     "drift_score",
     "gauge",
-    "Debiased Jensen-Shannon distance from the reference, 0 to 1." + _CACHED,
+    "Debiased Jensen-Shannon distance from the reference, 0 to 1; with a method, that distance instead." + _CACHED,
     *MODEL_LABELS,
     DRIFT_TYPE,
     FEATURE,
     WINDOW,
     SEGMENT,
+    METHOD,  # left out but for further methods
 )
 DRIFT_THRESHOLD = _metric(
     "drift_threshold",
     "gauge",
-    "Warning tolerance of the test whose score is shown, on the scale of the score." + _CACHED,
+    "Warning tolerance of the test whose score is shown, on the scale of the score; with a method, its fixed threshold."
+    + _CACHED,
     *MODEL_LABELS,
     DRIFT_TYPE,
     FEATURE,
     WINDOW,
     SEGMENT,
+    METHOD,  # left out but for further methods
 )
 DRIFT_SEVERITY = _metric(
     "drift_severity",

@@ -255,6 +255,8 @@ class WindowCounts:
     """Shape (members,): sums of the in-range values, where they are known."""
     strata: FloatArray | None = None
     """Shape (members, strata): rows that count for each member, by stratum of the reference, where it has strata."""
+    since: FloatArray | None = None
+    """Shape (members,): from when on rows count for each member, if for some that is later than `start`."""
 
 
 @dataclass(frozen=True)
@@ -302,6 +304,21 @@ class FeatureShift:
     attribution: float
     changed: tuple[tuple[str, float, float], ...] = ()
     """The cells that changed most: (label, share in the reference, share now)."""
+    tail: tuple[str, float, float, float] | None = None
+    """Where the distribution of a number changed most: ("above" or "below", an edge, share beyond it in the reference,
+    share now). None for categories."""
+
+
+@dataclass(frozen=True)
+class FurtherScore:
+    """A distance that was asked for beside the Jensen-Shannon distance, debiased, over all cells of a feature."""
+
+    method: str
+    feature: str
+    window: str
+    score: float
+    limit: float | None = None
+    """The fixed threshold of this method, if there is one."""
 
 
 @dataclass(frozen=True)
@@ -320,6 +337,7 @@ class FamilyResult:
     """Drifted features, worst first."""
     noisy: tuple[str, ...] = ()
     """Features that vary so much by themselves that their shape can't alarm in any scored window."""
+    further: tuple[FurtherScore, ...] = ()
 
 
 @dataclass(frozen=True)

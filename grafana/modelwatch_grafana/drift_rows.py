@@ -21,6 +21,8 @@ CHOSEN_FEATURE = '="$feature"'
 A_FEATURE = '!=""'
 ANY_SEGMENT = '=~".*"'
 THE_PREDICTION = '=""'
+THE_DISTANCE = '=""'
+"""The score that has a tolerance, and none by a further method, which is on another scale."""
 
 
 def drift(uid: str) -> tuple[Panel, ...]:
@@ -36,9 +38,11 @@ def _drift_scores() -> Panel:
         "Debiased Jensen-Shannon distance from the reference, 0 to 1, with the warning tolerance. A distance above "
         "it alarms only if it is also not chance. No line: the feature could not be scored.",
         [
-            Query(f"max by ({by}) ({select(c.DRIFT_SCORE, **chosen)})", "{{drift_type}} {{feature}}"),
             Query(
-                f"max by ({c.DRIFT_TYPE}) ({select(c.DRIFT_THRESHOLD, **chosen)})",
+                f"max by ({by}) ({select(c.DRIFT_SCORE, **chosen, method=THE_DISTANCE)})", "{{drift_type}} {{feature}}"
+            ),
+            Query(
+                f"max by ({c.DRIFT_TYPE}) ({select(c.DRIFT_THRESHOLD, **chosen, method=THE_DISTANCE)})",
                 "{{drift_type}} tolerance",
                 limit=True,
             ),
@@ -65,8 +69,8 @@ def _top_features(uid: str) -> Panel:
         [
             # A held feature has a severity and no score; nothing has a score and no severity.
             Column("Severity", worst(c.DRIFT_SEVERITY, **of_kind), properties=background(SEVERITIES, SEVERITY_STEPS)),
-            Column("Score", worst(c.DRIFT_SCORE, **scored)),
-            Column("Tolerance", worst(c.DRIFT_THRESHOLD, **scored)),
+            Column("Score", worst(c.DRIFT_SCORE, **scored, method=THE_DISTANCE)),
+            Column("Tolerance", worst(c.DRIFT_THRESHOLD, **scored, method=THE_DISTANCE)),
             Column("Shift (sd)", worst(c.FEATURE_SHIFT_SD)),
             Column("Missing", worst(c.FEATURE_MISSING_RATIO), unit="percentunit"),
             Column("Novel", worst(c.FEATURE_NOVEL_RATIO), unit="percentunit"),

@@ -212,7 +212,7 @@ def _alerts(uid: str) -> Panel:
 
 def _features(uid: str) -> Panel:
     drifted = drifted_inputs()
-    inputs = {"drift_type": quoted("data"), "feature": '!=""'}
+    inputs = {"drift_type": quoted("data"), "feature": '!=""', "method": '=""'}
     score, tolerance = (
         f"({bridged_while_down(select_any(metric, **inputs))})" for metric in (c.DRIFT_SCORE, c.DRIFT_THRESHOLD)
     )

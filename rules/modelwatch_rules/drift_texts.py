@@ -90,11 +90,13 @@ class DriftTexts:
 
     def _ratio(self, feature: str) -> str:
         """How many times its tolerance a score is, at most, by window."""
-        score, tolerance = (self._last(m, self._type, feature) for m in (c.DRIFT_SCORE, c.DRIFT_THRESHOLD))
+        score, tolerance = (
+            self._last(m, self._type, feature, _THE_DISTANCE) for m in (c.DRIFT_SCORE, c.DRIFT_THRESHOLD)
+        )
         return f"max by (window) ({score} / ({tolerance} > 0))"
 
     def _distance(self) -> str:
-        where = (self._type, "<feature>", "<window>")
+        where = (self._type, "<feature>", "<window>", _THE_DISTANCE)
         tolerance = say(f"max({self._last(c.DRIFT_THRESHOLD, *where)})", SCORE, ", tolerance ")
         return say(f"max({self._last(c.DRIFT_SCORE, *where)})", SCORE, "JS ", tolerance, "JS not measured now")
 
@@ -151,6 +153,8 @@ class DriftTexts:
 
 
 _EMPTY = '""'
+_THE_DISTANCE = f"{c.METHOD}={_EMPTY}"
+"""By a further method a score is on another scale."""
 _SAMPLES = ("current", "reference")
 
 

@@ -51,6 +51,23 @@ def test_drift_is_told_with_names_and_numbers(
     assert json.loads(json.dumps(report, allow_nan=False)) == report
 
 
+def test_further_scores_and_fixed_thresholds_are_told_where_they_are_asked_for(
+    profile: ReferenceProfile, config: ModelMonitoringConfig, make_rows: Rows
+) -> None:
+    drift = config.drift.model_copy(update={"methods": ("ks",), "fixed_thresholds": {"psi": 0.005}})
+    asking = config.model_copy(update={"drift": drift})
+    rows = make_rows(50_000, km=1.06)
+    assert checks.drift_report(checks.asked_check(config, profile, rows, None, 1.0))["drift_detected"] is False
+    report = checks.drift_report(checks.asked_check(asking, profile, rows, None, 1.0))
+    assert (report["severity"], report["top_features"]) == ("warning", ["distance"])
+    found = report["details"]["data"]["features"]
+    assert set(found["distance"]["further_scores"]) == {"ks", "psi"}
+    assert set(found["carrier"]["further_scores"]) == {"psi"}
+    assert found["distance"]["further_scores"]["psi"] > 0.005
+    assert re.search(r"distance \(mean \+.*, PSI 0\.0\d+, fixed threshold 0\.005\)", report["summary"])
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+
+
 def test_severity_is_not_capped_but_data_alone_stays_an_error(
     profile: ReferenceProfile, config: ModelMonitoringConfig, make_rows: Rows
 ) -> None:

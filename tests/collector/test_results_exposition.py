@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from modelwatch import conventions as c
-from modelwatch.collector import ResultsCollector
+from modelwatch.collector import ResultsCollector, render
 from modelwatch.config import ModelMonitoringConfig
 from modelwatch.exceptions import StorageError
 from modelwatch.profile import ReferenceProfile
@@ -133,6 +133,34 @@ def test_scores_thresholds_and_severities_stand_by_feature_and_window() -> None:
     assert samples(registry, c.DRIFTED_FEATURES) == {m: 2}
     assert samples(registry, c.SCORED_FEATURES) == {m: 2}
     assert samples(registry, c.DRIFT_CALIBRATED) == {m: 0}
+
+
+def test_scores_by_further_methods_carry_its_name_and_no_other_score_has_the_label() -> None:
+    where = {"feature": "age", "window": "1h"}
+    further = [{"method": "psi", **where, "score": 0.31, "limit": 0.2}, {"method": "ks", **where, "score": 0.1},
+               {"method": "kl", **where, "score": None, "limit": None}]  # fmt: skip
+    data = {**RESULT["families"]["data"], "further": further}
+    registry = expose(HeldStore(checked(**{**RESULT, "families": {"data": data}})), clock=lambda: 99.0)
+    labelled = {
+        (family.name, sample.labels.get("method")): sample.value
+        for family in registry.collect()
+        for sample in family.samples
+        if family.name in (c.DRIFT_SCORE.name, c.DRIFT_THRESHOLD.name)
+        and (sample.labels["feature"], sample.labels["window"]) == ("age", "1h")
+    }
+    assert labelled == {
+        (c.DRIFT_SCORE.name, None): 0.3,
+        (c.DRIFT_SCORE.name, "psi"): 0.31,
+        (c.DRIFT_SCORE.name, "ks"): 0.1,
+        (c.DRIFT_THRESHOLD.name, None): 0.05,
+        (c.DRIFT_THRESHOLD.name, "psi"): 0.2,
+    }
+    text = generate_latest(registry).decode()
+    assert (
+        'modelwatch_drift_score{drift_type="data",feature="age",method="psi",model_id="m",model_version="1",'
+        'segment="",window="1h"} 0.31\n'
+    ) in text
+    assert render(registry)[0].decode() == text
 
 
 def test_exactly_one_state_of_each_kind_of_drift_is_one() -> None:

@@ -118,6 +118,7 @@ class Lived:
 CONFIGURATIONS: Mapping[str, Mapping[str, Any]] = {
     "defaults": {},
     "windows": {"drift": {"windows": ["1h", "24h"]}, "performance_threshold": {"rmse": 5, "latency_ms": 33}},
+    "methods": {"drift": {"methods": ["psi", "ks", "wasserstein"], "fixed_thresholds": {"psi": 0.2, "ks": 0.9}}},
     "range": {"performance_threshold": {"bias": {"min": -1, "max": 1}, "auc": 0.9}, "features": {"exclude": ["hour"]}},
 }
 

@@ -83,13 +83,28 @@ def test_a_scrape_is_measured_beside_prometheus_client_writing_the_same_text(tmp
     assert "multiprocess mode" in done.stdout
 
 
+def test_scoring_many_models_is_measured_beside_a_loop_over_scipy_and_one_check_by_itself(tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    argv = [sys.executable, "benchmarks/drift.py", "--quick", "--json", str(out)]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(out.read_text())
+    assert found["about"]["models"] == 100
+    costs = {name: cost["ns"] for name, cost in found["results"]["statistics"].items()}
+    # A loop is slower by two orders of magnitude: with a busy machine still by one.
+    assert costs["scipy, chi2_contingency"] > 10 * costs["modelwatch, two_gate"] > 0
+    assert {"modelwatch, psi", "modelwatch, wasserstein", "scipy, ks_2samp on the values"} <= set(costs)
+    assert [target["target"] for target in found["targets"]] == ["<= 100", "<= 20"]
+    assert "A check of 100 features" in done.stdout
+
+
 def test_the_page_on_performance_names_what_make_bench_runs_and_what_is_run_here() -> None:
     page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
     commands = [line for block in blocks for line in block.splitlines() if line]
     recipe = subprocess.run(["make", "-n", "bench"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     scripts = re.findall(r"benchmarks/\w+\.py(?= --)", recipe)
-    assert len(scripts) == 4
+    assert len(scripts) == 5
     assert commands == ["make bench", *(f"python {script} --quick" for script in scripts)]
     here = Path(__file__).read_text(encoding="utf-8")
     assert all(f'"{script}", "--quick"' in here for script in scripts)

@@ -25,7 +25,8 @@ from modelwatch.config import DEFAULT_ALERT_SEVERITIES, DriftMonitoringConfig, Q
 from modelwatch.config.thresholds import DEFAULT_THRESHOLDS
 from modelwatch.conventions import DEFAULT_METRICS_PORT, DEFAULT_SIDECAR_PORT, LATENCY_BUCKETS_SECONDS, MODEL_ALERTS
 from modelwatch.drift.decision import FAMILY_SHARES
-from modelwatch.drift.family import GROSS_MIN_ROWS, GROSS_SHAPE_JS, GROSS_SHARE_JS
+from modelwatch.drift.family import GROSS_MIN_ROWS
+from modelwatch.drift.table import GROSS_SHAPE_JS, GROSS_SHARE_JS
 from modelwatch.notify.retry import RetryPolicy
 from modelwatch.policy import LEAST_BY_TYPE, LEAST_OF_OTHERS, has_quiet_hours
 from modelwatch.service.learning import ENOUGH_ROWS, ENOUGH_SECONDS

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from modelwatch.drift.decision import (
     FAMILY_SHARES,
+    PROCEDURES,
     benjamini_hochberg,
+    benjamini_yekutieli,
     check_budget,
     severities,
     window_budget,
@@ -116,3 +119,30 @@ def share_of_alarms(shift: float, n: int, runs: int) -> float:
         large = np.concatenate([large, np.ones((3, 23))], axis=1)
         alarms += int(severities(p_real, large, q)[0] >= 2)
     return alarms / runs
+
+
+def by_the_other_book(p: list[float], q: float) -> list[bool]:
+    """Reject the i smallest for the largest i with p_(i) <= q i / (K (1 + 1/2 + ... + 1/K))."""
+    made = sum(v == v for v in p)
+    return by_the_book(p, q / sum(1 / i for i in range(1, made + 1)) if made else q)
+
+
+@given(p=p_values, q=st.floats(0.001, 0.5))
+def test_benjamini_yekutieli_is_the_textbooks_and_never_the_laxer_one(p: list[float], q: float) -> None:
+    found = benjamini_yekutieli(p, q)
+    assert found.tolist() == by_the_other_book(p, q)
+    assert (found <= benjamini_hochberg(p, q)).all()
+
+
+def test_benjamini_yekutieli_is_scipys() -> None:
+    p = np.random.default_rng(3).beta(0.2, 4, 50)
+    adjusted = stats.false_discovery_control(p, method="by")
+    assert benjamini_yekutieli(p, 0.05).tolist() == (adjusted <= 0.05).tolist()
+    assert 0 < benjamini_yekutieli(p, 0.05).sum() < benjamini_hochberg(p, 0.05).sum()
+
+
+def test_severities_follow_the_procedure_that_was_asked_for() -> None:
+    p_real = np.array([0.005, 0.9, 0.9, 0.9])
+    p_large = np.stack([np.array([0.005, 1.0, 1.0, 1.0]), np.ones(4), np.ones(4)])
+    assert severities(p_real, p_large, 0.03)[0] == 2
+    assert severities(p_real, p_large, 0.03, PROCEDURES["by"])[0] == 0

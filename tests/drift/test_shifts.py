@@ -74,10 +74,10 @@ def test_attribution_shares_out_the_excess_by_importance(
 ) -> None:
     found = score_family("data", profile, [window(rows(5000, a=1.0, b=1.0))], config, 1e-3, members=range(4))
     verdict = verdict_of(found)
-    even = {s.feature: s for s in family_shifts(profile, found, verdict, 0.05, {})}
+    even = {s.feature: s for s in family_shifts(profile, found, verdict, {})}
     assert even["a"].attribution == pytest.approx(0.5, abs=0.05)
     assert sum(s.attribution for s in even.values()) == pytest.approx(1.0)
-    weighted = family_shifts(profile, found, verdict, 0.05, {"b": 3.0})
+    weighted = family_shifts(profile, found, verdict, {"b": 3.0})
     assert [s.feature for s in weighted][:2] == ["b", "a"]
     assert weighted[0].attribution == pytest.approx(0.75, abs=0.05)
 
@@ -99,19 +99,34 @@ def test_bins_carry_labels_a_person_understands() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "numeric", "test", "words"),
+    ("changes", "test", "words"),
     [
-        ({"shift_sd": 0.9, "novel_ratio": 0.31, "above_ratio": 0.31}, True, "novel",
-         "mean +0.9 sd, 31 % above the reference range"),
-        ({"shift_sd": -0.13}, True, "shape", "mean -0.13 sd"),
-        ({"shift_sd": None, "novel_ratio": 0.18}, False, "novel", "18 % unseen values"),
-        ({"missing_ratio": 0.05, "missing_reference": 0.01}, True, "missing", "5 % missing (was 1 %)"),
-        ({"novel_ratio": 0.2, "below_ratio": 0.1, "above_ratio": 0.1}, True, "novel",
-         "20 % outside the reference range"),
-        ({"novel_ratio": 0.2, "below_ratio": 0.2}, True, "novel", "20 % below the reference range"),
-        ({"shift_sd": None, "changed": (("UA", 0.2, 0.35), ("AA", 0.3, 0.15))}, False, "shape",
-         "UA 20 % → 35 %, AA 30 % → 15 %"),
+        ({"shift_sd": 0.9, "novel_ratio": 0.31, "above_ratio": 0.31}, "novel",
+         "mean +0.90 sd, 31 % above the reference range (was 0 %)"),
+        ({"shift_sd": -0.13}, "shape", "mean -0.13 sd"),
+        ({"shift_sd": None, "novel_ratio": 0.18}, "novel", "18 % unseen values (was 0 %)"),
+        ({"missing_ratio": 0.05, "missing_reference": 0.01}, "missing", "5 % missing (was 1 %)"),
+        ({"novel_ratio": 0.2, "below_ratio": 0.1, "above_ratio": 0.1}, "novel",
+         "20 % outside the reference range (was 0 %)"),
+        ({"novel_ratio": 0.2, "below_ratio": 0.2}, "novel", "20 % below the reference range (was 0 %)"),
+        ({"shift_sd": None, "changed": (("UA", 0.2, 0.35), ("AA", 0.3, 0.15))}, "shape",
+         "UA: 20 % → 35 %, AA: 30 % → 15 %"),
+        ({"shift_sd": 0.614, "tail": ("above", 1597.0, 0.14, 0.28)}, "shape",
+         "mean +0.61 sd, share above 1 600 doubled"),
+        ({"shift_sd": -0.3, "tail": ("below", 0.5, 0.1, 0.29)}, "shape", "mean -0.30 sd, share below 0.5 tripled"),
+        ({"shift_sd": -0.3, "tail": ("above", 41_183.0, 0.4, 0.21)}, "shape",
+         "mean -0.30 sd, share above 41 200 halved"),
+        ({"shift_sd": 0.3, "tail": ("above", 1600.0, 0.14, 0.35)}, "shape",
+         "mean +0.30 sd, share above 1 600: 14 % → 35 %"),
+        ({"shift_sd": 0.3, "tail": ("above", 9.0, 0.0, 0.05)}, "shape", "mean +0.30 sd, share above 9: 0 % → 5 %"),
+        # A tail is told where the shape failed, it moved, and not one cell of it alone, or what lies out of range.
+        ({"missing_ratio": 0.05, "tail": ("above", 9.0, 0.1, 0.2)}, "missing", "5 % missing (was 0 %)"),
+        ({"shift_sd": 0.3, "tail": ("above", 9.0, 0.1, 0.115)}, "shape", "mean +0.30 sd"),
+        ({"shift_sd": 0.3, "tail": ("above", 9.0, 0.1, 0.5), "changed": (("12 to 13", 0.0, 0.4),)}, "shape",
+         "mean +0.30 sd, 12 to 13: 0 % → 40 %"),
+        ({"shift_sd": 0.9, "novel_ratio": 0.3, "above_ratio": 0.3, "tail": ("above", 9.0, 0.1, 0.4)}, "shape",
+         "mean +0.90 sd, 30 % above the reference range (was 0 %)"),
     ],
 )  # fmt: skip
-def test_shifts_in_words(changes: dict[str, Any], numeric: bool, test: str, words: str) -> None:
-    assert shift_words(replace(STILL, **changes), numeric, test) == words
+def test_shifts_in_words(changes: dict[str, Any], test: str, words: str) -> None:
+    assert shift_words(replace(STILL, **changes), test) == words

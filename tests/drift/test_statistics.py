@@ -11,7 +11,9 @@ from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
 from modelwatch.drift.statistics import (
+    CACHED_CELLS,
     d_to_js,
+    js_bounds,
     js_lower,
     js_to_d,
     js_upper,
@@ -93,6 +95,19 @@ def test_bounds_are_where_the_measured_distance_would_be_a_one_in_twenty_surpris
     low, high = js_lower(d, k, s), js_upper(d, k, s)
     np.testing.assert_allclose(noncentral_sf(d / s, k, js_to_d(low) / s), 0.05, rtol=1e-6)
     np.testing.assert_allclose(noncentral_sf(d / s, k, js_to_d(high) / s), 0.95, rtol=1e-6)
+
+
+@given(d=st.floats(0, 5.5), k=st.integers(2, 60), n=st.integers(50, 10**6))
+def test_bounds_are_those_that_bisection_finds(d: float, k: int, n: int) -> None:
+    s = 1 / n + 1 / 20000
+    for tail, bound in zip((0.05, 0.95), js_bounds(d, k, s), strict=True):
+        low, high = 0.0, 10.0
+        for _ in range(50):
+            middle = (low + high) / 2
+            below = noncentral_sf(d / s, k, middle / s + 1e-300) < tail
+            low, high = (middle, high) if below else (low, middle)
+        assert bound == pytest.approx(min(float(d_to_js(low)), 1.0), abs=1e-6)
+    assert js_bounds(d, k, s).tolist() == pytest.approx([float(js_lower(d, k, s)), float(js_upper(d, k, s))], abs=1e-9)
 
 
 @given(d=st.floats(0, 5.5), k=st.integers(1, 60), n=st.integers(50, 10**6))
@@ -189,3 +204,24 @@ def test_a_few_percent_of_fraction_hardly_moves_a_result() -> None:
     whole, stretched = two_gate(o, r, TAU), two_gate(o * 1.03, r, TAU)
     assert float(stretched.d) == pytest.approx(float(whole.d), rel=1e-9)
     assert float(stretched.score) == pytest.approx(float(whole.score), abs=0.01)
+
+
+def test_many_tests_at_once_say_to_the_bit_what_each_says_alone() -> None:
+    rng = np.random.default_rng(9)
+    tests, cells = 3 * (CACHED_CELLS // 24), 24
+    o, r = rng.integers(0, 40, (tests, cells)).astype(float), rng.integers(0, 900, cells).astype(float)
+    tau = rng.choice(js_to_d([0.05, 0.1]), tests)
+    at_once = two_gate(o, r, tau)
+    by_three = two_gate(o.reshape(3, -1, cells), r, tau.reshape(3, -1))
+    for i in (0, 1, CACHED_CELLS // cells - 1, CACHED_CELLS // cells, tests - 1):
+        alone = two_gate(o[i], r, tau[i])
+        for name in vars(alone):
+            assert getattr(alone, name) == getattr(at_once, name)[i], name
+            assert getattr(alone, name) == getattr(by_three, name).reshape(-1)[i], name
+
+
+def test_whole_numbers_as_integers_and_as_floats_say_the_same_to_the_bit() -> None:
+    rng = np.random.default_rng(10)
+    o, r = rng.integers(0, 40, (30, 24)), rng.integers(0, 900, (30, 24))
+    whole, floats = two_gate(o, r, TAU), two_gate(o.astype(float), r.astype(float), TAU)
+    assert all(np.array_equal(getattr(whole, name), getattr(floats, name)) for name in vars(whole))

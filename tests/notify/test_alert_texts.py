@@ -13,11 +13,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from modelwatch.notify import messages
-from modelwatch.notify.drift_words import shift_words
 from modelwatch.notify.messages import AlertText, ModelFacts, drift_text, plain_text, resolved_text, text_of
 from modelwatch.notify.wording import clean, duration, number, percent, safe_url
 from modelwatch.policy import Severity
-from modelwatch.records import CheckResult, FamilyResult, FeatureShift, TestResult
+from modelwatch.records import CheckResult, FamilyResult, FeatureShift, FurtherScore, TestResult
 
 NOW = 1795504200.0  # 2026-11-24 02:10 in New York
 NEW_YORK = "America/New_York"
@@ -163,26 +162,18 @@ def test_a_held_severity_says_why_it_is_held() -> None:
     assert "Held: needs 50 rows, has 12" in text(family(state="held", reason="needs 50 rows, has 12")).message
 
 
-@pytest.mark.parametrize(
-    ("moved", "test", "words"),
-    [
-        (shift("x", shift_sd=0.614), "shape", "mean +0.61 sd"),
-        (shift("x", shift_sd=0.01, missing_ratio=0.2, missing_reference=0.01), "missing", "20 % missing (was 1 %)"),
-        (
-            shift("x", shift_sd=0.0, novel_ratio=0.1, below_ratio=0.1),
-            "novel",
-            "10 % below the reference range (was 0 %)",
-        ),
-        (
-            shift("x", shift_sd=0.0, novel_ratio=0.2, below_ratio=0.1, above_ratio=0.1, novel_reference=0.001),
-            "novel",
-            "20 % outside the reference range (was 0.1 %)",
-        ),
-        (shift("x", changed=(("UA", 0.12, 0.31), ("AA", 0.3, 0.1))), "shape", "UA: 12 % → 31 %, AA: 30 % → 10 %"),
-    ],
-)
-def test_movement_in_words(moved: FeatureShift, test: str, words: str) -> None:
-    assert shift_words(moved, outcome("x", test)) == words
+def test_a_fact_says_how_an_input_moved_how_far_and_which_fixed_threshold_it_is_beyond() -> None:
+    moved = shift("distance", shift_sd=0.614, tail=("above", 1597.0, 0.14, 0.28))
+    further = (FurtherScore("psi", "distance", "1h", 0.314, 0.2), FurtherScore("ks", "distance", "1h", 0.3))
+    made = text(family(("distance",), tests=(outcome("distance", "shape"),), shifts=(moved,), further=further))
+    told = "distance: mean +0.61 sd, share above 1 600 doubled. JS 0.64, tolerance 0.10. PSI 0.314, fixed threshold 0.2"
+    assert told in made.lines
+
+
+def test_a_long_name_of_a_category_is_cut() -> None:
+    moved = shift("carrier", changed=(("U" * 50, 0.12, 0.31),))
+    made = text(family(("carrier",), tests=(outcome("carrier", "shape"),), shifts=(moved,)))
+    assert f"carrier: {'U' * 39}…: 12 % → 31 %" in made.message
 
 
 def test_operational_texts_give_value_limit_and_sample() -> None:

@@ -107,6 +107,42 @@ def test_a_file_that_is_no_profile_is_refused_by_name(content: bytes, tmp_path: 
         ReferenceProfile.load(path)
 
 
+@pytest.fixture(scope="module")
+def calibrated(seasonal: Callable[..., Any]) -> ReferenceProfile:
+    rows = seasonal(15, 20, cycle=0.5, a=0.05, b=0.0)
+    learnt: ReferenceProfile = rows.build(predictions=rows.columns["a"], timezone="Europe/Rome", strata="48")
+    return learnt
+
+
+def test_what_was_learnt_survives_the_file(calibrated: ReferenceProfile, tmp_path: Path) -> None:
+    loaded = ReferenceProfile.load(calibrated.save(tmp_path / "reference.json"))
+    assert loaded == calibrated
+    assert (loaded.calibrated, loaded.natural_days, loaded.options["strata"]) == (True, 16, "48")
+    assert loaded.strata is not None
+    assert calibrated.strata is not None
+    assert (loaded.strata.kind, loaded.strata.timezone) == ("48", "Europe/Rome")
+    np.testing.assert_array_equal(loaded.strata.counts, calibrated.strata.counts)
+    for window, natural in calibrated.natural.items():
+        np.testing.assert_array_equal(loaded.natural[window].weighted, natural.weighted)
+        np.testing.assert_array_equal(loaded.natural[window].weight, natural.weight)
+    assert loaded.summary() == calibrated.summary()
+
+
+def test_a_file_from_before_strata_is_read(profile: ReferenceProfile) -> None:
+    document = json.loads(profile.to_json())
+    for key in ("strata", "natural_days"):
+        del document[key]
+    loaded = ReferenceProfile.from_json(json.dumps(document))
+    assert (loaded.strata, dict(loaded.natural), loaded.natural_days) == (None, {}, 0)
+    assert loaded == profile
+
+
+@pytest.mark.parametrize(("features", "limit"), [(25, 110_000), (100, 440_000)])
+def test_a_calibrated_file_stays_small(seasonal: Callable[..., Any], features: int, limit: int) -> None:
+    rows = seasonal(14, 60, **{f"f{i}": 0.05 for i in range(features)})
+    assert len(rows.build().to_json()) < limit
+
+
 def set_at(*keys: Any) -> Callable[[Any], Callable[[Document], None]]:
     def with_value(value: Any) -> Callable[[Document], None]:
         def change(doc: Document) -> None:
@@ -175,6 +211,48 @@ def test_every_fault_in_a_file_is_named(
     with pytest.raises(ProfileError) as caught:
         ReferenceProfile.load(path)
     assert str(caught.value).startswith(f"{path}: ")
+    assert message in str(caught.value)
+
+
+LEARNT_FAULTS: list[tuple[Callable[[Document], None], str]] = [
+    (set_at("strata")(48), "strata is 48"),
+    (set_at("strata", "kind")("24"), "strata.kind is '24'; it must be one of 48, 168"),
+    (set_at("strata", "kind")(["48"]), "strata.kind is ['48']"),
+    (set_at("strata", "kind")("168"), "features[0].strata must be a list of 168 lists"),
+    (set_at("strata", "timezone")("../../etc/passwd"), "strata.timezone '../../etc/passwd' is not known"),
+    (set_at("strata", "timezone")(None), "strata.timezone is None"),
+    (set_at("strata", "timezone")("\x1b[0m"), "strata.timezone is"),
+    (set_at("features", 0, "strata")(None), "features[0].strata must be a list of 48 lists"),
+    (set_at("features", 1, "strata", 3)({}), "features[1].strata must be lists of at most 26 counts"),
+    (set_at("features", 1, "strata", 3)([0] * 27), "features[1].strata must be lists of at most 26 counts"),
+    (set_at("prediction", "strata", 3)([1.5]), "prediction.strata must be whole numbers"),
+    (set_at("prediction", "strata", 3)([-1]), "prediction.strata must be whole numbers"),
+    (set_at("prediction", "strata", 3)([True]), "prediction.strata must be whole numbers"),
+    (set_at("features", 0, "strata", 3)([10**30]), "features[0].strata must be whole numbers"),
+    (set_at("features", 0, "strata", 3)([2**53 - 1] * 26), "add up to more than the 7200 rows"),
+    (set_at("features", 0, "natural")(None), "features[0].natural must be an object"),
+    (set_at("features", 0, "natural")({"1h": []}), "with the keys 1h, 24h, 168h"),
+    (set_at("features", 0, "natural", "24h")([1]), "features[0].natural.24h must be two lists"),
+    (set_at("prediction", "natural", "24h", 0)([1, 2]), "prediction.natural.24h must hold 3 numbers"),
+    (set_at("features", 0, "natural", "1h", 1)([1, 2, "3"]), "features[0].natural.1h holds something that is no"),
+    (set_at("features", 0, "natural", "1h", 1)([1, 2, 10**400]), "no number"),
+    (set_at("features", 0, "natural", "1h", 1)([-1, 0, 0]), "do not belong to their weights"),
+    (set_at("features", 0, "natural", "1h", 0)([1e30, 0, 0]), "do not belong to their weights"),
+    (set_at("natural_days")(0), "natural_days is 0; it must be a whole number of at least 1"),
+    (set_at("natural_days")(True), "natural_days is True"),
+    (set_at("natural_days")(10**9), "natural_days is 1000000000"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), LEARNT_FAULTS, ids=[message for _, message in LEARNT_FAULTS])
+def test_every_fault_in_what_was_learnt_is_named(
+    change: Callable[[Document], None], message: str, calibrated: ReferenceProfile
+) -> None:
+    document = json.loads(calibrated.to_json())
+    change(document)
+    with pytest.raises(ProfileError) as caught:
+        ReferenceProfile.from_json(json.dumps(document), source="faulty.json")
+    assert str(caught.value).startswith("faulty.json: ")
     assert message in str(caught.value)
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelwatch.exceptions import ModelwatchError, NotAvailableError, ProfileError
+from modelwatch.exceptions import ModelwatchError, ProfileError
 from modelwatch.profile import ReferenceProfile
 from modelwatch.records import LOW, MISSING
 
@@ -227,12 +227,6 @@ def test_a_mistake_is_a_sentence(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelwatchError) as caught:
         build(frame() if data is None else data, **given_)
     assert message in str(caught.value)
-
-
-def test_inheriting_is_not_available_yet() -> None:
-    profile = build(frame())
-    with pytest.raises(NotAvailableError, match="inherit"):
-        build(frame(), inherit=profile)
 
 
 @pytest.mark.parametrize(("rows", "warnings"), [(500, 1), (2000, 1), (5000, 0)])

@@ -194,7 +194,7 @@ class Served:
             "model_version": "7",
             "reference": str(profile.save(folder / "profile.json")),
             "drift_detection_interval": "5s",
-            "drift": {"windows": ["10s", "30s"]},
+            "drift": {"windows": ["10s", "30s"], "fixed_thresholds": {"psi": 0.2}},
             "performance_threshold": {
                 "auc": 0.85,
                 "bias": {"min": -1, "max": 1},

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from enum import Enum
 
 import numpy as np
 import pytest
 
 from modelwatch.policy import Severity
-from modelwatch.records import CheckResult, FamilyResult, FeatureShift, TestResult
+from modelwatch.records import CheckResult, FamilyResult, FeatureShift, FurtherScore, TestResult
 from modelwatch.store import check_result_from_json, check_result_to_json
 from modelwatch.store.serialize import dump_json, plain, summarize_check
 
@@ -40,6 +41,18 @@ def test_a_check_result_comes_back(result: CheckResult) -> None:
     assert back.families["data"].feature_severity == result.families["data"].feature_severity
     assert back.families["data"].severity is Severity.WARNING
     assert (back.prediction_mean, back.windows, back.reference_rows) == ((0.1, 0.2), {"24h": 100.0}, 1e4)
+
+
+def test_what_later_releases_added_comes_back_or_takes_its_default(result: CheckResult) -> None:
+    shift = replace(result.families["data"].shifts[0], tail=("above", 1600.0, 0.14, 0.28))
+    further = (FurtherScore("psi", "x", "24h", 0.31, 0.2), FurtherScore("ks", "x", "24h", 0.1))
+    family = replace(result.families["data"], shifts=(shift,), further=further, noisy=("y",))
+    value = json.loads(json.dumps(check_result_to_json(replace(result, families={"data": family})), allow_nan=False))
+    back = check_result_from_json(value).families["data"]
+    assert (back.shifts, back.further, back.noisy) == ((shift,), further, ("y",))
+    del value["families"]["data"]["further"], value["families"]["data"]["shifts"][0]["tail"]
+    old = check_result_from_json(value).families["data"]
+    assert (old.shifts[0].tail, old.further) == (None, ())
 
 
 def test_severities_are_numbers_and_nan_is_none(result: CheckResult) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwatch.profile import ReferenceProfile
+from modelwatch.profile.strata import Strata
 from modelwatch.records import WindowCounts
 from modelwatch.store.values import CountSeries
 from modelwatch.windows.store import recording_began, window_counts
@@ -52,10 +53,19 @@ def series(profile: ReferenceProfile, intervals: int, length: float = 2.0) -> Co
 
 
 def of(
-    profile: ReferenceProfile, store: Store, windows: dict[str, float], now: float, **cleared: float
+    profile: ReferenceProfile,
+    store: Store,
+    windows: dict[str, float],
+    now: float,
+    strata: Strata | None = None,
+    least_rows: float = 0.0,
+    **cleared: float,
 ) -> list[WindowCounts]:
     cleared_at = {name.removeprefix("_"): at for name, at in cleared.items()}
-    return window_counts(cast(Any, store), "m", "v1", profile, windows, now, cleared_at, began=store.began)
+    return window_counts(
+        cast(Any, store), "m", "v1", profile, windows, now, cleared_at,
+        began=store.began, strata=strata, least_rows=least_rows,
+    )  # fmt: skip
 
 
 def test_a_window_holds_the_intervals_that_began_in_it(profile: ReferenceProfile) -> None:
@@ -121,6 +131,49 @@ def test_running_sums_are_plain_sums(
     for got, length in zip(found, windows.values(), strict=True):
         keep = mixed.starts[:, None] >= np.maximum(24.0 - length, since)
         np.testing.assert_array_equal(got.cells, np.where(keep, mixed.cells, 0.0).sum(axis=0))
+
+
+def test_rows_are_counted_by_the_hour_that_their_interval_began_in_and_by_member(profile: ReferenceProfile) -> None:
+    strata = Strata("48", "UTC", np.zeros((48, profile.layout.size), dtype=np.int64))
+    store = Store(series(profile, 4, length=1800.0))  # 1970 began on a Thursday
+    short, long = of(profile, store, {"1h": 3600.0, "2h": 7200.0}, 7200.0, strata, b=5000.0)
+    assert short.strata is not None
+    assert short.strata.shape == (3, 48)
+    assert short.strata[0].tolist() == [0.0, 3.0 + 4.0, *[0.0] * 46]
+    assert long.strata is not None
+    assert long.strata[:, :2].tolist() == [[1.0 + 2.0, 3.0 + 4.0], [0.0, 4.0], [1.0 + 2.0, 3.0 + 4.0]]
+    assert long.since is not None
+    assert long.since.tolist() == [0.0, 5000.0, 0.0]
+    assert short.since is not None
+    assert of(profile, store, {"1h": 3600.0}, 7200.0, strata, b=3600.0)[0].since is None
+    assert of(profile, store, {"1h": 3600.0}, 7200.0)[0].strata is None
+
+
+def test_where_a_week_holds_too_few_rows_the_longest_window_goes_back_a_month(profile: ReferenceProfile) -> None:
+    now, day = 100 * 86400.0, 86400.0
+    store = Store(series(profile, 100, length=day))  # day i has i + 1 rows
+
+    def rows(least_rows: float, **cleared: float) -> list[WindowCounts]:
+        return of(profile, store, {"1h": 3600.0, "168h": 7 * day}, now, None, least_rows, **cleared)
+
+    week, month = sum(range(94, 101)), sum(range(71, 101))
+    assert [w.rows for w in rows(week)] == [0.0, week]
+    short, long = rows(week + 1)
+    assert (short.rows, long.rows, long.window) == (0.0, month, "168h")
+    assert (long.start, long.end, long.full) == (now - 30 * day, now, True)
+    long = rows(week + 1, a=now - 10 * day)[1]
+    assert set(long.cells[: profile.layout.members[0].size]) == {sum(range(91, 101))}
+
+
+def test_a_month_without_rows_in_its_last_week_is_not_looked_at(profile: ReferenceProfile) -> None:
+    store = Store(series(profile, 10, length=86400.0))
+    assert of(profile, store, {"168h": 7 * 86400.0}, 20 * 86400.0, None, 50.0)[0].rows == 0.0
+
+
+def test_a_young_recording_that_is_extended_begins_where_it_did(profile: ReferenceProfile) -> None:
+    store = Store(series(profile, 9, length=86400.0))
+    (found,) = of(profile, store, {"168h": 7 * 86400.0}, 9 * 86400.0, None, 1000.0)
+    assert (found.start, found.rows, found.full) == (0.0, 45.0, True)
 
 
 def test_recording_began_is_asked_for_the_version_and_the_profile(profile: ReferenceProfile) -> None:

@@ -7,19 +7,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from modelwatch.drift.decision import check_budget
 from modelwatch.drift.family import ScoredFamily, unscored
 from modelwatch.drift.outcome import family_result
 from modelwatch.drift.tracking import Verdict, verdict_of
 from modelwatch.policy import Severity
 from modelwatch.records import PREDICTION, CheckResult, FamilyResult
+from modelwatch.windows.scored import EXTENDED_SECONDS, candidates, extends, window_lengths
 
 if TYPE_CHECKING:
     from modelwatch.config import ModelMonitoringConfig
     from modelwatch.profile import ReferenceProfile
 
-__all__ = ["FAMILIES", "NO_REFERENCE", "Absence", "Subject", "family_of", "members_of", "nothing", "only", "result_of"]
+__all__ = [
+    "FAMILIES",
+    "NO_REFERENCE",
+    "Absence",
+    "Rule",
+    "Subject",
+    "family_of",
+    "members_of",
+    "nothing",
+    "only",
+    "result_of",
+    "rule_of",
+]
 
 FAMILIES = ("data", "prediction")
+UNCALIBRATED_CAP = Severity.WARNING
 Absence = tuple[str, str]
 """State and reason of a model without a reference: it has none, or is learning one."""
 NO_REFERENCE: Absence = (
@@ -39,6 +54,54 @@ class Subject:
     now: float
     began: float
     """Reading of a steady clock, for the duration."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a scheduled check of a model may take, and how far it goes.
+
+    Attributes
+    ----------
+    lengths : dict of str to float
+        Windows that are looked at, in seconds, ascending.
+    candidates : set of str
+        Those of them that are scored when they are ready.
+    budget : float
+        The chance of a false alarm.
+    cap : Severity
+        Nothing above is given, but for gross changes.
+    only_full : bool
+        Whether a window waits until recording has gone on for its whole length.
+    least_rows : float
+        The longest window goes back further if it holds fewer; 0 for never.
+    forget_after : float
+        For how long it matters when a feature was cleared, in seconds.
+    """
+
+    lengths: dict[str, float]
+    candidates: set[str]
+    budget: float
+    cap: Severity
+    only_full: bool
+    least_rows: float
+    forget_after: float
+
+
+def rule_of(config: ModelMonitoringConfig, profile: ReferenceProfile) -> Rule:
+    """Return the rule of a model's scheduled checks against a reference."""
+    calibrated = profile.calibrated
+    lengths = window_lengths(config)
+    scored = candidates(config.drift, lengths, calibrated=calibrated)
+    further = extends(lengths, scored)
+    return Rule(
+        lengths=lengths,
+        candidates=scored,
+        budget=check_budget(config.interval_seconds, config.drift.false_alarms_per_30d),
+        cap=Severity.CRITICAL if calibrated else UNCALIBRATED_CAP,
+        only_full=not calibrated,
+        least_rows=float(config.drift.min_rows) if further else 0.0,
+        forget_after=EXTENDED_SECONDS if further else max(lengths.values()),
+    )
 
 
 def only(result: CheckResult, kinds: Sequence[str]) -> CheckResult:

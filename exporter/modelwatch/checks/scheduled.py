@@ -11,19 +11,19 @@ from modelwatch.checks.common import (
     NO_REFERENCE,
     NO_REFERENCE_PREDICTIONS,
     Absence,
+    Rule,
     Subject,
     family_of,
     members_of,
     nothing,
     result_of,
+    rule_of,
 )
-from modelwatch.drift.decision import check_budget
-from modelwatch.drift.family import ScoredFamily, score_family, tolerances, unscored
+from modelwatch.drift.family import ScoredFamily, score_family, unscored
+from modelwatch.drift.reference import strata_of
 from modelwatch.drift.shifts import mean_value, reference_mean
 from modelwatch.drift.tracking import cleared_times, track
-from modelwatch.policy import Severity
 from modelwatch.records import CheckResult, WindowCounts
-from modelwatch.windows.scored import candidates, window_lengths
 from modelwatch.windows.store import recording_began, window_counts
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from modelwatch.store.queries import StoreQueries
 
 __all__ = ["scheduled_check"]
-
-UNCALIBRATED_CAP = Severity.WARNING
 
 
 def scheduled_check(
@@ -85,20 +83,22 @@ def scheduled_check(
         families = {name: nothing(name, absence[1], subject, state=absence[0]) for name in FAMILIES}
         return result_of(subject, families, {}, None), {}
     remembered = _remembered(state, profile)
-    lengths = window_lengths(config)
+    rule = rule_of(config, profile)
+    lengths = rule.lengths
     cleared: dict[str, float] = {}
     for name in FAMILIES:
         cleared |= cleared_times(remembered.get(name), now)
     first = recording_began(queries, config.model_id, model_version, profile.id, max(lengths.values()), now)
     windows = window_counts(
         queries, config.model_id, model_version, profile, lengths, now, cleared,
-        began=min(started_at, now) if first is None else first,
+        began=min(started_at, now) if first is None else first, strata=strata_of(profile, config.drift),
+        least_rows=rule.least_rows,
     )  # fmt: skip
     scored, memory = {}, {}
     for name in FAMILIES:
-        found = _scheduled_family(name, config, profile, windows, lengths)
+        found = _scheduled_family(name, config, profile, windows, rule)
         verdict, memory[name] = track(
-            remembered.get(name), found, now, tolerances(config.drift), forget_after=max(lengths.values())
+            remembered.get(name), found, now, forget_after=rule.forget_after, confirm=config.drift.confirming
         )
         scored[name] = (found, verdict)
     families = {name: family_of(subject, *scored[name]) for name in FAMILIES}
@@ -117,7 +117,7 @@ def _scheduled_family(
     config: ModelMonitoringConfig,
     profile: ReferenceProfile,
     windows: Sequence[WindowCounts],
-    lengths: Mapping[str, float],
+    rule: Rule,
 ) -> ScoredFamily:
     members = members_of(drift_type, profile, config)
     if drift_type == "prediction" and not members:
@@ -127,11 +127,11 @@ def _scheduled_family(
         profile,
         windows,
         config.drift,
-        check_budget(config.interval_seconds, config.drift.false_alarms_per_30d),
+        rule.budget,
         members=members,
-        cap=Severity.CRITICAL if profile.calibrated else UNCALIBRATED_CAP,
-        candidates=candidates(config.drift, lengths, calibrated=profile.calibrated),
-        only_full=not profile.calibrated,
+        cap=rule.cap,
+        candidates=rule.candidates,
+        only_full=rule.only_full,
     )
 
 
@@ -140,5 +140,6 @@ def _prediction_mean(profile: ReferenceProfile, scored: ScoredFamily) -> tuple[f
     if table is None or len(table.windows) <= table.watched:
         return None
     index = table.indices[0]
-    before, now = reference_mean(profile, index), mean_value(profile, table.windows[table.watched], index)
+    before = reference_mean(profile, index, reference=table.reference_of(table.watched))
+    now = mean_value(profile, table.windows[table.watched], index)
     return None if before is None or now is None else (before, now)

@@ -59,7 +59,7 @@ class Families:
         self._histograms: dict[str, list[_Histogram]] = {m.name: [] for m in self._metrics if m.type == "histogram"}
 
     def add(self, metric: Metric, labels: Sequence[str], value: float) -> None:
-        """Add a sample of a counter or gauge; label values in the order of `metric.labels`."""
+        """Add a sample of a counter or gauge; label values in the order of `metric.labels`, the last may be absent."""
         self._scalars[metric.name].append((tuple(labels), value))
 
     def add_all(self, metric: Metric, labels: Iterable[tuple[str, ...]], values: Iterable[float]) -> None:

@@ -114,7 +114,8 @@ def result_series(config: ModelMonitoringConfig, layout: CellLayout | None, wind
     inputs = [name for name in _names(layout) if name not in (PREDICTION, *config.features.exclude)]
     tested = len(inputs) + (layout.prediction is not None)
     scores = len((c.DRIFT_SCORE, c.DRIFT_THRESHOLD)) * tested * scored
-    return fixed + len(("current", "reference")) * windows + len(inputs) + scores
+    further = sum(_further(member, config) for member in layout.members if member.name not in config.features.exclude)
+    return fixed + len(("current", "reference")) * windows + len(inputs) + scores + further * scored
 
 
 def drifting_series(config: ModelMonitoringConfig, layout: CellLayout, scored: int) -> int:
@@ -148,6 +149,19 @@ def _classes(model: RecordedModel, layout: CellLayout | None) -> int:
     if prediction is not None and prediction.kind == "categorical":
         return len(prediction.categories)
     return len(SCORE_CLASSES) if model.class_threshold is not None else 0
+
+
+def _further(member: FeatureCells, config: ModelMonitoringConfig) -> int:
+    """Return how many further scores and fixed thresholds a member has in a window.
+
+    Some are of numbers only, and of such that differ.
+    """
+    numeric = member.kind == "numeric"
+    lacking = (
+        () if numeric and member.minimum < member.edges[-1] else ("wasserstein",) if numeric else c.ORDERED_METHODS
+    )
+    methods = [method for method in config.drift.further_methods if method not in lacking]
+    return len(methods) + sum(method in config.drift.fixed_thresholds for method in methods)
 
 
 def _reference_member(member: FeatureCells) -> int:

@@ -194,7 +194,8 @@ def _histogram_begins(metric: Metric, labels: Labels, bounds: Bounds) -> tuple[s
 def _begin(name: str, names: Sequence[str], values: Sequence[str]) -> str:
     if not names:
         return f"{name} "
-    pairs = [f'{label}="{_escaped(value)}"' for label, value in sorted(zip(names, values, strict=True))]
+    # As in prometheus_client's families, the last labels may be left out.
+    pairs = [f'{label}="{_escaped(value)}"' for label, value in sorted(zip(names, values, strict=False))]
     return f"{name}{{{','.join(pairs)}}} "
 
 

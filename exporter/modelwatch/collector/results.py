@@ -341,6 +341,12 @@ def _add_family(out: Families, labels: tuple[str, str], drift_type: str, family:
             out.add(c.DRIFT_SCORE, where, test["score"])
         if test.get("threshold") is not None:
             out.add(c.DRIFT_THRESHOLD, where, test["threshold"])
+    for further in family.get("further", ()):
+        if further.get("score") is not None:
+            by_method = (*labels, drift_type, further["feature"], further["window"], SEGMENT_ALL, further["method"])
+            out.add(c.DRIFT_SCORE, by_method, further["score"])
+            if further.get("limit") is not None:
+                out.add(c.DRIFT_THRESHOLD, by_method, further["limit"])
 
 
 def _add_shifts(out: Families, labels: tuple[str, str], shifts: list[Mapping[str, Any]]) -> None:

@@ -34,8 +34,8 @@ Window = Annotated[str, duration_validator(SHORTEST_WINDOW, LONGEST_WINDOW, None
 Share = Annotated[Number, Field(gt=0, lt=1)]
 SHARE = "a number above 0 and below 1"
 FeatureName = Annotated[str, name_validator("a feature name")]
-Method = Literal["psi", "chi_square", "hellinger", "total_variation", "kl", "ks", "wasserstein"]
-METHODS = "one of 'psi', 'chi_square', 'hellinger', 'total_variation', 'kl', 'ks', 'wasserstein'"
+Method = Literal["psi", "chi_square", "cramers_v", "hellinger", "total_variation", "kl", "ks", "wasserstein"]
+METHODS = "one of 'psi', 'chi_square', 'cramers_v', 'hellinger', 'total_variation', 'kl', 'ks', 'wasserstein'"
 MOST_CONFIRMING = 24
 
 
@@ -87,9 +87,11 @@ class DriftMonitoringConfig(ConfigModel):
     tolerance : dict of feature to distance, optional
         The most that is tolerated of a feature, however much it varies by nature: a Jensen-Shannon distance, 0 to 1.
     methods : list of str, optional
-        Further scores that are exported: psi, chi_square, hellinger, total_variation, kl, ks, wasserstein.
+        Further scores that are exported, debiased: psi, chi_square, cramers_v, hellinger, total_variation, kl, and of
+        numbers ks and wasserstein.
     fixed_thresholds : dict of method to number, optional
-        Debiased scores beyond which drift is a warning, if it is real, whatever is tolerated: ``{"psi": 0.2}``.
+        Debiased scores beyond which drift is a warning, if it is real, whatever is tolerated: ``{"psi": 0.2}``. Never
+        more than a warning; exported as those of `methods` are.
     confirm : str, optional
         "2/3": a severity is told once two of the last three checks found it.
     timezone : str, optional
@@ -223,6 +225,11 @@ class DriftMonitoringConfig(ConfigModel):
         """How many of the last how many checks have to agree; (1, 1) if nobody wrote it."""
         agreeing, of = (self.confirm or "1/1").split("/")
         return int(agreeing), int(of)
+
+    @property
+    def further_methods(self) -> tuple[str, ...]:
+        """The methods whose scores are exported: those asked for, and those with a fixed threshold."""
+        return tuple(dict.fromkeys((*self.methods, *self.fixed_thresholds)))
 
     @property
     def windows_written(self) -> bool:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modelwatch.drift.decision import check_budget, window_budget
-from modelwatch.drift.family import GROSS_CONFIDENCE, GROSS_SHAPE_JS, tolerances
-from modelwatch.drift.statistics import GateResult, js_to_d, large_gate, two_gate
-from modelwatch.drift.table import tally
+from modelwatch.drift.family import GROSS_CONFIDENCE
+from modelwatch.drift.statistics import GateResult, d_to_js, js_to_d, large_gate, two_gate
+from modelwatch.drift.table import GROSS_SHAPE_JS, SHAPE_TEST, tally
+from modelwatch.drift.tolerance import tolerances_of
 from modelwatch.records import PREDICTION, BlindSpot, FeatureCells, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ __all__ = ["blind_spots"]
 
 MANY_ROWS = 1e9
 """As good as any number of rows: what is left is the noise of the reference."""
+NOISY = (
+    "it varies as much by itself from day to day: a longer reference, or a cap under drift.tolerance, lets it alarm;"
+    " missing and new values do so anyway"
+)
 
 
 def blind_spots(config: ModelMonitoringConfig, profile: ReferenceProfile) -> list[BlindSpot]:
@@ -53,9 +58,15 @@ def blind_spots(config: ModelMonitoringConfig, profile: ReferenceProfile) -> lis
         mine = [i for i in members if (profile.layout.members[i].name == PREDICTION) == (kind == "prediction")]
         # One window is the most favourable case; a change of this input alone is judged at the level of one test.
         level = window_budget(kind, budget, 1) / max(_tests(profile, mine), 1)
-        for member in (profile.layout.members[i] for i in mine):
+        spans = np.array([*config.drift.window_seconds.values()])[:, None]
+        tolerated = tolerances_of(profile, config.drift, mine, spans)
+        least = tolerated.tau[0, :, :, SHAPE_TEST].min(axis=0)
+        for place, member in enumerate(profile.layout.members[i] for i in mine):
+            if tolerated.noisy[:, place].all():
+                found.append(BlindSpot(member.name, NOISY))
+                continue
             shape = profile.counts_of(member.name)[: member.shape_size]
-            change = _Change(tolerances(config.drift)[0], level, gross=not profile.calibrated)
+            change = _Change(round(float(d_to_js(least[place])), 12), level, gross=not profile.calibrated)
             if reason := _reason(member, shape, change):
                 found.append(BlindSpot(member.name, reason))
     return found
@@ -97,7 +108,7 @@ def _reason(member: FeatureCells, shape: IntArray, change: _Change) -> str:
     found = two_gate(*_changes(shape[cells]), js_to_d(change.warning))
     if not _alarms(found, change):
         if found.d.max() <= js_to_d(change.warning):
-            return f"even the largest change of its shape is within the tolerance, {change.warning:g}"
+            return f"even the largest change of its shape is within the tolerance, {change.warning:.3g}"
         counted = f"{rows} row{'s' * (rows != 1)}"
         return f"only {counted} with a value in the reference: no change of its shape alone can be told from chance"
     return ""

@@ -9,10 +9,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwatch.drift.decision import TIERS, severities, window_budget
-from modelwatch.drift.readiness import ready_windows
-from modelwatch.drift.statistics import js_lower, js_to_d, js_upper, large_gate
-from modelwatch.drift.table import SHAPE_TEST, TESTS, BoolArray, TestTable, build_table
+from modelwatch.drift.decision import PROCEDURES, TIERS, severities, window_budget
+from modelwatch.drift.further import Further, further_scores, with_fixed_thresholds
+from modelwatch.drift.readiness import Readiness, ready_windows
+from modelwatch.drift.statistics import d_to_js, js_bounds, js_to_d, large_gate
+from modelwatch.drift.table import (
+    GROSS_HOUR_SHAPE_JS,
+    GROSS_SHAPE_JS,
+    GROSS_SHARE_JS,
+    SHAPE_TEST,
+    TESTS,
+    BoolArray,
+    TestTable,
+    measure,
+)
 from modelwatch.policy import Severity
 from modelwatch.records import TestResult, WindowCounts
 
@@ -20,10 +30,20 @@ if TYPE_CHECKING:
     from modelwatch.config import DriftMonitoringConfig
     from modelwatch.profile import ReferenceProfile
 
-__all__ = ["ScoredFamily", "score_family", "test_results", "tolerances", "unscored", "worst_tests"]
+__all__ = [
+    "Measured",
+    "ScoredFamily",
+    "found_severities",
+    "judge",
+    "measure_family",
+    "measured",
+    "ready_in",
+    "score_family",
+    "test_results",
+    "unscored",
+    "worst_tests",
+]
 
-GROSS_SHAPE_JS = 0.30
-GROSS_SHARE_JS = 0.15
 GROSS_MIN_ROWS = 200.0
 GROSS_CONFIDENCE = 0.95
 
@@ -48,6 +68,10 @@ class ScoredFamily:
         Capped; none in windows that are only watched.
     gross : ndarray of bool, same shape
         Changes that are an error if the next check finds them too.
+    noisy : tuple of str
+        Features whose shape can't alarm in any scored window, because they vary as much by themselves.
+    further : Further or None
+        Scores by further methods, if any are asked for.
     """
 
     drift_type: str
@@ -57,12 +81,36 @@ class ScoredFamily:
     table: TestTable | None
     severity: NDArray[np.int64]
     gross: BoolArray
+    noisy: tuple[str, ...] = ()
+    further: Further | None = None
 
 
-def tolerances(config: DriftMonitoringConfig) -> tuple[float, ...]:
-    """Return the Jensen–Shannon distances of the tiers, ascending."""
-    levels = config.thresholds
-    return (levels.warning, levels.error, levels.critical)
+@dataclass(frozen=True)
+class Measured:
+    """One kind of drift in the windows of a check: measured, not judged yet.
+
+    Attributes
+    ----------
+    drift_type : str
+        "data" or "prediction".
+    ready : Readiness
+        Which windows are scored, which are only watched, and why others are left out.
+    features : tuple of str
+        Names of the members, "" for the prediction.
+    table : TestTable or None
+        Of the watched windows, then of the scored ones; None if there are none.
+    config : DriftMonitoringConfig
+        ``multiplicity``, ``fixed_thresholds``.
+    further : Further or None
+        Scores by further methods, if any are asked for.
+    """
+
+    drift_type: str
+    ready: Readiness
+    features: tuple[str, ...]
+    table: TestTable | None
+    config: DriftMonitoringConfig
+    further: Further | None = None
 
 
 def unscored(drift_type: str, state: str, reason: str, features: Sequence[str] = ()) -> ScoredFamily:
@@ -96,7 +144,8 @@ def score_family(
     windows : sequence of WindowCounts
         Ascending by length.
     config : DriftMonitoringConfig
-        ``thresholds``, ``min_rows``, ``window_seconds``.
+        ``thresholds``, ``tolerance``, ``min_rows``, ``strata``, ``window_seconds``, ``multiplicity``, ``methods``,
+        ``fixed_thresholds``.
     budget : float
         The chance of a false alarm that this check may take, over all kinds of drift.
     members : sequence of int
@@ -112,44 +161,136 @@ def score_family(
     -------
     ScoredFamily
     """
+    found = measure_family(
+        drift_type, profile, windows, config, members=members, candidates=candidates, only_full=only_full
+    )
+    return judge(found, found_severities(found, budget), cap)
+
+
+def ready_in(
+    windows: Sequence[WindowCounts],
+    config: DriftMonitoringConfig,
+    *,
+    candidates: Collection[str] | None = None,
+    only_full: bool = True,
+) -> Readiness:
+    """Sort out which windows can be scored; see :func:`~modelwatch.drift.readiness.ready_windows`."""
     seconds = config.window_seconds | {w.window: w.end - w.start for w in windows if w.window not in config.windows}
-    ready = ready_windows(windows, config.min_rows, seconds=seconds, candidates=candidates, only_full=only_full)
-    names = [profile.layout.members[i].name for i in members]
+    return ready_windows(windows, config.min_rows, seconds=seconds, candidates=candidates, only_full=only_full)
+
+
+def measure_family(
+    drift_type: str,
+    profile: ReferenceProfile,
+    windows: Sequence[WindowCounts],
+    config: DriftMonitoringConfig,
+    *,
+    members: Sequence[int],
+    candidates: Collection[str] | None = None,
+    only_full: bool = True,
+) -> Measured:
+    """Measure one kind of drift in all windows that are ready; parameters as of :func:`score_family`."""
+    ready = ready_in(windows, config, candidates=candidates, only_full=only_full)
     looked_at = (*ready.watched, *ready.scored)
-    if not looked_at or not members:
-        return unscored(drift_type, ready.state, ready.reason, names)
-    watched = len(ready.watched)
-    table = build_table(profile, looked_at, members, tolerances(config), config.min_rows, watched=watched)
-    found = np.zeros(table.usable.shape, dtype=np.int64)
-    q = window_budget(drift_type, budget, len(ready.scored))
-    for place in range(watched, len(looked_at)):
-        found[place] = _window_severities(table, place, q)
+    table = measure(profile, looked_at, members, config) if looked_at and members else None
+    return measured(drift_type, profile, ready, config, members, table, range(len(looked_at)))
+
+
+def measured(
+    drift_type: str,
+    profile: ReferenceProfile,
+    ready: Readiness,
+    config: DriftMonitoringConfig,
+    members: Sequence[int],
+    table: TestTable | None,
+    places: Sequence[int],
+) -> Measured:
+    """Return what was measured of the windows that are ready, which lie at some places of a table."""
+    names = tuple(profile.layout.members[i].name for i in members)
+    if table is None or not places:
+        return Measured(drift_type, ready, names, None, config)
+    mine = table.part(places, len(ready.watched))
+    further = further_scores(profile, mine, config.further_methods, mine.reference)
+    return Measured(drift_type, ready, names, mine, config, further)
+
+
+def found_severities(found: Measured, budget: float) -> NDArray[np.int64]:
+    """Return the severity of every test of one kind of drift, each window having its share of the budget.
+
+    Parameters
+    ----------
+    found : Measured
+        What was measured.
+    budget : float
+        Of the check, over all kinds of drift.
+
+    Returns
+    -------
+    ndarray of int, shape (windows, features, tests)
+        None in windows that are only watched.
+    """
+    table = found.table
+    if table is None:
+        return np.zeros((0, len(found.features), len(TESTS)), dtype=np.int64)
+    out = np.zeros(table.tested.shape, dtype=np.int64)
+    q = window_budget(found.drift_type, budget, len(found.ready.scored))
+    procedure = PROCEDURES[found.config.multiplicity]
+    for place in range(table.watched, len(table.windows)):
+        made = table.tested[place]
+        p_real = np.where(made, table.p_real[place], np.nan).ravel()
+        p_large = table.p_large[:, place].reshape(len(TIERS), -1)
+        out[place] = severities(p_real, p_large, q, procedure).reshape(made.shape)
+    return out
+
+
+def judge(found: Measured, severity: NDArray[np.int64], cap: Severity = Severity.CRITICAL) -> ScoredFamily:
+    """Put together what one check says of one kind of drift.
+
+    Parameters
+    ----------
+    found : Measured
+        What was measured.
+    severity : ndarray of int, shape (windows, features, tests)
+        As :func:`found_severities` returns them.
+    cap : Severity
+        Nothing above is given, but for gross changes, which are told apart for that.
+
+    Returns
+    -------
+    ScoredFamily
+    """
+    ready, table = found.ready, found.table
+    if table is None:
+        return unscored(found.drift_type, ready.state, ready.reason, found.features)
+    always = np.flatnonzero(table.tolerances.noisy[table.watched :].all(axis=0)) if ready.scored else ()
+    severity = with_fixed_thresholds(severity, table, found.further, found.config.fixed_thresholds)
     return ScoredFamily(
-        drift_type,
+        found.drift_type,
         "ok" if ready.scored else ready.state,
         ready.reason,
-        tuple(names),
+        found.features,
         table,
-        np.minimum(found, int(cap)),
-        _gross(table) if cap < Severity.ERROR else np.zeros(found.shape, dtype=np.bool_),
+        np.minimum(severity, int(cap)),
+        _gross(table) if cap < Severity.ERROR else np.zeros(severity.shape, dtype=np.bool_),
+        tuple(found.features[int(f)] for f in always),
+        found.further,
     )
 
 
-def _window_severities(table: TestTable, place: int, q: float) -> NDArray[np.int64]:
-    """Benjamini–Hochberg over all tests that one window could make."""
-    made = table.usable[place]
-    p_real = np.where(made, table.p_real[place], np.nan).ravel()
-    p_large = table.p_large[:, place].reshape(len(TIERS), -1)
-    return np.asarray(severities(p_real, p_large, q).reshape(made.shape))
-
-
 def _gross(table: TestTable) -> BoolArray:
-    """Find changes too large to wait for calibration: in the watched windows, and in the shortest scored one."""
-    limits = np.full(len(TESTS), GROSS_SHARE_JS)
-    limits[SHAPE_TEST] = GROSS_SHAPE_JS
-    p_within = large_gate(table.d, table.k, table.sampling, js_to_d(limits))
-    found = table.usable & (table.n >= GROSS_MIN_ROWS) & (p_within <= 1.0 - GROSS_CONFIDENCE)
+    """Find changes too large to wait for calibration: in the watched windows, and in the shortest scored one.
+
+    What a feature is known to do by itself is not gross, however large it is.
+    """
+    limits = np.full((len(table.windows), 1, len(TESTS)), GROSS_SHARE_JS)
+    limits[..., SHAPE_TEST] = GROSS_SHAPE_JS
+    limits[: table.watched, :, SHAPE_TEST] = GROSS_HOUR_SHAPE_JS
+    tau = np.maximum(js_to_d(limits), table.tolerances.natural)
+    found = table.tested & (table.n >= GROSS_MIN_ROWS)
     found[table.watched + 1 :] = False
+    found &= table.d - table.k * table.sampling > tau  # cheap, and hardly ever so
+    if found.any():
+        found &= large_gate(table.d, table.k, table.sampling, tau) <= 1.0 - GROSS_CONFIDENCE
     return np.asarray(found)
 
 
@@ -171,12 +312,13 @@ def worst_tests(scored: ScoredFamily, severity: NDArray[np.int64]) -> NDArray[np
     table = scored.table
     assert table is not None
     score = np.where(table.usable, table.score, -1.0)
-    p = np.where(table.usable, table.p_value, 2.0)
+    # The tolerance of what is noisy says nothing; its score is shown if it is real.
+    p = np.where(table.usable, np.where(table.tested, table.p_value, table.p_real), 2.0)
     order = np.lexsort((-score, p, -np.where(table.usable, severity, -1)), axis=-1)
     return np.where(table.usable.any(axis=-1), order[..., 0], -1)
 
 
-def test_results(scored: ScoredFamily, severity: NDArray[np.int64], threshold: float) -> tuple[TestResult, ...]:
+def test_results(scored: ScoredFamily, severity: NDArray[np.int64]) -> tuple[TestResult, ...]:
     """Return for each feature and window the worst test, features in order, windows ascending.
 
     Parameters
@@ -185,8 +327,6 @@ def test_results(scored: ScoredFamily, severity: NDArray[np.int64], threshold: f
         What was found.
     severity : ndarray of int, shape (windows, features, tests)
         Severities, gross changes included.
-    threshold : float
-        Tolerance of a warning, a Jensen–Shannon distance.
 
     Returns
     -------
@@ -202,11 +342,12 @@ def test_results(scored: ScoredFamily, severity: NDArray[np.int64], threshold: f
         name: np.take_along_axis(values, at, axis=-1)[..., 0]
         for name, values in {
             "n": table.n, "m": table.m, "d": table.d, "k": table.k, "s": table.sampling, "score": table.score,
-            "p_real": table.p_real, "p": table.p_value, "severity": severity,
+            "p_real": table.p_real, "p": table.p_value, "severity": severity, "tau": table.tau[0],
         }.items()
     }  # fmt: skip
-    low = js_lower(chosen["d"], chosen["k"], chosen["s"])
-    high = js_upper(chosen["d"], chosen["k"], chosen["s"])
+    # A level that somebody wrote is told as it was written, not with the last digits of two roots.
+    threshold = np.round(d_to_js(chosen["tau"]), 12)
+    low, high = js_bounds(chosen["d"], chosen["k"], chosen["s"])
     is_scored = np.arange(len(table.windows))[:, None] >= table.watched
     shown = (worst >= 0) & (is_scored | (chosen["severity"] >= Severity.WARNING))
     return tuple(
@@ -219,7 +360,7 @@ def test_results(scored: ScoredFamily, severity: NDArray[np.int64], threshold: f
             score=float(chosen["score"][w, f]),
             score_low=float(low[w, f]),
             score_high=float(high[w, f]),
-            threshold=threshold,
+            threshold=float(threshold[w, f]),
             p_real=float(chosen["p_real"][w, f]),
             p_value=float(chosen["p"][w, f]),
             severity=Severity(int(chosen["severity"][w, f])),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from modelwatch.drift.family import ScoredFamily, test_results, tolerances
+from modelwatch.drift.family import ScoredFamily, test_results
+from modelwatch.drift.further import further_results
 from modelwatch.drift.readiness import in_unit_of
 from modelwatch.drift.shifts import family_shifts
 from modelwatch.drift.tracking import Verdict
@@ -38,7 +39,7 @@ def family_result(
     verdict : Verdict
         Severities, with the earlier checks taken into account.
     config : DriftMonitoringConfig
-        ``thresholds``.
+        ``min_rows``.
     importance : mapping of str to float
         Weights by feature for attribution.
     now : float
@@ -50,7 +51,6 @@ def family_result(
         Its severity is the highest of any feature: Benjamini–Hochberg has already dealt with their number, and one
         broken column of a hundred must be heard.
     """
-    warning = tolerances(config)[0]
     severity = max(verdict.feature_severity.values(), default=Severity.NONE)
     state, reason = _state(scored, verdict, severity, config.min_rows, now)
     return FamilyResult(
@@ -58,9 +58,11 @@ def family_result(
         state=state,
         severity=severity,
         reason=reason,
-        tests=test_results(scored, verdict.severity, warning),
+        tests=test_results(scored, verdict.severity),
         feature_severity=verdict.feature_severity,
-        shifts=() if profile is None else family_shifts(profile, scored, verdict, warning, importance),
+        shifts=() if profile is None else family_shifts(profile, scored, verdict, importance),
+        noisy=scored.noisy,
+        further=further_results(scored.features, scored.table, scored.further, config.fixed_thresholds),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from modelwatch.drift.words import count_words, shift_words
+from modelwatch.drift.words import count_words, further_words, shift_words
 from modelwatch.policy import Severity
 from modelwatch.records import PREDICTION, CheckResult, FamilyResult, FeatureShift, TestResult
 
@@ -56,7 +56,8 @@ def family_report(family: FamilyResult) -> dict[str, Any]:
     -------
     dict
         ``state``, ``severity``, ``reason``, and ``features``: by name, worst first, each with severity, state, and of
-        its worst test score, threshold, n, window, test; ``change`` says in words how it moved, if it did.
+        its worst test score, threshold, n, window, test; ``change`` says in words how it moved, if it did;
+        ``further_scores`` by method, in that window, if any are asked for.
     """
     names = _worst_first(family)
     return {
@@ -93,7 +94,8 @@ def _feature_report(family: FamilyResult, name: str) -> dict[str, Any]:
     shift = next((shift for shift in family.shifts if shift.feature == name), None)
     if shift is not None:
         out |= {"change": _change(family, shift), "attribution": shift.attribution}
-    return out
+    further = {one.method: one.score for one in family.further if (one.feature, one.window) == (name, test.window)}
+    return out | {"further_scores": further} if further else out
 
 
 def _worst_test(family: FamilyResult, name: str) -> TestResult | None:
@@ -103,9 +105,9 @@ def _worst_test(family: FamilyResult, name: str) -> TestResult | None:
 
 def _change(family: FamilyResult, shift: FeatureShift) -> str:
     test = _worst_test(family, shift.feature)
-    # Below a range exists only for numbers; a categorical feature has no mean either.
-    numeric = shift.shift_sd is not None or shift.below_ratio > 0.0 or shift.above_ratio > 0.0
-    return shift_words(shift, numeric, test.test if test is not None else "")
+    moved = shift_words(shift, test.test if test is not None else "", briefly=True)
+    told = (moved, further_words(family.further, shift.feature))
+    return ", ".join(filter(None, told))
 
 
 def _top_features(result: CheckResult) -> list[str]:

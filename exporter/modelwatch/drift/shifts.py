@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modelwatch.drift.family import ScoredFamily, worst_tests
-from modelwatch.drift.statistics import js_to_d
 from modelwatch.drift.tracking import Verdict
 from modelwatch.drift.words import cell_labels
 from modelwatch.policy import Severity
@@ -35,13 +34,12 @@ def family_shifts(
     profile: ReferenceProfile,
     scored: ScoredFamily,
     verdict: Verdict,
-    tolerance: float,
     importance: Mapping[str, float],
 ) -> tuple[FeatureShift, ...]:
     """Return how every feature moved that is at info or above and could be scored: worst first.
 
     The attribution of a feature is its share in the drift that was found: importance × how far the distance lies
-    beyond sampling noise and tolerance, ``max(0, d - k·s - tau)``.
+    beyond sampling noise and its own tolerance, ``max(0, d - k·s - tau)``.
 
     Parameters
     ----------
@@ -51,8 +49,6 @@ def family_shifts(
         What was measured.
     verdict : Verdict
         Severities.
-    tolerance : float
-        Of a warning, a Jensen–Shannon distance.
     importance : mapping of str to float
         Weights by feature; 1 where unknown.
 
@@ -63,9 +59,8 @@ def family_shifts(
     table = scored.table
     if table is None:
         return ()
-    tau = float(js_to_d(tolerance))
     worst = worst_tests(scored, verdict.severity)
-    excess = np.where(table.usable, table.d - table.k * table.sampling - tau, 0.0).clip(min=0.0)
+    excess = np.where(table.usable, table.d - table.k * table.sampling - table.tau[0], 0.0).clip(min=0.0)
     found: list[tuple[Severity, float, FeatureShift]] = []
     for f, name in enumerate(scored.features):
         severity = verdict.feature_severity.get(name, Severity.NONE)
@@ -73,7 +68,7 @@ def family_shifts(
             continue
         w = _worst_window(scored, verdict, worst, f)
         weight = float(importance.get(name, 1.0)) * float(excess[w, f, worst[w, f]])
-        shift = feature_shift(profile, table.windows[w], table.indices[f])
+        shift = feature_shift(profile, table.windows[w], table.indices[f], table.reference_of(w))
         found.append((severity, weight, shift))
     total = sum(weight for _, weight, _ in found)
     found.sort(key=lambda item: (-item[0], -item[1], item[2].feature))
@@ -96,7 +91,9 @@ def _with_attribution(shift: FeatureShift, attribution: float) -> FeatureShift:
     return FeatureShift(**{**shift.__dict__, "attribution": attribution})
 
 
-def feature_shift(profile: ReferenceProfile, window: WindowCounts, index: int) -> FeatureShift:
+def feature_shift(
+    profile: ReferenceProfile, window: WindowCounts, index: int, reference: FloatArray | None = None
+) -> FeatureShift:
     """Return how one member of a profile's layout moved in a window; attribution is left at 0.
 
     Parameters
@@ -107,6 +104,8 @@ def feature_shift(profile: ReferenceProfile, window: WindowCounts, index: int) -
         Counts now.
     index : int
         Index into ``profile.layout.members``.
+    reference : ndarray or None, shape (layout.size,)
+        What the window was compared with; None for the counts of the profile.
 
     Returns
     -------
@@ -114,9 +113,11 @@ def feature_shift(profile: ReferenceProfile, window: WindowCounts, index: int) -
         Missing includes invalid, of all rows; novel, below and above are shares of the rows that are not missing.
     """
     member = profile.layout.members[index]
-    now, before = _own(profile, window.cells, index), _own(profile, np.asarray(profile.counts, np.float64), index)
+    whole = np.asarray(profile.counts, np.float64)
+    now, before = _own(profile, window.cells, index), _own(profile, whole if reference is None else reference, index)
     size = member.shape_size
-    here, there = mean_value(profile, window, index), reference_mean(profile, index, binned=window.sums is None)
+    here = mean_value(profile, window, index)
+    there = reference_mean(profile, index, binned=window.sums is None, reference=reference)
     moments = profile.moments.get(member.name)
     sd = moments.sd if moments is not None else 0.0
     valid, valid_before = now[: size + MISSING].sum(), before[: size + MISSING].sum()
@@ -132,6 +133,7 @@ def feature_shift(profile: ReferenceProfile, window: WindowCounts, index: int) -
         above_ratio=_ratio(now[size + HIGH], valid),
         attribution=0.0,
         changed=_most_changed(member, now, before),
+        tail=_tail(member, now, before),
     )
 
 
@@ -160,7 +162,9 @@ def mean_value(profile: ReferenceProfile, window: WindowCounts, index: int) -> f
     return _mean(member, cells, total)
 
 
-def reference_mean(profile: ReferenceProfile, index: int, *, binned: bool = False) -> float | None:
+def reference_mean(
+    profile: ReferenceProfile, index: int, *, binned: bool = False, reference: FloatArray | None = None
+) -> float | None:
     """Return the mean of a numeric member in the reference, or None if it has none.
 
     Parameters
@@ -171,6 +175,8 @@ def reference_mean(profile: ReferenceProfile, index: int, *, binned: bool = Fals
         Index into ``profile.layout.members``.
     binned : bool
         Take it from the counts, to be compared with a window whose sums are not known: both are then off alike.
+    reference : ndarray or None, shape (layout.size,)
+        What a window was compared with. Its mean differs from that of the whole profile as their counts do.
 
     Returns
     -------
@@ -178,9 +184,13 @@ def reference_mean(profile: ReferenceProfile, index: int, *, binned: bool = Fals
     """
     member = profile.layout.members[index]
     moments = profile.moments.get(member.name)
-    if moments is not None and not binned:
+    whole = np.asarray(profile.counts, np.float64)
+    mean = _mean(member, _own(profile, whole if reference is None else reference, index), None)
+    if moments is None or binned or mean is None:
+        return mean
+    if reference is None:
         return float(moments.mean)
-    return _mean(member, _own(profile, np.asarray(profile.counts, np.float64), index), None)
+    return float(moments.mean) + mean - (_mean(member, _own(profile, whole, index), None) or 0.0)
 
 
 def _mean(member: FeatureCells, cells: FloatArray, total: float | None) -> float | None:
@@ -202,6 +212,23 @@ def _own(profile: ReferenceProfile, cells: FloatArray, index: int) -> FloatArray
 
 def _ratio(part: float, whole: float) -> float:
     return float(part / whole) if whole > 0 else 0.0
+
+
+def _tail(member: FeatureCells, now: FloatArray, before: FloatArray) -> tuple[str, float, float, float] | None:
+    """Return the edge within the range at which the cumulative shares differ most, and the shares beyond it.
+
+    Of both sides the smaller one: that a seventh has become a third says more than that six sevenths have become two.
+    """
+    size = member.shape_size
+    if member.kind != "numeric" or size < 2:
+        return None
+    q, p = ((counts[:size].cumsum() + counts[size + LOW])[:-1] / max(counts[: size + MISSING].sum(), 1.0)
+            for counts in (now, before))  # fmt: skip
+    at = int(np.argmax(np.abs(q - p)))
+    was, has = float(p[at]), float(q[at])
+    if was + has > 1.0:
+        return "above", member.edges[at], 1.0 - was, 1.0 - has
+    return "below", member.edges[at], was, has
 
 
 def _most_changed(member: FeatureCells, now: FloatArray, before: FloatArray) -> tuple[tuple[str, float, float], ...]:

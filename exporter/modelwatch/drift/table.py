@@ -1,24 +1,49 @@
-"""All tests of one kind of drift as one table: windows × features × {shape, missing, novel}."""
+"""All tests of one kind of drift as one table: windows × features × {shape, missing, novel}.
+
+A test is measured by itself, to the last bit: whatever other windows and features stand beside it. So the windows of
+many checks can be measured at once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwatch.drift.statistics import js_to_d, large_gate, two_gate
+from modelwatch.drift.reference import reference_cells
+from modelwatch.drift.statistics import GateResult, js_to_d, large_gate, two_gate
+from modelwatch.drift.tolerance import Tolerances, tolerances_of
 from modelwatch.records import HIGH, LOW, MISSING, TAIL_CELLS, CellLayout, FeatureCells, FloatArray, WindowCounts
 
 if TYPE_CHECKING:
+    from modelwatch.config import DriftMonitoringConfig
     from modelwatch.profile import ReferenceProfile
 
-__all__ = ["MISSING_TEST", "NOVEL_TEST", "SHAPE_TEST", "TESTS", "TestTable", "build_table", "tally"]
+__all__ = [
+    "GROSS_HOUR_SHAPE_JS",
+    "GROSS_SHAPE_JS",
+    "GROSS_SHARE_JS",
+    "MISSING_TEST",
+    "NOVEL_TEST",
+    "SHAPE_TEST",
+    "TESTS",
+    "TestTable",
+    "measure",
+    "tally",
+]
 
 TESTS: tuple[Literal["shape", "missing", "novel"], ...] = ("shape", "missing", "novel")
 SHAPE_TEST, MISSING_TEST, NOVEL_TEST = range(3)
+GROSS_SHAPE_JS, GROSS_SHARE_JS = 0.30, 0.15
+"""Distances that are gross, of a shape, and of missing or novel values."""
+GROSS_HOUR_SHAPE_JS = 0.35
+"""Of a shape in a part of a day. Less is natural: on a weekend's peak, with a daily cycle of 0.5 and weekends of 0.3
+standard deviations, 0.30 is exceeded in several hours of every weekend."""
+_GROUP = 8
+"""numpy adds up 128 numbers or fewer by eights: rows padded to whole eights keep their sums to the last bit."""
 
 BoolArray = NDArray[np.bool_]
 
@@ -29,26 +54,35 @@ class TestTable:
 
     Attributes
     ----------
-    members, indices : tuple
-        The features (or the prediction), and their places among the members of the layout.
+    members, indices, offsets : tuple
+        The features (or the prediction), their places among the members of the layout, and where their cells begin.
     windows : tuple of WindowCounts
         Ascending by length.
+    reference : ndarray, shape (windows, layout.size) or (1, layout.size)
+        What each window was compared with.
     n, m, d, k, score, p_real, p_value : ndarray
         As in :class:`~modelwatch.drift.statistics.GateResult`; ``p_value`` is at the tolerance of a warning.
     p_large : ndarray, shape (tiers, windows, features, tests)
         "Within tolerance", for each tier.
+    tolerances : Tolerances
+        Those of each window, feature and test.
     usable : ndarray of bool
-        Whether a test is made: it has rows enough on both sides, and is no shape test of a watched window.
+        Whether a test could be made: it has rows enough on both sides.
+    tested : ndarray of bool
+        Whether it can alarm: it is usable, and no shape of a feature that is noisy. Of windows that are only watched,
+        shapes are tested in the first alone.
     watched : int
-        So many leading windows are only watched for gross changes. Their shapes are left out: over a part of a day
-        a shape may differ only because of the hours it holds.
+        So many leading windows are only watched for gross changes. There the tolerance of a shape is what is gross:
+        over a part of a day a shape may differ only because of the hours it holds.
     """
 
     __test__ = False  # not a test class, whatever pytest thinks of the name
 
     members: tuple[FeatureCells, ...]
     indices: tuple[int, ...]
+    offsets: tuple[int, ...]
     windows: tuple[WindowCounts, ...]
+    reference: FloatArray
     n: FloatArray
     m: FloatArray
     d: FloatArray
@@ -57,58 +91,98 @@ class TestTable:
     p_real: FloatArray
     p_value: FloatArray
     p_large: FloatArray
+    tolerances: Tolerances
     usable: BoolArray
-    watched: int
+    tested: BoolArray
+    watched: int = 0
 
     @property
     def sampling(self) -> FloatArray:
         """``1/n + 1/m``; 1 where a test is not usable."""
-        safe_n, safe_m = np.where(self.usable, self.n, 2.0), np.where(self.usable, self.m, 2.0)
-        return np.asarray(1.0 / safe_n + 1.0 / safe_m)
+        return _sampling(self.n, self.m, self.usable)
+
+    @property
+    def tau(self) -> FloatArray:
+        """The tolerance of each tier on the scale of d, shape (tiers, windows, features, tests)."""
+        return self.tolerances.tau
+
+    def reference_of(self, window: int) -> FloatArray:
+        """Return what one window was compared with, shape (layout.size,)."""
+        return np.asarray(self.reference[window if len(self.reference) > 1 else 0])
+
+    def part(self, places: Sequence[int], watched: int = 0) -> TestTable:
+        """Return the table of some of the windows, of which so many leading ones are only watched."""
+        at = _as_slice(places)
+        some = replace(
+            self,
+            windows=tuple(self.windows[place] for place in places),
+            reference=self.reference[at] if len(self.reference) > 1 else self.reference,
+            p_large=self.p_large[:, at],
+            tolerances=self.tolerances.at(at),
+            watched=watched,
+            **{name: getattr(self, name)[at] for name in _BY_WINDOW},
+        )
+        return _watching(some) if watched else some
+
+    def with_columns(self, again: TestTable, columns: Sequence[int]) -> TestTable:
+        """Put some features, measured again in the last windows, in the place of what was measured; in place."""
+        first = len(self.windows) - len(again.windows)
+        for name in _BY_WINDOW:
+            getattr(self, name)[first:, columns] = getattr(again, name)
+        self.p_large[:, first:, columns] = again.p_large
+        self.tolerances.tau[:, first:, columns] = again.tolerances.tau
+        self.tolerances.natural[first:, columns] = again.tolerances.natural
+        self.tolerances.noisy[first:, columns] = again.tolerances.noisy
+        if len(self.reference) > 1:
+            self.reference[first:] = again.reference
+        return replace(self, windows=(*self.windows[:first], *again.windows))
 
 
-def build_table(
+_BY_WINDOW = ("n", "m", "d", "k", "score", "p_real", "p_value", "usable", "tested")
+
+
+def measure(
     profile: ReferenceProfile,
     windows: Sequence[WindowCounts],
     members: Sequence[int],
-    tolerances: Sequence[float],
-    min_rows: float,
+    config: DriftMonitoringConfig,
     *,
-    watched: int = 0,
+    reference: FloatArray | None = None,
 ) -> TestTable:
-    """Measure some members of a profile's layout in some windows.
+    """Measure some members of a profile's layout in some windows, of one check or of many.
 
     Parameters
     ----------
     profile : ReferenceProfile
         The reference.
     windows : sequence of WindowCounts
-        Counts over the cells of ``profile.layout``, ascending by length.
+        Counts over the cells of ``profile.layout``.
     members : sequence of int
         Indices into ``profile.layout.members``.
-    tolerances : sequence of float
-        Jensen–Shannon distances, one for each tier, ascending.
-    min_rows : float
-        A test with fewer rows than this in a window is not made there.
-    watched : int
-        So many leading windows are only watched for gross changes.
+    config : DriftMonitoringConfig
+        ``thresholds``, ``tolerance``, ``strata``, ``min_rows``: a test with fewer rows than this is not made.
+    reference : ndarray or None, shape (windows, layout.size) or (1, layout.size)
+        What the windows are compared with, where it is known already.
 
     Returns
     -------
     TestTable
+        In which no window is only watched.
     """
-    observed = tally(profile.layout, members, np.stack([w.cells for w in windows]))
-    reference = tally(profile.layout, members, np.asarray(profile.counts, dtype=np.float64)[None])
-    taus = js_to_d(tolerances)
-    found = two_gate(observed, reference, taus[0])
-    usable = (found.n >= max(min_rows, 1.0)) & (found.m > 0)
-    usable[:watched, :, SHAPE_TEST] = False
-    s = 1.0 / np.where(usable, found.n, 2.0) + 1.0 / np.where(usable, found.m, 2.0)
-    higher = [np.where(usable, large_gate(found.d, found.k, s, tau), 1.0) for tau in taus[1:]]
+    reference = reference_cells(profile, windows, config) if reference is None else reference
+    tolerances = tolerances_of(profile, config, members, _spans(windows, members))
+    found = _gates(profile.layout, members, np.stack([w.cells for w in windows]), reference, tolerances.tau[0])
+    usable = (found.n >= max(config.min_rows, 1.0)) & (found.m > 0)
+    higher = large_gate(found.d, found.k, _sampling(found.n, found.m, usable), tolerances.tau[1:])
+    p_large = np.concatenate([found.p_large[None], np.where(usable, higher, 1.0)])
+    tested = usable.copy()
+    tested[:, :, SHAPE_TEST] &= ~tolerances.noisy
     return TestTable(
         members=tuple(profile.layout.members[i] for i in members),
         indices=tuple(members),
+        offsets=tuple(profile.layout.offsets[i] for i in members),
         windows=tuple(windows),
+        reference=reference,
         n=found.n,
         m=found.m,
         d=found.d,
@@ -116,10 +190,90 @@ def build_table(
         score=found.score,
         p_real=found.p_real,
         p_value=found.p,
-        p_large=np.stack([found.p_large, *higher]),
+        p_large=p_large,
+        tolerances=tolerances,
         usable=usable,
-        watched=watched,
+        tested=tested,
     )
+
+
+def _spans(windows: Sequence[WindowCounts], members: Sequence[int]) -> FloatArray:
+    """Return the time that rows come from, (windows, members): less than the window's where recording is young.
+
+    What is natural depends on it: an hour varies more than a day, whatever the name of the window that holds it.
+    """
+    ends = np.array([window.end for window in windows])[:, None]
+    if all(window.since is None for window in windows):
+        return np.asarray(ends - np.array([window.start for window in windows])[:, None])
+    since = [np.full(len(members), w.start) if w.since is None else w.since[list(members)] for w in windows]
+    return np.asarray(ends - np.stack(since))
+
+
+def _watching(table: TestTable) -> TestTable:
+    """Return a table with the tolerance of shapes in the windows that are only watched raised to what is gross."""
+    at = slice(0, table.watched)
+    tau, p_large, p_value, tested = (a.copy() for a in (table.tau, table.p_large, table.p_value, table.tested))
+    tau[:, at, :, SHAPE_TEST] = np.maximum(tau[:, at, :, SHAPE_TEST], js_to_d(GROSS_HOUR_SHAPE_JS))
+    usable = table.usable[at, :, SHAPE_TEST]
+    d, k, s = (a[at, :, SHAPE_TEST] for a in (table.d, table.k, table.sampling))
+    within = np.where(usable, large_gate(d, k, s, tau[:, at, :, SHAPE_TEST]), 1.0)
+    p_large[:, at, :, SHAPE_TEST] = within
+    p_value[at, :, SHAPE_TEST] = np.maximum(table.p_real[at, :, SHAPE_TEST], within[0])
+    tested[1 : table.watched, :, SHAPE_TEST] = False
+    return replace(
+        table, tolerances=replace(table.tolerances, tau=tau), p_large=p_large, p_value=p_value, tested=tested
+    )
+
+
+def _sampling(n: FloatArray, m: FloatArray, usable: BoolArray) -> FloatArray:
+    return np.asarray(1.0 / np.where(usable, n, 2.0) + 1.0 / np.where(usable, m, 2.0))
+
+
+def _as_slice(places: Sequence[int]) -> slice | list[int]:
+    """Return places that follow one another as a slice, so that nothing is copied."""
+    first, many = places[0], len(places)
+    return slice(first, first + many) if list(places) == list(range(first, first + many)) else list(places)
+
+
+def _gates(
+    layout: CellLayout, members: Sequence[int], observed: FloatArray, reference: FloatArray, tau: FloatArray
+) -> GateResult:
+    """Measure shapes and, in two cells each, missing and novel values; tests along the last axis."""
+    o, r = _shapes(layout, members, observed), _shapes(layout, members, reference)
+    shape = two_gate(o, r, tau[..., SHAPE_TEST])
+    shares = two_gate(
+        _two_cells(layout, members, observed, o), _two_cells(layout, members, reference, r), tau[..., MISSING_TEST:]
+    )
+    return GateResult(**{
+        f.name: np.concatenate([getattr(shape, f.name)[..., None], getattr(shares, f.name)], axis=-1)
+        for f in fields(GateResult)
+    })  # fmt: skip
+
+
+def _shapes(layout: CellLayout, members: Sequence[int], cells: FloatArray) -> FloatArray:
+    """Return the shape cells, (windows, members, cells), padded with zeros to whole eights."""
+    sizes, starts = _places(layout, members)
+    width = max(_GROUP, -(-int(sizes.max(initial=0)) // _GROUP) * _GROUP)
+    ramp = np.arange(width)
+    inside = ramp < sizes[:, None]
+    return np.ascontiguousarray(np.where(inside, cells[:, np.where(inside, starts[:, None] + ramp, 0)], 0.0))
+
+
+def _two_cells(layout: CellLayout, members: Sequence[int], cells: FloatArray, shapes: FloatArray) -> FloatArray:
+    """Return missing against the rest, and novel against the rest of what is not missing: (windows, members, 2, 2)."""
+    sizes, starts = _places(layout, members)
+    regular = shapes.sum(axis=-1)
+    tail = np.ascontiguousarray(cells[:, (starts + sizes)[:, None] + np.arange(TAIL_CELLS)])
+    novel = tail[..., LOW] + tail[..., HIGH]
+    missing = tail[..., MISSING:].sum(axis=-1)
+    pairs = np.stack([missing, regular + novel, novel, regular], axis=-1)
+    return pairs.reshape(*missing.shape, 2, 2)
+
+
+def _places(layout: CellLayout, members: Sequence[int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    sizes = np.array([layout.members[i].shape_size for i in members], dtype=np.intp)
+    starts = np.array([layout.offsets[i] for i in members], dtype=np.intp)
+    return sizes, starts
 
 
 def tally(layout: CellLayout, members: Sequence[int], cells: FloatArray) -> FloatArray:
@@ -140,27 +294,17 @@ def tally(layout: CellLayout, members: Sequence[int], cells: FloatArray) -> Floa
     Returns
     -------
     ndarray, shape (windows, members, 3, cells)
-        Padded with zeros.
+        Padded with zeros to whole eights.
 
     Examples
     --------
     >>> layout = CellLayout((FeatureCells("age", "numeric", minimum=0.0, edges=(10.0, 20.0, 30.0)),))
     >>> counts = np.array([[5.0, 4.0, 3.0, 0.0, 2.0, 1.0, 0.0, 1.0, 0.0]])
-    >>> tally(layout, [0], counts)[0, 0].tolist()
-    [[5.0, 4.0, 3.0], [2.0, 14.0, 0.0], [2.0, 12.0, 0.0]]
+    >>> tally(layout, [0], counts)[0, 0, :, :4].tolist()
+    [[5.0, 4.0, 3.0, 0.0], [2.0, 14.0, 0.0, 0.0], [2.0, 12.0, 0.0, 0.0]]
     """
-    sizes = np.array([layout.members[i].shape_size for i in members], dtype=np.intp)
-    starts = np.array([layout.offsets[i] for i in members], dtype=np.intp)
-    width = max(2, int(sizes.max(initial=0)))
-    ramp = np.arange(width)
-    inside = ramp < sizes[:, None]
-    shape = np.where(inside, cells[:, np.where(inside, starts[:, None] + ramp, 0)], 0.0)
-    tail = cells[:, (starts + sizes)[:, None] + np.arange(TAIL_CELLS)]
-    regular = shape.sum(axis=-1)
-    novel = tail[..., LOW] + tail[..., HIGH]
-    missing = tail[..., MISSING:].sum(axis=-1)
-    out = np.zeros((*shape.shape[:2], len(TESTS), width))
-    out[:, :, SHAPE_TEST] = shape
-    out[:, :, MISSING_TEST, 0], out[:, :, MISSING_TEST, 1] = missing, regular + novel
-    out[:, :, NOVEL_TEST, 0], out[:, :, NOVEL_TEST, 1] = novel, regular
+    shapes = _shapes(layout, members, cells)
+    out = np.zeros((*shapes.shape[:2], len(TESTS), shapes.shape[-1]))
+    out[:, :, SHAPE_TEST] = shapes
+    out[:, :, MISSING_TEST:, :2] = _two_cells(layout, members, cells, shapes)
     return out

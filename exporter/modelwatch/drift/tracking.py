@@ -17,16 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtrc
 
+from modelwatch.drift.confirm import confirm_found, confirm_gross
 from modelwatch.drift.decision import TIERS
 from modelwatch.drift.family import ScoredFamily
-from modelwatch.drift.statistics import js_to_d, no_change_probability, within_tolerance
-from modelwatch.drift.table import TESTS, BoolArray, TestTable
+from modelwatch.drift.statistics import no_change_probability, within_tolerance
+from modelwatch.drift.table import SHAPE_TEST, TESTS, BoolArray, TestTable
 from modelwatch.policy import Severity
 
 __all__ = ["Verdict", "clear_tiers", "cleared_times", "track", "verdict_of"]
 
 CHECKS_TO_CLEAR = 3
-CHECKS_TO_CONFIRM_GROSS = 2
 SURE = 0.9
 HOLD_SECONDS = 86400.0
 _REFERENCE_SURE = 0.99
@@ -106,9 +106,9 @@ def track(
     previous: Mapping[str, Any] | None,
     scored: ScoredFamily,
     now: float,
-    levels: Sequence[float],
     *,
     forget_after: float = 7 * 86400.0,
+    confirm: tuple[int, int] = (1, 1),
 ) -> tuple[Verdict, dict[str, Any]]:
     """Take the earlier checks of a family into account.
 
@@ -120,31 +120,34 @@ def track(
         What this check found.
     now : float
         Seconds since the epoch.
-    levels : sequence of float
-        Tolerances of the tiers, Jensen–Shannon distances, ascending.
     forget_after : float
         Length of the longest window in seconds: for so long it matters when a feature was cleared.
+    confirm : (int, int)
+        ``(m, n)``: a severity is told once m of the last n checks found it. What is gross has its own rule.
 
     Returns
     -------
     Verdict, dict
         The verdict, and the new state, which is plain JSON: ``tests`` (by feature and test), ``gross`` (checks in a
-        row that found a gross change), ``cleared_at`` (windows of a feature begin there; see :func:`cleared_times`).
+        row that found a gross change), ``cleared_at`` (windows of a feature begin there; see :func:`cleared_times`),
+        ``recent`` and ``gross_seen`` (what is still to be confirmed; see :mod:`~modelwatch.drift.confirm`).
     """
     previous = previous or {}
-    severity, gross = _confirm_gross(previous.get("gross", {}), scored)
+    confirmed, recent = confirm_found(previous.get("recent", {}), scored, confirm)
+    gross, counts, seen = confirm_gross(previous.get("gross", {}), previous.get("gross_seen", {}), scored)
+    severity = np.maximum(confirmed, np.where(gross, int(Severity.ERROR), 0))
     before = _read_records(previous.get("tests", {}), scored.features)
-    after = _step(before, scored, severity, now, levels)
+    after = _step(before, scored, severity, now)
     cleared = {name: at for name, at in cleared_times(previous, now).items() if now - at < forget_after}
     cleared |= {name: now for name in before if not any(r.severity for r in after.get(name, {}).values())}
     after = {name: records for name, records in after.items() if any(r.severity for r in records.values())}
     verdict = _verdict(scored, severity, before, after)
     state = {
         "tests": {n: {TESTS[t]: r.as_json() for t, r in records.items()} for n, records in after.items()},
-        "gross": gross,
+        "gross": counts,
         "cleared_at": cleared,
     }
-    return verdict, state
+    return verdict, state | ({"recent": recent} if recent else {}) | ({"gross_seen": seen} if seen else {})
 
 
 def cleared_times(state: Mapping[str, Any] | None, now: float) -> dict[str, float]:
@@ -155,27 +158,25 @@ def cleared_times(state: Mapping[str, Any] | None, now: float) -> dict[str, floa
     return {str(name): min(float(at), now) for name, at in ((state or {}).get("cleared_at") or {}).items()}
 
 
-def clear_tiers(table: TestTable, severity: NDArray[np.int64], levels: Sequence[float]) -> BoolArray:
+def clear_tiers(table: TestTable, severity: NDArray[np.int64]) -> BoolArray:
     """Return which tests are clear of which tier in this check.
 
     Parameters
     ----------
     table : TestTable
-        What was measured.
+        What was measured, with the tolerances of each test.
     severity : ndarray of int, shape (windows, features, tests)
         Of this check: a window no longer than the deciding one that raises the tier contradicts.
-    levels : sequence of float
-        Tolerances of the tiers, Jensen–Shannon distances.
 
     Returns
     -------
     ndarray of bool, shape (features, tests, tiers)
     """
     d, k, s = table.d[..., None], table.k[..., None], table.sampling[..., None]
-    usable = table.usable[..., None]
-    tau = js_to_d(levels)
-    sure = usable & (no_change_probability(k, s, tau) >= SURE)
-    last = len(table.windows) - 1 - np.argmax(usable[::-1], axis=0)
+    tau = np.moveaxis(table.tau, 0, -1)
+    heard = _deciding(table)
+    sure = heard & (no_change_probability(k, s, tau) >= SURE)
+    last = len(table.windows) - 1 - np.argmax(heard[::-1], axis=0)
     deciding = np.where(sure.any(axis=0), np.argmax(sure, axis=0), last)[None]
 
     # Against a small reference even endless clean data would not come within the tolerance, because the reference
@@ -184,7 +185,7 @@ def clear_tiers(table: TestTable, severity: NDArray[np.int64], levels: Sequence[
     reference_s = 1.0 / np.where(table.m > 0, table.m, 1.0)[..., None]
     too_small = no_change_probability(k, reference_s, tau) < _REFERENCE_SURE
     good_enough = (d - k * s <= tau) | (chdtrc(k, d / s) > 1.0 - _REFERENCE_SURE)
-    clean = usable & (within_tolerance(d, k, s, tau) | (too_small & good_enough))
+    clean = heard & (within_tolerance(d, k, s, tau) | (too_small & good_enough))
 
     raised = severity[..., None] >= np.array([int(tier) for tier in TIERS])
     raised = np.logical_or.accumulate(raised, axis=0)
@@ -192,19 +193,17 @@ def clear_tiers(table: TestTable, severity: NDArray[np.int64], levels: Sequence[
     return np.asarray(clear)
 
 
-def _confirm_gross(
-    before: Mapping[str, Mapping[str, int]], scored: ScoredFamily
-) -> tuple[NDArray[np.int64], dict[str, dict[str, int]]]:
-    """Raise to error what two checks in a row found gross; return severities and the counts of checks."""
-    counts: dict[str, dict[str, int]] = {}
-    confirmed = np.zeros(scored.gross.shape[1:], dtype=np.bool_)
-    for f, t in np.argwhere(np.any(scored.gross, axis=0)):
-        name, test = scored.features[f], TESTS[t]
-        count = min(int(before.get(name, {}).get(test, 0)) + 1, CHECKS_TO_CONFIRM_GROSS)
-        counts.setdefault(name, {})[test] = count
-        confirmed[f, t] = count >= CHECKS_TO_CONFIRM_GROSS
-    raised = np.where(scored.gross & confirmed, int(Severity.ERROR), 0)
-    return np.maximum(scored.severity, raised), counts
+def _deciding(table: TestTable) -> BoolArray:
+    """Return which windows may decide of each test whether it is clear of a tier: (windows, features, tests, tiers).
+
+    A shape in a window that is only watched tells what is gross, which is an error, and no more than that; where there
+    is nothing but watched windows, that has to do.
+    """
+    heard = np.repeat(table.tested[..., None], len(TIERS), axis=-1)
+    if 0 < table.watched < len(table.windows):
+        scored = table.tested[table.watched :, :, SHAPE_TEST].any(axis=0)
+        heard[: table.watched, :, SHAPE_TEST, 0] &= ~scored
+    return heard
 
 
 def _read_records(stored: Mapping[str, Mapping[str, Any]], features: Sequence[str]) -> _Records:
@@ -216,9 +215,7 @@ def _read_records(stored: Mapping[str, Mapping[str, Any]], features: Sequence[st
     }
 
 
-def _step(
-    before: _Records, scored: ScoredFamily, severity: NDArray[np.int64], now: float, levels: Sequence[float]
-) -> _Records:
+def _step(before: _Records, scored: ScoredFamily, severity: NDArray[np.int64], now: float) -> _Records:
     """Return every record after this check: those that were there, and those of tests that now raise a severity."""
     places = {name: f for f, name in enumerate(scored.features)}
     after: _Records = {name: dict(records) for name, records in before.items()}
@@ -229,8 +226,8 @@ def _step(
         after.setdefault(scored.features[f], {}).setdefault(int(t), new)
     if not after:
         return after
-    clear = clear_tiers(scored.table, severity, levels)
-    usable = np.asarray(scored.table.usable.any(axis=0))
+    clear = clear_tiers(scored.table, severity)
+    usable = np.asarray(scored.table.tested.any(axis=0))
     starts = np.array([window.start for window in scored.table.windows])
     for name, records in after.items():
         f = places[name]
@@ -265,7 +262,7 @@ def _verdict(scored: ScoredFamily, severity: NDArray[np.int64], before: _Records
     """
     fresh = _fresh_severities(scored, severity)
     found = {n: Severity.NONE if n in before else min(s, Severity.INFO) for n, s in fresh.items()}
-    usable = None if scored.table is None else np.asarray(scored.table.usable.any(axis=0))
+    usable = None if scored.table is None else np.asarray(scored.table.tested.any(axis=0))
     held, scored_at = set(), []
     for name, records in after.items():
         worst = max(record.severity for record in records.values())

@@ -5,25 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from modelwatch.drift.words import further_words, shift_words
 from modelwatch.notify.text import AlertText, Draft, Fact, ModelFacts, render
 from modelwatch.notify.wording import (
     clock_time,
     duration,
     listing,
     number,
-    percent,
     shorten,
-    signed,
     window_words,
 )
 from modelwatch.policy import Severity
 from modelwatch.records import PREDICTION, CheckResult, FamilyResult, FeatureShift, TestResult
 
-__all__ = ["drift_text", "shift_words"]
+__all__ = ["drift_text"]
 
 MAX_FEATURES = 5
-_WORTH_SAYING = 0.005
-"""A share that moved by less than half a percentage point is not told unless its test is what failed."""
+_MAX_LABEL = 40
 _DAY = 86400.0
 
 
@@ -79,7 +77,10 @@ def drift_text(
         scope=f"{window_words(windows[0])} window" if len(windows) == 1 else "",
     )
     several = len(windows) > 1
-    draft.details = [_feature_fact(name, shifts.get(name), worst.get(name), several=several) for name in shown]
+    draft.details = [
+        _feature_fact(name, shifts.get(name), worst.get(name), further_words(family.further, name), several=several)
+        for name in shown
+    ]
     if len(names) > MAX_FEATURES:
         draft.details.append(Fact("And", f"+{len(names) - MAX_FEATURES} more inputs"))
     draft.details += _context(result, family, [worst[n] for n in shown if n in worst], facts, budget)
@@ -111,49 +112,24 @@ def _what(family: FamilyResult, drifted: int, total: int) -> str:
     return f"{family.drift_type}s {verb}" if family.drift_type == "prediction" else f"{family.drift_type} drift"
 
 
-def _feature_fact(name: str, shift: FeatureShift | None, test: TestResult | None, *, several: bool) -> Fact:
-    words = shift_words(shift, test) if shift is not None else ""
-    score = ""
+def _feature_fact(
+    name: str, shift: FeatureShift | None, test: TestResult | None, further: str, *, several: bool
+) -> Fact:
+    words, score = _moved(shift, test), ""
     if test is not None:
         score = f"JS {test.score:.2f}, tolerance {test.threshold:.2f}"
         if several:
             score += f", {window_words(test.window)} window, n = {number(test.n)}"
-    text = ". ".join(part for part in (words, score) if part) or "drifted"
+    text = ". ".join(part for part in (words, score, further) if part) or "drifted"
     return Fact(shorten(name) if name != PREDICTION else "Predictions", text, code=name != PREDICTION)
 
 
-def shift_words(shift: FeatureShift, test: TestResult | None = None) -> str:
-    """Say how a feature moved: ``mean +0.61 sd, 61 % above the reference range (was 0 %)``.
-
-    Parameters
-    ----------
-    shift : FeatureShift
-        Its numbers; ratios are shares from 0 to 1.
-    test : TestResult or None
-        Its worst test: what that test is about is told even where it moved little.
-    """
-    failed = test.test if test is not None else ""
-    parts = []
-    if shift.shift_sd is not None and (abs(shift.shift_sd) >= 0.05 or failed == "shape"):
-        parts.append(f"mean {signed(shift.shift_sd)} sd")
-    if failed == "novel" or abs(shift.novel_ratio - shift.novel_reference) >= _WORTH_SAYING:
-        parts.append(_novel_words(shift))
-    if failed == "missing" or abs(shift.missing_ratio - shift.missing_reference) >= _WORTH_SAYING:
-        parts.append(f"{percent(shift.missing_ratio)} missing (was {percent(shift.missing_reference)})")
-    if failed == "shape" and (shift.shift_sd is None or abs(shift.shift_sd) < 0.25):
-        parts += [f"{shorten(label, 40)}: {percent(old)} → {percent(new)}" for label, old, new in shift.changed[:2]]
-    return ", ".join(parts)
-
-
-def _novel_words(shift: FeatureShift) -> str:
-    was = f"(was {percent(shift.novel_reference)})"
-    if shift.above_ratio >= 0.9 * shift.novel_ratio > 0:
-        return f"{percent(shift.novel_ratio)} above the reference range {was}"
-    if shift.shift_sd is None and shift.above_ratio == 0:
-        return f"{percent(shift.novel_ratio)} unseen values {was}"
-    if shift.below_ratio >= 0.9 * shift.novel_ratio > 0:
-        return f"{percent(shift.novel_ratio)} below the reference range {was}"
-    return f"{percent(shift.novel_ratio)} outside the reference range {was}"
+def _moved(shift: FeatureShift | None, test: TestResult | None) -> str:
+    """Say how a feature moved; names of categories are the data's, and may be anything."""
+    if shift is None:
+        return ""
+    changed = tuple((shorten(label, _MAX_LABEL), before, now) for label, before, now in shift.changed)
+    return shift_words(replace(shift, changed=changed), test.test if test is not None else "")
 
 
 def _context(
@@ -252,7 +228,6 @@ def _table(names: Sequence[str], shifts: dict[str, FeatureShift], worst: dict[st
         test, shift = worst.get(name), shifts.get(name)
         if test is None or name == PREDICTION:
             continue
-        moved = shift_words(shift, test) if shift is not None else ""
         score, tolerance = f"{test.score:.2f}", f"{test.threshold:.2f}"
-        rows.append((shorten(name), moved, score, tolerance, window_words(test.window), number(test.n)))
+        rows.append((shorten(name), _moved(shift, test), score, tolerance, window_words(test.window), number(test.n)))
     return [("Input", "How it moved", "JS distance", "Tolerance", "Window", "Rows"), *rows] if rows else []

@@ -11,6 +11,8 @@ from datetime import datetime, timezone, tzinfo
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
+from modelwatch.drift.words import number, signed
+
 __all__ = [
     "clean",
     "clock_time",
@@ -95,34 +97,6 @@ def safe_url(url: str | None) -> str:
     if parts.scheme not in ("http", "https") or not parts.netloc:
         return ""
     return quote(url, safe=":/?#[]@!$&()*+,;=%~-._", errors="replace")
-
-
-def number(value: float) -> str:
-    """Return `value` with three significant digits and spaces between thousands.
-
-    >>> number(41183), number(0.0814), number(2), number(1234567), number(-3.14159)
-    ('41 200', '0.0814', '2', '1 230 000', '-3.14')
-    """
-    if not math.isfinite(value):
-        return "unknown" if math.isnan(value) else ("∞" if value > 0 else "-∞")
-    if value == 0:
-        return "0"
-    if abs(value) >= 1e15 or abs(value) < 1e-6:
-        return f"{value:.2e}"
-    places = 2 - math.floor(math.log10(abs(value)))
-    rounded = round(value, places)
-    text = f"{rounded:,.{max(places, 0)}f}".replace(",", " ")
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def signed(value: float) -> str:
-    """Return :func:`number` with two significant places after the sign, which is always written.
-
-    >>> signed(0.614), signed(-3.1)
-    ('+0.61', '-3.1')
-    """
-    places = 2 if abs(value) < 1 else 1
-    return f"{value:+.{places}f}" if abs(value) < 100 else f"{'+' if value > 0 else ''}{number(value)}"
 
 
 def percent(ratio: float) -> str:

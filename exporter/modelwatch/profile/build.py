@@ -11,14 +11,17 @@ from typing import Any
 import numpy as np
 
 from modelwatch.exceptions import ProfileError
+from modelwatch.profile.calibration import calibrate, read_strata
 from modelwatch.profile.cells import CellAssigner
+from modelwatch.profile.hours import count_hours
+from modelwatch.profile.inherit import carry_over
 from modelwatch.profile.kinds import LeftOut, Reading, Task, read_feature, read_prediction
 from modelwatch.profile.moments import moments_of
 from modelwatch.profile.reference import ADVISED_ROWS, AMPLE_ROWS, MIN_ROWS, ReferenceProfile
 from modelwatch.profile.tables import Column, Table, read_table, read_values
-from modelwatch.profile.times import count_days, epoch_seconds, read_zone
+from modelwatch.profile.times import epoch_seconds, read_zone
 from modelwatch.profile.values import MAX_TEXT, read_category
-from modelwatch.records import CellLayout
+from modelwatch.records import CellLayout, FloatArray
 
 MIN_BINS, MAX_BINS = 10, 64
 
@@ -38,6 +41,8 @@ class BuildOptions:
     model_version: str
     task: str | None
     created: datetime
+    strata: object = "auto"
+    inherit: ReferenceProfile | None = None
 
 
 def build_profile(
@@ -49,18 +54,23 @@ def build_profile(
 ) -> ReferenceProfile:
     """Build a profile; see `ReferenceProfile.build`."""
     _check_options(options)
+    strata = read_strata(options.strata, timed=timestamps is not None)
     table = read_table(data, options.feature_names)
     _check_table(table, options)
-    warnings = list(_row_warnings(table.rows))
+    warnings = list(row_warnings(table.rows))
     features = _read_features(table, options, warnings)
     prediction, column, task = _read_predictions(predictions, table.rows, options, warnings)
     if not features and prediction is None:
         raise ProfileError("X has no column that can be watched: " + "; ".join(warnings))
     layout = CellLayout(tuple(r.cells for r in features), prediction.cells if prediction else None)
-    counts = CellAssigner(layout).bin(table.columns, table.rows, column).cells
     readings = [*features, prediction] if prediction else features
-    days, time_range = _read_times(timestamps, table.rows, options.timezone, warnings)
-    return ReferenceProfile(
+    seconds = _read_times(timestamps, table.rows, options.timezone, warnings)
+    assigner = CellAssigner(layout)
+    if seconds is None:
+        counts, hours = assigner.bin(table.columns, table.rows, column).cells, None
+    else:
+        counts, hours = count_hours(assigner, table.columns, column, seconds, options.timezone)
+    profile = ReferenceProfile(
         layout=layout,
         counts=counts,
         rows=table.rows,
@@ -71,13 +81,21 @@ def build_profile(
         model_version=options.model_version,
         decision_threshold=float(options.decision_threshold),
         timezone=options.timezone,
-        days=days,
-        time_range=time_range,
+        days=hours.days if hours else 0,
+        time_range=(float(np.nanmin(seconds)), float(np.nanmax(seconds))) if seconds is not None else None,
         labelled_rows=_count_actuals(actuals, table.rows, warnings),
         importance=_read_importance(options.importance, table, {r.cells.name for r in features}),
-        options={"bins": options.bins, "categorical": list(options.categorical), "exclude": list(options.exclude)},
+        options={
+            "bins": options.bins,
+            "categorical": list(options.categorical),
+            "exclude": list(options.exclude),
+            "strata": strata,
+        },
         warnings=tuple(warnings),
     )
+    if hours is not None:
+        profile = calibrate(profile, hours, strata)
+    return carry_over(profile, options.inherit) if options.inherit is not None else profile
 
 
 def _check_options(options: BuildOptions) -> None:
@@ -104,7 +122,8 @@ def _check_table(table: Table, options: BuildOptions) -> None:
         )
 
 
-def _row_warnings(rows: int) -> Iterable[str]:
+def row_warnings(rows: int) -> Iterable[str]:
+    """Say that a reference is small, if it is."""
     if rows < ADVISED_ROWS:
         yield f"the reference has only {rows} rows: gross changes only can be seen; {ADVISED_ROWS} are advised"
     elif rows < AMPLE_ROWS:
@@ -146,17 +165,16 @@ def _read_times(
     rows: int,
     timezone: str | None,
     warnings: list[str],
-) -> tuple[int, tuple[float, float] | None]:
+) -> FloatArray | None:
     if timestamps is None:
-        return 0, None
-    zone = read_zone(timezone)
-    seconds = epoch_seconds(read_values(timestamps, "timestamps", rows), zone)
-    present = seconds[~np.isnan(seconds)]
-    if not len(present):
+        return None
+    seconds = epoch_seconds(read_values(timestamps, "timestamps", rows), read_zone(timezone))
+    present = np.isfinite(seconds)
+    if not present.any():
         raise ProfileError("timestamps hold no time")
-    if len(present) < rows:
-        warnings.append(f"{rows - len(present)} rows have no timestamp")
-    return count_days(present, zone), (float(present.min()), float(present.max()))
+    if not present.all():
+        warnings.append(f"{rows - int(present.sum())} rows have no timestamp")
+    return seconds
 
 
 def _count_actuals(actuals: Any, rows: int, warnings: list[str]) -> int:  # noqa: ANN401

@@ -147,7 +147,8 @@ class CellAssigner:
         cells = np.zeros((count, self.layout.size), dtype=np.int64)
         sums = np.zeros((count, len(self.layout.members)))
         given = columns if self.layout.prediction is None else {**columns, PREDICTION: predictions}
-        rows = [np.flatnonzero(groups == group) for group in range(count)]
+        order = np.argsort(groups, kind="stable")
+        rows = np.split(order, np.cumsum(np.bincount(groups, minlength=count))[:-1])
         for block in self._blocks_for(n) if n else ():
             _count_grouped_numbers(block, given, groups, rows, (cells, sums))
         for member, offset, places in self._categorical:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from modelwatch.records import FloatArray
+from modelwatch.profile.divergence import d_to_js, divergence, expected, js_to_d, sampling
+from modelwatch.profile.hours import HourCounts
+from modelwatch.profile.strata import STRATA, Pools, StrataKind, stratum_of_hour
+from modelwatch.records import HIGH, LOW, MISSING, CellLayout, FloatArray, IntArray
 
 LENGTHS = {"1h": 3600.0, "24h": 86400.0, "168h": 7 * 86400.0}
 """The lengths of window for which natural variation is learnt."""
 TESTS = 3
 """shape, missing, novel."""
+LEAST_DAYS = 14
+"""Natural variation is learnt from so many days on."""
+LEAST_WEEKS = 8
+"""That of windows of a week is learnt from so many weeks on; of fewer it is taken to be half that of a day."""
+HOUR_ROWS = 50
+"""An hour with fewer rows says nothing about hours."""
+NOISY = 0.25
+"""A feature whose natural Jensen-Shannon distance is larger can't raise an alarm by its shape."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +33,8 @@ class Natural:
     Attributes
     ----------
     weighted : ndarray, shape (members, 3)
-        ``sum_w (d_w - k s_w) / s_w²`` over windows of the reference, by test: shape, missing, novel.
+        ``sum_w (d_w - E d_w) / s_w²`` over windows of the reference, by test: shape, missing, novel. E d_w is what
+        chance alone makes of d: ``k s_w``, or more exactly what `divergence.expected` returns.
     weight : ndarray, shape (members, 3)
         ``sum_w 1 / s_w²``. Both add up over parts of a reference.
     """
@@ -34,6 +47,24 @@ class Natural:
         """Mean squared natural distance, free of sampling noise; 0 where nothing is known. Shape (members, 3)."""
         return np.maximum(self.weighted / np.where(self.weight > 0, self.weight, 1.0), 0.0)
 
+    @property
+    def js(self) -> FloatArray:
+        """The same as a Jensen-Shannon distance."""
+        return d_to_js(self.v)
+
+    def tolerance(self, days: float, level: float) -> FloatArray:
+        """Return what is tolerated where `level` is, as a Jensen-Shannon distance: ``max(level, c(D)·v)`` in d.
+
+        >>> natural = Natural(np.array([[0.0, 0.0, 0.002]]), np.ones((1, 3)))
+        >>> natural.tolerance(56, 0.05).round(3).tolist()
+        [[0.05, 0.05, 0.09]]
+        """
+        return d_to_js(np.maximum(js_to_d(level), tolerance_factor(days) * self.v))
+
+    def plus(self, other: Natural) -> Natural:
+        """Return what both parts of a reference know together."""
+        return Natural(self.weighted + other.weighted, self.weight + other.weight)
+
 
 def tolerance_factor(days: float) -> float:
     """Return ``c(D) = 16 (1 + 10/D)²``: how many times `v` is natural still; of few days, more.
@@ -42,3 +73,136 @@ def tolerance_factor(days: float) -> float:
     (6.9, 4.7)
     """
     return float(16.0 * (1.0 + 10.0 / days) ** 2)
+
+
+def learn_natural(layout: CellLayout, hours: HourCounts, kind: StrataKind | None) -> Mapping[str, Natural]:
+    """Learn natural variation by leaving out one day after the other (drift.md 2.4).
+
+    Each day, hour and week of the reference is a window: how far it is from the reference of the same hours on all
+    other days, free of sampling noise, and weighted by what it can tell.
+
+    Parameters
+    ----------
+    layout : CellLayout
+        Of the counts.
+    hours : HourCounts
+        The reference by hours.
+    kind : {"48", "168"} or None
+        The strata in which windows are compared; None compares with all hours.
+
+    Returns
+    -------
+    mapping of window to Natural
+        For each of :data:`LENGTHS`. A week, of which there are fewer than :data:`LEAST_WEEKS`, is taken to vary half
+        as much as a day.
+
+    Examples
+    --------
+    >>> from modelwatch.records import FeatureCells
+    >>> layout = CellLayout((FeatureCells("age", "numeric", minimum=0.0, edges=(40.0, 80.0)),))
+    >>> cells = np.zeros((14, layout.size), dtype=int)
+    >>> cells[:, 0], cells[:, 1] = [600, 400] * 7, [400, 600] * 7  # every other day is another
+    >>> days = HourCounts.gathered(np.arange(14) * 86400.0, cells, None)
+    >>> {window: round(float(found.js[0, 0]), 2) for window, found in learn_natural(layout, days, None).items()}
+    {'1h': 0.09, '24h': 0.09, '168h': 0.06}
+    """
+    strata = stratum_of_hour(hours.hours, kind) if kind else np.zeros_like(hours.hours)
+    counts = np.zeros((STRATA[kind] if kind else 1, layout.size), dtype=np.int64)
+    np.add.at(counts, strata, hours.cells)
+    pools = Pools(layout, counts, kind)
+    days = hours.hours // 24 - hours.hours[:1].sum() // 24
+    weeks = days // 7
+    whole_weeks = len(np.unique(weeks[weeks < (days.max(initial=-1) + 1) // 7]))
+    sums = {"1h": _Sums(layout), "24h": _Sums(layout), "168h": _Sums(layout)}
+    plans: dict[bytes, tuple[_LeftOut, _LeftOut]] = {}
+    for index, (member, offset) in enumerate(zip(layout.members, layout.offsets, strict=True)):
+        groups = pools.groups[index][strata]
+        key = groups.tobytes()  # nearly always the same for all members
+        if key not in plans:
+            plans[key] = _LeftOut(days, groups), _LeftOut(weeks, groups)
+        by_day, by_week = plans[key]
+        cells = hours.cells[:, offset : offset + member.size].astype(np.float64)
+        pool = pools.counts[:, offset : offset + member.size]
+        sums["1h"].add(index, *by_day.hours(cells, pool), least=HOUR_ROWS)
+        sums["24h"].add(index, *by_day.blocks(cells, pool))
+        if whole_weeks >= LEAST_WEEKS:
+            weekly = (side[:whole_weeks] for side in by_week.blocks(cells, pool))
+            sums["168h"].add(index, *weekly)
+    if whole_weeks < LEAST_WEEKS:
+        sums["168h"].weighted, sums["168h"].weight = sums["24h"].weighted / 2, sums["24h"].weight.copy()
+    return {window: Natural(found.weighted, found.weight) for window, found in sums.items()}
+
+
+class _Sums:
+    """What adds up to natural variation in windows of one length, for each member and test."""
+
+    def __init__(self, layout: CellLayout) -> None:
+        self._shapes = [member.shape_size for member in layout.members]
+        self.weighted = np.zeros((len(layout.members), TESTS))
+        self.weight = np.zeros((len(layout.members), TESTS))
+
+    def add(self, index: int, observed: FloatArray, reference: FloatArray, *, least: float = 1.0) -> None:
+        """Add windows of one member: their counts, and those that they are compared with."""
+        shape = self._shapes[index]
+        for test, (o, r) in enumerate(zip(_tests(observed, shape), _tests(reference, shape), strict=True)):
+            n, m = o.sum(axis=-1), r.sum(axis=-1)
+            scored = (n >= least) & (m > 0)
+            s = sampling(n, m, scored)
+            d, _ = divergence(o, r, n, m, scored)
+            weight = np.where(scored, 1.0 / s**2, 0.0)
+            self.weighted[index, test] += ((d - expected(o, r, n, m, scored)) * weight).sum()
+            self.weight[index, test] += weight.sum()
+
+
+def _tests(cells: FloatArray, shape: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the cells of shape, missing and novel of one member, as the checks compare them (drift.md 1.4)."""
+    regular = cells[:, :shape].sum(axis=1)
+    novel = cells[:, shape + LOW] + cells[:, shape + HIGH]
+    missing = cells[:, shape + MISSING :].sum(axis=1)
+    return (
+        cells[:, :shape],
+        np.column_stack([missing, regular + novel]),
+        np.column_stack([novel, regular]),
+    )
+
+
+class _LeftOut:
+    """The hours of a reference in blocks (days, weeks), each to be compared with all others.
+
+    Parameters
+    ----------
+    blocks : ndarray of int, shape (hours,)
+        The block of each hour, ascending.
+    groups : ndarray of int, shape (hours,)
+        The group of strata of each hour.
+    """
+
+    def __init__(self, blocks: IntArray, groups: IntArray) -> None:
+        size = int(groups.max(initial=0)) + 1
+        pairs, self._pair_of = np.unique(blocks * size + groups, return_inverse=True)
+        self._pair_of = self._pair_of.reshape(-1)
+        self._order = np.argsort(self._pair_of, kind="stable")
+        self._starts = np.searchsorted(self._pair_of[self._order], np.arange(len(pairs)))
+        self._group = pairs % size
+        _, self._first = np.unique(pairs // size, return_index=True)
+
+    def _others(self, cells: FloatArray, pool: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the counts of each block in each of its groups, and those of all other blocks in that group."""
+        own = np.add.reduceat(cells[self._order], self._starts, axis=0)
+        return own, np.maximum(pool[self._group] - own, 0.0)
+
+    def hours(self, cells: FloatArray, pool: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the counts of each hour, and those of its group on other days."""
+        return cells, self._others(cells, pool)[1][self._pair_of]
+
+    def blocks(self, cells: FloatArray, pool: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the counts of each block, and the reference that matches it without that block."""
+        own, others = self._others(cells, pool)
+        m = others.sum(axis=1)
+        n = np.where(m > 0, own.sum(axis=1), 0.0)  # what no other block has, can't be compared
+        weight = n / np.where(m > 0, m, 1.0)
+        sums = [np.add.reduceat(part, self._first) for part in (n, n * weight)]
+        total, spread = sums[0], np.where(sums[1] > 0, sums[1], 1.0)
+        observed = np.add.reduceat(own * (m > 0)[:, None], self._first, axis=0)
+        matched = np.add.reduceat(others * weight[:, None], self._first, axis=0)
+        return observed, matched * (total / spread)[:, None]

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from modelwatch.exceptions import NotAvailableError, ProfileError, did_you_mean
 from modelwatch.profile.kinds import Task
 from modelwatch.profile.moments import Moments
 from modelwatch.profile.natural import Natural
 from modelwatch.profile.strata import Strata
+from modelwatch.profile.writing import reason, write_atomically
 from modelwatch.records import CellLayout, FeatureCells, IntArray
 
 if TYPE_CHECKING:
@@ -105,6 +104,7 @@ class ReferenceProfile:
         model_version: str = "",
         task: str | None = None,
         created: datetime | None = None,
+        strata: Literal["auto", "none", "48", "168"] = "auto",
     ) -> ReferenceProfile:
         """Build a profile from data on which the model was known to work: held-out data, best from production.
 
@@ -125,7 +125,8 @@ class ReferenceProfile:
         timezone : str, default UTC
             IANA name of the time zone that the business runs in.
         inherit : ReferenceProfile, optional
-            Not available yet.
+            A profile of the same model whose strata and learnt tolerances are carried over by feature name, where
+            `timestamps` cover fewer than 14 days.
         bins : int, default 20
             Cells of a numeric feature, 10 to 64.
         categorical, exclude : sequence of str, optional
@@ -138,6 +139,9 @@ class ReferenceProfile:
             Inferred from the predictions if not given.
         created : datetime, optional
             Stored time of creation; now if not given.
+        strata : {"auto", "none", "48", "168"}, default "auto"
+            Which hours windows are compared with: those of the same hour of the day on weekdays or weekends (48, what
+            auto means), of the same hour of the week (168, from 8 weeks on), or all.
 
         Returns
         -------
@@ -147,13 +151,9 @@ class ReferenceProfile:
         ------
         ProfileError
             If no profile can be built from the data; the message says what to change.
-        NotAvailableError
-            If `inherit` is given.
         """
         from modelwatch.profile.build import BuildOptions, build_profile
 
-        if inherit is not None:
-            raise NotAvailableError("inherit: carrying learnt tolerances over from another profile: not available yet")
         options = BuildOptions(
             decision_threshold=decision_threshold,
             importance=importance,
@@ -166,6 +166,8 @@ class ReferenceProfile:
             model_version=model_version,
             task=task,
             created=created if created is not None else _now(),
+            strata=strata,
+            inherit=inherit,
         )
         return build_profile(X, predictions, actuals, timestamps, options)
 
@@ -237,15 +239,40 @@ class ReferenceProfile:
             hint = did_you_mean(name, self.feature_names)
             raise ProfileError(f"the profile has no feature {name!r}{hint}") from None
 
+    def merge(self, other: ReferenceProfile) -> ReferenceProfile:
+        """Add up the references of two profiles of the same cells, such as parts of the data that were counted apart.
+
+        Parameters
+        ----------
+        other
+            A profile with the same `id`.
+
+        Returns
+        -------
+        ReferenceProfile
+            Counts and learnt variation are sums, and so is its `revision`. What lies between the parts is no natural
+            variation yet: only a profile built from all rows has learnt that.
+
+        Raises
+        ------
+        ProfileError
+            If the cells differ, or the clocks by which hours were counted; the message says in what.
+        """
+        from modelwatch.profile.merge import merge
+
+        return merge(self, other)
+
     @property
     def verdict(self) -> str:
         """What can be found with this profile and what can't, in a line."""
-        rows = f"{self.rows:,}".replace(",", " ")
+        rows = f"{self.rows:,} rows".replace(",", " ")
         if self.calibrated:
-            return f"FULL: {self.days} days, {rows} rows"
+            inherited = "inherited_from" in self.options
+            return f"FULL: {rows}, tolerances inherited" if inherited else f"FULL: {self.days} days, {rows}"
         limits = "24 h window only, nothing above warning but a gross change"
         if self.days:
-            return f"LIMITED: {self.days} days, {rows} rows; seasonality is not learnt from timestamps yet; {limits}"
+            days = f"{self.days} day{'s' * (self.days != 1)}"
+            return f"LIMITED: {days}, {rows}; tolerances are learnt from 14 days on; {limits}"
         return f"LIMITED: no timestamps; {limits}; pass timestamps"
 
     def summary(self) -> str:
@@ -322,11 +349,11 @@ class ReferenceProfile:
         try:
             text = Path(name).read_text(encoding="utf-8")
         except OSError as error:
-            raise ProfileError(f"{name}: can't be read: {_reason(error)}") from error
+            raise ProfileError(f"{name}: can't be read: {reason(error)}") from error
         except ValueError as error:
             from modelwatch.profile.serial import advice
 
-            raise ProfileError(f"{name}: can't be read: {_reason(error)}{advice(name)}") from error
+            raise ProfileError(f"{name}: can't be read: {reason(error)}{advice(name)}") from error
         return cls.from_json(text, source=name)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -349,9 +376,9 @@ class ReferenceProfile:
         """
         target = Path(path)
         try:
-            _write_atomically(target, self.to_json().encode())
+            write_atomically(target, self.to_json().encode())
         except OSError as error:
-            raise ProfileError(f"{target}: can't be written: {_reason(error)}") from error
+            raise ProfileError(f"{target}: can't be written: {reason(error)}") from error
         return target
 
     def __eq__(self, other: object) -> bool:
@@ -366,22 +393,3 @@ class ReferenceProfile:
 
 def _now() -> datetime:
     return datetime.now(timezone.utc).replace(microsecond=0)
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else f"it is no text in UTF-8 ({error})"
-
-
-def _write_atomically(target: Path, data: bytes) -> None:
-    # Not by tempfile, which lets nobody else read: whoever may read the model beside it needs the profile as well.
-    temporary = target.with_name(f".{target.name[:40]}.{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise

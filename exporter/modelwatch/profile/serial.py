@@ -16,6 +16,7 @@ from modelwatch.exceptions import ProfileError
 from modelwatch.profile.kinds import TASKS
 from modelwatch.profile.moments import QUANTILES, Moments
 from modelwatch.profile.reference import ReferenceProfile
+from modelwatch.profile.serial_learnt import LearntReader, dump_natural, dump_strata
 from modelwatch.profile.values import MAX_TEXT, can_be_category
 from modelwatch.records import PREDICTION, CellLayout, FeatureCells, IntArray
 
@@ -42,19 +43,34 @@ def dump(profile: ReferenceProfile) -> str:
         "timezone": profile.timezone,
         "decision_threshold": profile.decision_threshold,
         "calibrated": profile.calibrated,
+        "strata": {"kind": profile.strata.kind, "timezone": profile.strata.timezone} if profile.strata else None,
+        "natural_days": profile.natural_days,
         "options": dict(profile.options),
         "warnings": list(profile.warnings),
     }
     lines = [f" {_text(key)}: {_text(value)}" for key, value in head.items()]
-    features = ",\n  ".join(_text(_member_json(profile, member)) for member in profile.layout.features)
+    members = [_member_text(profile, index) for index in range(len(profile.layout.members))]
+    prediction = members.pop() if profile.layout.prediction is not None else "null"
+    features = ",\n  ".join(members)
     lines.append(f' "features": [\n  {features}\n ]')
-    prediction = profile.layout.prediction
-    lines.append(f' "prediction": {_text(_member_json(profile, prediction) if prediction else None)}')
+    lines.append(f' "prediction": {prediction}')
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def _text(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _member_text(profile: ReferenceProfile, index: int) -> str:
+    member, first = profile.layout.members[index], profile.layout.offsets[index]
+    own = _member_json(profile, member)
+    if profile.natural:
+        own["natural"] = dump_natural(profile.natural, index)
+    if profile.strata is None:
+        return _text(own)
+    # Most of a file: without blanks, and without the zeros at the end.
+    strata = dump_strata(profile.strata.counts[:, first : first + member.size])
+    return f'{_text(own)[:-1]}, "strata": {strata}}}'
 
 
 def _member_json(profile: ReferenceProfile, member: FeatureCells) -> dict[str, Any]:
@@ -121,6 +137,10 @@ class _Reader:
         layout = CellLayout(tuple(m for m, *_ in members), prediction[0] if prediction else None)
         everything = [*members, prediction] if prediction else members
         self._check_members(doc, layout, everything, rows)
+        given = [*doc["features"], *([doc["prediction"]] if prediction else [])]
+        learnt = LearntReader(self._source, layout, given)
+        strata = learnt.strata(doc.get("strata"), rows)
+        natural = learnt.natural()
         return ReferenceProfile(
             layout=layout,
             counts=np.concatenate([counts for _, counts, _, _ in everything]),
@@ -138,6 +158,9 @@ class _Reader:
             importance={m.name: weight for m, _, _, weight in everything if weight is not None},
             options=self._get(doc, "options", dict),
             warnings=tuple(self._warnings(doc)),
+            strata=strata,
+            natural=natural,
+            natural_days=learnt.days(doc.get("natural_days", 0), natural),
             calibrated=self._get(doc, "calibrated", bool),
             revision=self._whole(doc, "revision"),
         )

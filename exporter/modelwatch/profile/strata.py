@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
+import numpy as np
+
+from modelwatch.profile.times import wall_hours
 from modelwatch.records import CellLayout, FloatArray, IntArray
+
+__all__ = ["LEAST_ROWS", "STRATA", "Pools", "Strata", "StrataKind", "merged", "stratum_of", "stratum_of_hour"]
 
 StrataKind = Literal["48", "168"]
 """Hour of the day × {weekday, weekend}; hour of the week."""
+STRATA: dict[StrataKind, int] = {"48": 48, "168": 168}
+"""How many strata there are."""
+LEAST_ROWS = 200
+"""A stratum with fewer reference rows than this is merged with others."""
+_WEEKDAYS = 5
+_WEEK = 7 * 24
+_BLOCK = 1 << 15
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,11 +36,29 @@ class Strata:
         IANA name of the zone whose clock on the wall says which hour it is.
     counts : ndarray of int, shape (strata, layout.size)
         As they were counted. Small strata are merged where they are used.
+
+    Examples
+    --------
+    >>> from modelwatch.records import FeatureCells
+    >>> layout = CellLayout((FeatureCells("age", "numeric", minimum=0.0, edges=(40.0, 80.0)),))
+    >>> counts = np.zeros((48, layout.size), dtype=int)
+    >>> counts[8, 0], counts[20, 1] = 1000, 1000  # mornings are young, evenings old
+    >>> strata = Strata("48", "UTC", counts)
+    >>> strata.index(np.array([8.5 * 3600, 20.0 * 3600, 2 * 86400 + 8 * 3600.0])).tolist()  # 1970 began on a Thursday
+    [8, 20, 32]
+    >>> morning = np.zeros((1, 48))
+    >>> morning[0, 8] = 70
+    >>> strata.matched(layout, morning)[:2].round(6).tolist()
+    [1000.0, 0.0]
     """
 
     kind: StrataKind
     timezone: str
     counts: IntArray
+    _pools: dict[tuple[int, ...], Pools] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.counts.setflags(write=False)
 
     def index(self, seconds: FloatArray) -> IntArray:
         """Return the stratum of each time.
@@ -40,8 +71,9 @@ class Strata:
         Returns
         -------
         ndarray of int, shape (n,)
+            Of an hour that the clock on the wall shows twice, both times the same; -1 where there is no time.
         """
-        raise NotImplementedError
+        return stratum_of(seconds, self.kind, self.timezone)
 
     def matched(self, layout: CellLayout, rows: FloatArray) -> FloatArray:
         """Return the reference as it would be with the traffic of a window: ``R = P·m_eff`` of drift.md 2.3.
@@ -57,5 +89,148 @@ class Strata:
         -------
         ndarray, shape (..., layout.size)
             A member without any rows has the counts of the whole reference.
+
+        Notes
+        -----
+        With n_g of n rows of the window in group g of strata, whose m_g reference rows have the counts R_gb:
+        ``P_b = sum_g n_g R_gb / m_g / n`` and ``m_eff = n² / sum_g (n_g² / m_g)``, as for any stratified estimate.
+        Added up one stratum after the other, so that no digit depends on what other members there are.
         """
-        raise NotImplementedError
+        pools = self.pools(layout)
+        rows = np.asarray(rows, dtype=np.float64) * (pools.rows > 0)
+        weights = rows / np.where(pools.rows > 0, pools.rows, 1)
+        n = rows.sum(axis=-1)
+        spread = (weights * pools.together(rows)).sum(axis=-1)
+        scale = n / np.where(spread > 0, spread, 1.0)
+        sizes = np.array([member.size for member in layout.members])
+        out = _weighted(weights, pools.counts, sizes) * np.repeat(scale, sizes, axis=-1)
+        return np.where(np.repeat(n > 0, sizes, axis=-1), out, pools.whole)
+
+    def pools(self, layout: CellLayout) -> Pools:
+        """Return the counts with small strata merged, which is worked out once."""
+        found = self._pools.get(layout.offsets)
+        if found is None:
+            found = self._pools[layout.offsets] = Pools(layout, self.counts, self.kind)
+        return found
+
+
+class Pools:
+    """Counts with small strata merged; each stratum has those of its whole group.
+
+    Attributes
+    ----------
+    groups : ndarray of int, shape (members, strata)
+        Strata of one group have the same number, that of the first of them.
+    counts : ndarray, shape (strata, layout.size)
+    rows : ndarray, shape (members, strata)
+    whole : ndarray, shape (layout.size,)
+        All strata together.
+
+    Parameters
+    ----------
+    layout : CellLayout
+        Of the counts.
+    counts : ndarray, shape (strata, layout.size)
+        As they were counted.
+    kind : {"48", "168"} or None
+        None: what there is, is one group.
+    """
+
+    def __init__(self, layout: CellLayout, counts: IntArray, kind: StrataKind | None) -> None:
+        own = np.add.reduceat(counts, np.array(layout.offsets), axis=1).T
+        alike, which = np.unique(own, axis=0, return_inverse=True)
+        tables = np.array([merged(kind, rows) if kind else np.zeros_like(rows) for rows in alike])
+        self.groups: IntArray = tables[which.reshape(-1)]
+        # Members nearly always have the same rows, and so one table of who belongs together.
+        self._same = (tables[:, :, None] == tables[:, None, :]).astype(np.float64)
+        self._which = which.reshape(-1)
+        sizes = np.array([member.size for member in layout.members])
+        self.counts = np.empty(counts.shape)
+        for table, same in enumerate(self._same):
+            cells = np.repeat(self._which == table, sizes)
+            self.counts[:, cells] = same @ counts[:, cells]
+        self.rows: FloatArray = self.together(own.astype(np.float64))
+        self.whole: FloatArray = counts.sum(axis=0).astype(np.float64)
+
+    def together(self, rows: FloatArray) -> FloatArray:
+        """Return for each stratum the rows of its whole group; shape (..., members, strata)."""
+        if len(self._same) == 1:
+            return np.asarray(rows @ self._same[0])
+        return np.asarray((rows[..., None, :] @ self._same[self._which])[..., 0, :])
+
+
+def _weighted(weights: FloatArray, counts: FloatArray, sizes: IntArray) -> FloatArray:
+    """Return ``sum_g weights_g counts_g`` for each cell, with the weights of the member that it belongs to."""
+    windows = weights.reshape(-1, *weights.shape[-2:])
+    out = np.zeros((len(windows), counts.shape[1]))
+    step = max(1, _BLOCK // counts.shape[1])  # so many windows at once as stay in the cache
+    for first in range(0, len(windows), step):
+        part, sums = windows[first : first + step], out[first : first + step]
+        alike = bool((part == part[:, :1]).all())
+        for stratum in np.flatnonzero(part.any(axis=(0, 1))):
+            own = part[:, :, stratum]
+            sums += (own[:, :1] if alike else np.repeat(own, sizes, axis=1)) * counts[stratum]
+    return out.reshape(*weights.shape[:-2], counts.shape[1])
+
+
+def stratum_of(seconds: FloatArray, kind: StrataKind, timezone: str | None) -> IntArray:
+    """Return the stratum of each time; -1 for NaN.
+
+    >>> stratum_of(np.array([0.0, 2 * 86400.0, np.nan]), "168", "UTC").tolist()  # a Thursday, a Saturday
+    [72, 120, -1]
+    """
+    return stratum_of_hour(wall_hours(seconds, timezone), kind)
+
+
+def stratum_of_hour(hours: IntArray, kind: StrataKind) -> IntArray:
+    """Return the stratum of hours as `wall_hours` counts them."""
+    of_week = (hours - 24) % _WEEK  # the first day of the year 1 was a Monday, and is day 1
+    found = of_week if kind == "168" else of_week % 24 + 24 * (of_week >= _WEEKDAYS * 24)
+    return np.where(hours < 0, -1, found)
+
+
+def merged(kind: StrataKind, rows: IntArray) -> IntArray:
+    """Say which strata are merged, so that each group has `LEAST_ROWS` rows if all together have.
+
+    A small stratum goes together with neighbouring hours of the same kind of day. Where a whole kind of day has too
+    few rows, it goes with the other one hour by hour.
+
+    Parameters
+    ----------
+    kind : {"48", "168"}
+        Which strata.
+    rows : ndarray of int, shape (strata,)
+        Their reference rows.
+
+    Returns
+    -------
+    ndarray of int, shape (strata,)
+        The first stratum of the group that each belongs to.
+
+    Examples
+    --------
+    >>> merged("48", np.array([500] * 3 + [150] * 2 + [500] * 43))[:6].tolist()
+    [0, 1, 2, 3, 3, 5]
+    >>> merged("48", np.array([500] * 24 + [8] * 24)).tolist() == [*range(24), *range(24)]
+    True
+    """
+    by_day = np.asarray(rows).reshape(-1, 24)
+    out = np.empty(by_day.shape, dtype=np.int64)
+    for days in _ring(by_day.sum(axis=1).tolist()):
+        for hours in _ring(by_day[days].sum(axis=0).tolist()):
+            out[np.ix_(days, hours)] = min(days) * 24 + min(hours)
+    return out.reshape(-1)
+
+
+def _ring(rows: Sequence[float]) -> Iterator[list[int]]:
+    """Yield neighbours on a ring in groups of enough rows: the smallest joins the smaller one beside it."""
+    groups: list[list[int]] = [[place] for place in range(len(rows))]
+    sums: list[Any] = list(rows)
+    while len(groups) > 1 and min(sums) < LEAST_ROWS:
+        small = sums.index(min(sums))
+        before, after = (small - 1) % len(groups), (small + 1) % len(groups)
+        beside = before if sums[before] < sums[after] else after
+        sums[beside] += sums[small]
+        groups[beside] += groups[small]
+        del sums[small], groups[small]
+    yield from groups

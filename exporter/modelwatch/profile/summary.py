@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from modelwatch.profile.natural import NOISY
 from modelwatch.records import HIGH, INVALID_TYPE, LOW, MISSING, PREDICTION, FeatureCells, IntArray
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH = 12
 _SHOWN_CATEGORIES = 3
 _NAME_WIDTH = 28
+_LEVEL = 0.05
+"""What is tolerated of a feature that hardly varies, where no configuration says otherwise."""
 
 
 def summarize(profile: ReferenceProfile) -> str:
@@ -23,6 +26,7 @@ def summarize(profile: ReferenceProfile) -> str:
     lines = [_title(profile), ""]
     width = min(_NAME_WIDTH, max((len(_name(m)) for m in profile.layout.members), default=0))
     lines += [_line(profile, member, width) for member in profile.layout.members]
+    lines += ["", *_tolerances(profile, width)] if profile.natural else []
     lines += ["", *(f"! {warning}" for warning in profile.warnings), profile.verdict]
     return "\n".join(lines)
 
@@ -42,8 +46,7 @@ def _name(member: FeatureCells) -> str:
 def _line(profile: ReferenceProfile, member: FeatureCells, width: int) -> str:
     counts = profile.counts_of(member.name)
     tail = counts[member.shape_size :]
-    name = _name(member)
-    name = name if len(name) <= width else name[: width - 1] + "…"
+    name = _short(member, width)
     if member.kind == "numeric":
         bars, words = _numeric(profile, member, counts)
     else:
@@ -52,6 +55,31 @@ def _line(profile: ReferenceProfile, member: FeatureCells, width: int) -> str:
     gaps = ((tail[MISSING], "missing"), (tail[INVALID_TYPE:].sum(), "invalid"), (tail[LOW] + tail[HIGH], "unseen"))
     notes = "".join(f", {_share(int(count), profile.rows)} {what}" for count, what in gaps if count)
     return f"  {name:<{width}}  {member.kind:<11}  {bars:<{_WIDTH}}  {words}{notes}"
+
+
+def _tolerances(profile: ReferenceProfile, width: int) -> list[str]:
+    """Return what is tolerated of each shape, by window, and which are too noisy to be watched."""
+    windows = list(profile.natural)
+    title = "Tolerated Jensen-Shannon distance in the last"
+    lines = [title + "".join(f"  {window:>5}" for window in windows)]
+    found = [profile.natural[window] for window in windows]
+    shapes = [(natural.js[:, 0], natural.tolerance(profile.natural_days, _LEVEL)[:, 0]) for natural in found]
+    noisy = False
+    for index, member in enumerate(profile.layout.members):
+        texts = ["noisy" if js[index] > NOISY else f"{tolerance[index]:.2f}" for js, tolerance in shapes]
+        noisy = noisy or "noisy" in texts
+        lines.append(f"  {_short(member, width):<{len(title) - 2}}" + "".join(f"  {text:>5}" for text in texts))
+    if noisy:
+        lines.append(
+            f"noisy: its shape varies by more than JS {NOISY:g} by nature and can't raise an alarm there; a longer"
+            " reference, or one of the same season, may tell more"
+        )
+    return lines
+
+
+def _short(member: FeatureCells, width: int) -> str:
+    name = _name(member)
+    return name if len(name) <= width else name[: width - 1] + "…"
 
 
 def _numeric(profile: ReferenceProfile, member: FeatureCells, counts: IntArray) -> tuple[str, str]:

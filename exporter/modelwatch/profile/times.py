@@ -1,9 +1,10 @@
-"""Timestamps of reference rows: from when to when, and how many days they cover."""
+"""Timestamps of reference rows: from when to when, which hour of which day, and how many days they cover."""
 
 from __future__ import annotations
 
 import zoneinfo
 from datetime import datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,9 @@ from numpy.typing import NDArray
 
 from modelwatch.exceptions import ProfileError
 from modelwatch.profile.values import read_number
-from modelwatch.records import FloatArray
+from modelwatch.records import FloatArray, IntArray
 
-_QUARTER_HOUR = 900  # every time zone in use is offset by a multiple of it
+QUARTER_HOUR = 900  # every time zone in use is offset by a multiple of it
 
 
 def read_zone(name: str | None) -> tzinfo:
@@ -44,14 +45,17 @@ def epoch_seconds(column: NDArray[Any] | list[Any], zone: tzinfo) -> FloatArray:
         seconds: FloatArray = naive.astype(np.int64) / 1e6
         seconds[np.isnat(naive)] = np.nan
         return _shift_to_utc(seconds, zone)
+    if isinstance(column, np.ndarray) and column.dtype.kind in "iuf":
+        numbers = column.astype(np.float64)
+        return np.where(np.isfinite(numbers), numbers, np.nan)
     values = column.tolist() if isinstance(column, np.ndarray) else column
     return np.array([_read_time(value, row, zone) for row, value in enumerate(values)], dtype=float)
 
 
 def _shift_to_utc(seconds: FloatArray, zone: tzinfo) -> FloatArray:
-    quarters = np.floor(seconds / _QUARTER_HOUR)
+    quarters = np.floor(seconds / QUARTER_HOUR)
     distinct, inverse = np.unique(quarters[~np.isnan(quarters)], return_inverse=True)
-    wall = [datetime.fromtimestamp(q * _QUARTER_HOUR, timezone.utc).replace(tzinfo=zone) for q in distinct.tolist()]
+    wall = [datetime.fromtimestamp(q * QUARTER_HOUR, timezone.utc).replace(tzinfo=zone) for q in distinct.tolist()]
     offsets = np.array([(moment.utcoffset() or timedelta()).total_seconds() for moment in wall])
     out: FloatArray = seconds.copy()
     if len(offsets):
@@ -75,7 +79,43 @@ def _read_time(value: Any, row: int, zone: tzinfo) -> float:  # noqa: ANN401
         raise ProfileError(f"timestamps: {str(value)[:40]!r} in row {row} is no time") from error
 
 
-def count_days(seconds: FloatArray, zone: tzinfo) -> int:
-    """Return the number of calendar days in `zone` on which there is at least one row."""
-    quarters = np.unique(np.floor(seconds[~np.isnan(seconds)] / _QUARTER_HOUR))
-    return len({datetime.fromtimestamp(q * _QUARTER_HOUR, zone).date() for q in quarters.tolist()})
+def wall_hours(seconds: FloatArray, zone: str | None) -> IntArray:
+    """Return the hour that the clock on the wall showed, counted from the year 1; -1 for what is no time.
+
+    Of an hour that comes twice, because clocks were put back, both are the same.
+
+    Parameters
+    ----------
+    seconds : ndarray
+        Seconds since 1970.
+    zone : str or None
+        IANA name of the time zone, None for UTC.
+
+    Raises
+    ------
+    ProfileError
+        If a time lies outside the years 1 to 9999.
+
+    >>> hour, other, none = wall_hours(np.array([0.0, 90000.0, np.nan]), "Europe/Rome")  # in Rome it was 1 o'clock
+    >>> int(hour % 24), int(other - hour), int(none)
+    (1, 25, -1)
+    """
+    seconds = np.asarray(seconds, dtype=np.float64)
+    out = np.full(seconds.shape, -1, dtype=np.int64)
+    known = np.isfinite(seconds)
+    quarters, inverse = np.unique(np.floor(seconds[known] / QUARTER_HOUR), return_inverse=True)
+    hours = [_wall_hour(zone, int(quarter)) for quarter in quarters.tolist()]
+    out[known] = np.array(hours, dtype=np.int64)[inverse.reshape(-1)]
+    return out
+
+
+@lru_cache(maxsize=1 << 17)
+def _wall_hour(zone: str | None, quarter: int) -> int:
+    try:
+        wall = datetime.fromtimestamp(quarter * QUARTER_HOUR, read_zone(zone))
+    except (ValueError, OverflowError, OSError) as error:
+        raise ProfileError(
+            f"timestamps: {quarter * QUARTER_HOUR:.4g} seconds since 1970 is in no year from 1 to 9999;"
+            " are these milliseconds?"
+        ) from error
+    return wall.toordinal() * 24 + wall.hour

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from modelwatch.policy import Severity
-from modelwatch.records import CheckResult, FamilyResult, FeatureShift, TestResult
+from modelwatch.records import CheckResult, FamilyResult, FeatureShift, FurtherScore, TestResult
 
 __all__ = [
     "MAX_REPR",
@@ -128,6 +128,8 @@ def _family(value: Mapping[str, Any]) -> FamilyResult:
     severities = value.get("feature_severity", {})
     fields["feature_severity"] = {name: Severity(severity) for name, severity in severities.items()}
     fields["shifts"] = tuple(_shift(shift) for shift in value.get("shifts", ()))
+    fields["noisy"] = tuple(value.get("noisy", ()))
+    fields["further"] = tuple(FurtherScore(**_known(FurtherScore, score)) for score in value.get("further", ()))
     return FamilyResult(**fields)
 
 
@@ -141,6 +143,8 @@ def _shift(value: Mapping[str, Any]) -> FeatureShift:
     fields = _known(FeatureShift, value)
     fields["shift_sd"] = value.get("shift_sd")
     fields["changed"] = tuple((str(c[0]), _number(c[1]), _number(c[2])) for c in value.get("changed", ()))
+    tail = value.get("tail")
+    fields["tail"] = None if tail is None else (str(tail[0]), _number(tail[1]), _number(tail[2]), _number(tail[3]))
     return FeatureShift(**fields)
 
 

@@ -1,0 +1,122 @@
+"""How much of a difference is tolerated: a level for each severity, or what a feature does by itself if it is more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from modelwatch.drift.statistics import js_to_d
+from modelwatch.profile.natural import LENGTHS, TESTS, Natural, tolerance_factor
+from modelwatch.records import FloatArray
+
+if TYPE_CHECKING:
+    from modelwatch.config import DriftMonitoringConfig
+    from modelwatch.profile import ReferenceProfile
+
+__all__ = ["NOISY_JS", "Tolerances", "learnt_length", "levels_of", "tolerances_of"]
+
+NOISY_JS = 0.25
+"""Natural distance from which a shape says nothing: four times as much is more than any distance."""
+_BORDERS = (12 * 3600.0, 84 * 3600.0)
+"""Between an hour and a day, and between a day and a week."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tolerances:
+    """What is tolerated of some features in windows of some lengths, on the scale of d.
+
+    Attributes
+    ----------
+    tau : ndarray, shape (tiers, windows, features, tests)
+        The tolerance of each severity.
+    natural : ndarray, shape (windows, features, tests)
+        What is natural, ``c(D)·v``, or the cap that somebody wrote; 0 where nothing is learnt.
+    noisy : ndarray of bool, shape (windows, features)
+        Features that vary so much by themselves that their shape can't alarm.
+    """
+
+    tau: FloatArray
+    natural: FloatArray
+    noisy: NDArray[np.bool_]
+
+    def at(self, windows: slice | Sequence[int]) -> Tolerances:
+        """Return those of some windows, in that order, any of them as often as it comes."""
+        return Tolerances(self.tau[:, windows], self.natural[windows], self.noisy[windows])
+
+
+def levels_of(config: DriftMonitoringConfig) -> tuple[float, ...]:
+    """Return the Jensen–Shannon distances of the tiers, ascending."""
+    levels = config.thresholds
+    return (levels.warning, levels.error, levels.critical)
+
+
+def learnt_length(seconds: ArrayLike) -> NDArray[np.intp]:
+    """Return which of `LENGTHS`, by place, is nearest to the time that a window spans.
+
+    Of a batch without times nothing is known; it is taken for a day.
+
+    >>> learnt_length([hours * 3600.0 for hours in (0, 1, 11.9, 12, 83.9, 84, 720)]).tolist()
+    [1, 0, 0, 1, 1, 2, 2]
+    """
+    spans = np.asarray(seconds, dtype=np.float64)
+    return np.where(spans > 0, np.searchsorted(_BORDERS, spans, side="right"), 1)
+
+
+def tolerances_of(
+    profile: ReferenceProfile, config: DriftMonitoringConfig, members: Sequence[int], seconds: FloatArray
+) -> Tolerances:
+    """Return what is tolerated of some members of a profile's layout.
+
+    Parameters
+    ----------
+    profile : ReferenceProfile
+        Knows natural variation, if it is learnt.
+    config : DriftMonitoringConfig
+        ``thresholds``, ``tolerance``.
+    members : sequence of int
+        Indices into ``profile.layout.members``.
+    seconds : ndarray, shape (windows, members) or (windows, 1)
+        The time that rows come from, in each window for each member.
+
+    Returns
+    -------
+    Tolerances
+        ``max(level, min(c(D)·v, cap))`` for each severity's level.
+
+    Examples
+    --------
+    >>> from modelwatch import DriftMonitoringConfig, ReferenceProfile
+    >>> profile = ReferenceProfile.build({"age": np.arange(500.0)})
+    >>> tolerances_of(profile, DriftMonitoringConfig(), [0], np.array([[3600.0]])).tau[:, 0, 0].round(4).tolist()
+    [[0.0139, 0.0139, 0.0139], [0.0555, 0.0555, 0.0555], [0.2218, 0.2218, 0.2218]]
+    """
+    caps = np.array([config.tolerance.get(profile.layout.members[i].name, np.inf) for i in members])
+    levels = js_to_d(levels_of(config))[:, None, None, None]
+    spans = np.broadcast_to(seconds, (len(seconds), len(members)))
+    if profile.natural_days <= 0 or not profile.natural:
+        nothing = np.zeros((*spans.shape, TESTS))
+        return Tolerances(np.maximum(levels, nothing), nothing, np.zeros(spans.shape, dtype=np.bool_))
+    by_length = np.stack([_variation(profile, label)[list(members)] for label in LENGTHS])
+    variation = by_length[learnt_length(spans), np.arange(len(members))]
+    natural = np.minimum(tolerance_factor(profile.natural_days) * variation, js_to_d(caps)[:, None])
+    # Who writes a cap wants to hear of a feature however wild it is.
+    noisy = (variation[..., 0] > js_to_d(NOISY_JS)) & np.isinf(caps)
+    return Tolerances(np.maximum(levels, natural), natural, noisy)
+
+
+def _variation(profile: ReferenceProfile, label: str) -> FloatArray:
+    """Return v of all members; where it is not learnt for that length, what the next longer one says.
+
+    An hour varies no less than a day, so that is the least that it does. Of weeks too few to tell, half that of a day.
+    """
+    nothing = np.zeros((len(profile.layout.members), TESTS))
+    unknown = Natural(nothing, nothing)
+    if label == "168h" and label not in profile.natural:
+        return profile.natural.get("24h", unknown).v / 2.0
+    learnt = profile.natural.get(label, unknown)
+    longer = [name for name, length in LENGTHS.items() if length > LENGTHS[label]]
+    return np.where(learnt.weight > 0, learnt.v, _variation(profile, longer[0]) if longer else 0.0)
