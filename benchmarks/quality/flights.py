@@ -21,7 +21,7 @@ from quality.worlds import HOUR, Stream
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FAULTS", "FEATURES", "Fault", "Flights", "load", "reference", "shuffled", "split", "stream"]
+__all__ = ["FAULTS", "FEATURES", "Fault", "Flights", "inject", "load", "reference", "shuffled", "split", "stream"]
 
 NUMBERS = ("distance", "sched_dep_time", "minute", "dep_delay", "air_time", "temp", "humid", "wind_speed", "visib")
 CATEGORIES = ("carrier", "origin", "dest")
@@ -51,14 +51,26 @@ class Flights:
         return np.asarray(begin + (self.day * 24.0 + self.hour) * HOUR)
 
 
-def load() -> Flights:
-    """Read all flights of 2013, cancelled ones too: they miss their delay and their time in the air."""
+def load(*, gaps: bool = False) -> Flights:
+    """Read all flights of 2013, cancelled ones too: they miss their delay and their time in the air.
+
+    Where the weather station said nothing, its last words are taken, as who serves a model would; with `gaps` they
+    stay missing, for whole hours at a time.
+    """
     import pandas as pd
 
     source = find_data()
     flights = pd.read_csv(source, usecols=["month", "day", "hour", "time_hour", *CATEGORIES, *NUMBERS[:5]])
     weather = pd.read_csv(source.parent / "weather.csv", usecols=["origin", "time_hour", *NUMBERS[5:]])
-    joined = flights.merge(weather.drop_duplicates(["origin", "time_hour"]), on=["origin", "time_hour"], how="left")
+    weather = weather.drop_duplicates(["origin", "time_hour"]).sort_values("time_hour", kind="stable")
+    if not gaps:
+        every = pd.MultiIndex.from_product(
+            [sorted(set(flights["origin"])), sorted({*flights["time_hour"], *weather["time_hour"]})],
+            names=["origin", "time_hour"],
+        )
+        known = weather.set_index(["origin", "time_hour"]).reindex(every)
+        weather = known.groupby(level="origin").ffill().groupby(level="origin").bfill().reset_index()
+    joined = flights.merge(weather, on=["origin", "time_hour"], how="left")
     return Flights(
         {name: _column(joined[name]) for name in FEATURES},
         _day_of_year(joined), joined["hour"].to_numpy(dtype=np.int64),

@@ -109,14 +109,16 @@ def tolerances_of(
 
 
 def _variation(profile: ReferenceProfile, label: str) -> FloatArray:
-    """Return v of all members; where it is not learnt for that length, what the next longer one says.
+    """Return v of all members; for an hour at least that of a day.
 
-    An hour varies no less than a day, so that is the least that it does. Of weeks too few to tell, half that of a day.
+    An hour varies no less than its day does, which can often be told when that of the hour can't. Of weeks too few to
+    tell, half that of a day.
     """
     nothing = np.zeros((len(profile.layout.members), TESTS))
     unknown = Natural(nothing, nothing)
     if label == "168h" and label not in profile.natural:
         return profile.natural.get("24h", unknown).v / 2.0
     learnt = profile.natural.get(label, unknown)
-    longer = [name for name, length in LENGTHS.items() if length > LENGTHS[label]]
-    return np.where(learnt.weight > 0, learnt.v, _variation(profile, longer[0]) if longer else 0.0)
+    if label == "1h":
+        return np.maximum(learnt.v, _variation(profile, "24h"))
+    return np.where(learnt.weight > 0, learnt.v, _variation(profile, "168h") if label == "24h" else 0.0)

@@ -3,7 +3,8 @@
 It falls tier by tier, when in three checks in a row the upper 95 % bound of the distance lies below the tier's
 tolerance in the window that can tell: the shortest one that would show this with probability 0.9 if nothing were
 wrong, else the longest. Longer windows, which still hold the bad rows, have no say; after the fall they are heard
-again only on rows that came later. Where there are no rows a severity is held for a day, so that a quiet night
+again only on rows that came later. A window that tolerates more than all those that found the change does has no say
+either: of a feature that wanders from day to day only a week shows a lasting shift, and only a week its end. Where there are no rows a severity is held for a day, so that a quiet night
 doesn't say "resolved".
 """
 
@@ -23,6 +24,7 @@ from modelwatch.drift.family import ScoredFamily
 from modelwatch.drift.statistics import no_change_probability, within_tolerance
 from modelwatch.drift.table import SHAPE_TEST, TESTS, BoolArray, TestTable
 from modelwatch.policy import Severity
+from modelwatch.records import FloatArray
 
 __all__ = ["Verdict", "clear_tiers", "cleared_times", "track", "verdict_of"]
 
@@ -57,10 +59,23 @@ class Verdict:
 
 @dataclass(frozen=True)
 class _Record:
-    """What is remembered of one test: its severity, and for each tier how many checks in a row found it clear."""
+    """What is remembered of one test.
+
+    Attributes
+    ----------
+    severity : int
+        Told now.
+    clean : tuple of int
+        For each tier how many checks in a row found it clear.
+    shown : tuple of float
+        For each tier the largest tolerance, on the scale of d, of a window that found it.
+    scored_at, lowered_at : float
+        Seconds since the epoch.
+    """
 
     severity: int
     clean: tuple[int, ...]
+    shown: tuple[float, ...]
     scored_at: float
     lowered_at: float | None = None
 
@@ -73,23 +88,26 @@ class _Record:
     def next(self, fresh: int, clear: Sequence[bool], now: float) -> _Record:
         """Return the record after a check that scored the test."""
         if fresh > self.severity:
-            return _Record(fresh, (0,) * len(TIERS), now)
+            return _Record(fresh, (0,) * len(TIERS), self.shown, now)
         clean = tuple(count + 1 if ok else 0 for count, ok in zip(self.clean, clear, strict=True))
         standing = [
             int(TIERS[i]) for i in _TIER_PLACES if TIERS[i] <= self.severity and clean[i] < CHECKS_TO_CLEAR
         ]  # fmt: skip
         severity = max(standing, default=int(Severity.NONE))
         fell = severity < self.severity
-        return _Record(severity, clean, now, now if fell else self.lowered_at)
+        return _Record(severity, clean, self.shown, now, now if fell else self.lowered_at)
 
     def as_json(self) -> dict[str, Any]:
         out: dict[str, Any] = {"severity": self.severity, "clean": list(self.clean), "scored_at": self.scored_at}
+        out["shown"] = [None if np.isinf(tau) else tau for tau in self.shown]
         return out if self.lowered_at is None else out | {"lowered_at": self.lowered_at}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> _Record:
+        shown = value.get("shown") or [None] * len(TIERS)  # of a release that did not write it
         return cls(
-            int(value["severity"]), tuple(int(v) for v in value["clean"]), float(value["scored_at"]),
+            int(value["severity"]), tuple(int(v) for v in value["clean"]),
+            tuple(np.inf if tau is None else float(tau) for tau in shown), float(value["scored_at"]),
             None if value.get("lowered_at") is None else float(value["lowered_at"]),
         )  # fmt: skip
 
@@ -158,7 +176,7 @@ def cleared_times(state: Mapping[str, Any] | None, now: float) -> dict[str, floa
     return {str(name): min(float(at), now) for name, at in ((state or {}).get("cleared_at") or {}).items()}
 
 
-def clear_tiers(table: TestTable, severity: NDArray[np.int64]) -> BoolArray:
+def clear_tiers(table: TestTable, severity: NDArray[np.int64], shown: FloatArray | float = np.inf) -> BoolArray:
     """Return which tests are clear of which tier in this check.
 
     Parameters
@@ -167,6 +185,8 @@ def clear_tiers(table: TestTable, severity: NDArray[np.int64]) -> BoolArray:
         What was measured, with the tolerances of each test.
     severity : ndarray of int, shape (windows, features, tests)
         Of this check: a window no longer than the deciding one that raises the tier contradicts.
+    shown : ndarray, shape (features, tests, tiers), or a number
+        The largest tolerance of a window that found the tier: one that tolerates more can't tell.
 
     Returns
     -------
@@ -175,7 +195,11 @@ def clear_tiers(table: TestTable, severity: NDArray[np.int64]) -> BoolArray:
     d, k, s = table.d[..., None], table.k[..., None], table.sampling[..., None]
     tau = np.moveaxis(table.tau, 0, -1)
     heard = _deciding(table)
-    sure = heard & (no_change_probability(k, s, tau) >= SURE)
+    able = heard & (tau <= shown)
+    # What a day tolerates may be more than what the week then finds again on the same rows.
+    least = np.where(heard, tau, np.inf).min(axis=0)
+    tau = np.where(np.isfinite(least), least, tau)
+    sure = able & (no_change_probability(k, s, tau) >= SURE)
     last = len(table.windows) - 1 - np.argmax(heard[::-1], axis=0)
     deciding = np.where(sure.any(axis=0), np.argmax(sure, axis=0), last)[None]
 
@@ -221,22 +245,36 @@ def _step(before: _Records, scored: ScoredFamily, severity: NDArray[np.int64], n
     after: _Records = {name: dict(records) for name, records in before.items()}
     if scored.table is None:
         return {n: {t: _hold(r, now) for t, r in records.items()} for n, records in after.items()}
-    new = _Record(int(Severity.NONE), (0,) * len(TIERS), now)
+    new = _Record(int(Severity.NONE), (0,) * len(TIERS), (0.0,) * len(TIERS), now)
     for f, t in np.argwhere((severity >= Severity.WARNING).any(axis=0)):
         after.setdefault(scored.features[f], {}).setdefault(int(t), new)
     if not after:
         return after
-    clear = clear_tiers(scored.table, severity)
+    shown = _shown(after, places, scored.table, severity)
+    clear = clear_tiers(scored.table, severity, shown)
     usable = np.asarray(scored.table.tested.any(axis=0))
     starts = np.array([window.start for window in scored.table.windows])
     for name, records in after.items():
         f = places[name]
         for t, record in records.items():
             if usable[f, t]:
+                record = replace(record, shown=tuple(shown[f, t].tolist()))
                 records[t] = record.next(record.heard(severity[:, f, t], starts), clear[f, t].tolist(), now)
             else:
                 records[t] = _hold(record, now)
     return after
+
+
+def _shown(
+    records: _Records, places: Mapping[str, int], table: TestTable, severity: NDArray[np.int64]
+) -> FloatArray:
+    """Return by feature, test and tier the largest tolerance of a window that found it, now or earlier."""
+    found = severity[..., None] >= np.array([int(tier) for tier in TIERS])
+    out = np.where(found, np.moveaxis(table.tau, 0, -1), 0.0).max(axis=0)
+    for name, tests in records.items():
+        for t, record in tests.items():
+            out[places[name], t] = np.maximum(out[places[name], t], record.shown)
+    return np.asarray(out)
 
 
 def _hold(record: _Record, now: float) -> _Record:
