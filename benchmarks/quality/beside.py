@@ -85,7 +85,9 @@ class Answer:
         return float(np.mean(list(self.columns.values())))
 
 
-def ask(python: Path, given: Windows, names: Sequence[str] = tuple(PEERS), evidently_every: int = 1) -> dict[str, Answer]:
+def ask(
+    python: Path, given: Windows, names: Sequence[str] = tuple(PEERS), evidently_every: int = 1
+) -> dict[str, Answer]:
     """Hand the windows to other libraries, one process each, with their telemetry switched off.
 
     Parameters
@@ -120,7 +122,7 @@ def ask(python: Path, given: Windows, names: Sequence[str] = tuple(PEERS), evide
 
 
 def psi_above(given: Windows, limit: float = PSI_LIMIT) -> Answer:
-    """The rule of thumb "PSI > 0.2", as it is mostly written: ten quantile bins, empty ones taken for 0.0001."""
+    """Apply the rule of thumb "PSI > 0.2" as it is mostly written: ten quantile bins, empty ones taken for 0.0001."""
     order = np.argsort(given.windows, kind="stable")
     numbers, first = np.unique(given.windows[order], return_index=True)
     parts = np.split(order, first[1:])
@@ -141,7 +143,7 @@ def _psi(p: FloatArray, q: FloatArray) -> float:
 
 
 def _bins(reference: NDArray[np.generic], current: NDArray[np.generic]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Number the bins of both; missing values, and categories that the reference lacks, have a bin of their own."""
+    """Return the bins of both; missing values, and categories that the reference lacks, have one of their own."""
     if reference.dtype == object:
         known = sorted(set(reference[reference != None].tolist()))  # noqa: E711 - elementwise
         places = {text: place for place, text in enumerate(known)}
@@ -158,7 +160,7 @@ def _frame(columns: Columns, windows: NDArray[np.int64]) -> pd.DataFrame:
     import pandas as pd
 
     order = np.argsort(windows, kind="stable")
-    frame = pd.DataFrame({name: column[order] for name, column in columns.items()})
+    frame: pd.DataFrame = pd.DataFrame({name: column[order] for name, column in columns.items()})
     frame[WINDOW] = windows[order]
     within = np.concatenate([np.linspace(0, 0.9, count) for count in np.unique(windows, return_counts=True)[1]])
     seconds = (windows[order] - windows.min() + within) * DAY

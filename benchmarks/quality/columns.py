@@ -1,7 +1,7 @@
 """Columns whose true distribution over the cells of a profile is known: each is a monotone function of a normal latent.
 
-So a shift of the latent, in its standard deviations, moves every kind of column, and the counts of an hour can be drawn as
-one multinomial, whose cost doesn't depend on the number of rows: months of 100 000 rows an hour take seconds.
+So a shift of the latent, in its standard deviations, moves every kind of column, and the counts of an hour can be drawn
+as one multinomial, whose cost doesn't depend on the number of rows: months of 100 000 rows an hour take seconds.
 """
 
 from __future__ import annotations
@@ -96,7 +96,10 @@ def columns(count: int) -> tuple[Column, ...]:
 
 
 def sample(
-    column: Column, rng: np.random.Generator, rows: int, state: State = State()  # noqa: B008 - frozen
+    column: Column,
+    rng: np.random.Generator,
+    rows: int,
+    state: State = State(),
 ) -> NDArray[Any]:
     """Draw `rows` values: float64 with NaN, or objects with None. Arrays of a state give one number a row."""
     share = column.missing if state.missing is None else state.missing

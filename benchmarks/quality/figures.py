@@ -55,7 +55,9 @@ def table(figures: Iterable[Figure]) -> str:
         sign = "≥" if found.at_least else "≤"
         limit = "" if found.limit is None else f"{sign} {_number(found.limit)}"
         verdict = "" if found.limit is None else "met" if found.met else "MISSED"
-        rows.append((found.goal, found.what, limit, f"{_number(found.measured)} {found.unit}".strip(), verdict, found.of))
+        rows.append(
+            (found.goal, found.what, limit, f"{_number(found.measured)} {found.unit}".strip(), verdict, found.of)
+        )
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in rows]
     return "\n".join([lines[0], "|" + "|".join("-" * (w + 2) for w in widths) + "|", *lines[1:]])
@@ -63,9 +65,7 @@ def table(figures: Iterable[Figure]) -> str:
 
 def as_json(figures: Sequence[Figure]) -> list[dict[str, Any]]:
     """Return plain values; "never" instead of infinity, which JSON doesn't know."""
-    return [
-        {**asdict(f), "measured": "never" if math.isinf(f.measured) else f.measured, "met": f.met} for f in figures
-    ]
+    return [{**asdict(f), "measured": "never" if math.isinf(f.measured) else f.measured, "met": f.met} for f in figures]
 
 
 def _number(value: float) -> str:

@@ -1,4 +1,4 @@
-"""A profile that has learnt from counts by hour: the same that `ReferenceProfile.build` does with rows and their times."""
+"""A profile that has learnt from counts by hour, as `ReferenceProfile.build` learns from rows and their times."""
 
 from __future__ import annotations
 

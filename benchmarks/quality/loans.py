@@ -1,4 +1,4 @@
-"""The car loans that nannyml brings along: 100 000 synthetic rows of ten months each, with a shift halfway at a known time."""
+"""The car loans that nannyml brings along: ten synthetic months of reference, ten with a shift at a known time."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def loan_stream(profile: ReferenceProfile, loans: Loans) -> Stream:
     hours = int(groups[-1]) + 1
     columns = {name: column[kept] for name, column in loans.data.items()}
     parts = CellAssigner(profile.layout).bin_groups(columns, groups[kept], hours)
-    starts = first + HOUR * np.arange(hours)
+    starts = first + HOUR * np.arange(hours, dtype=np.float64)
     return Stream(starts, np.array([float(p.rows) for p in parts]), np.stack([p.cells for p in parts]).astype(float))
 
 
@@ -61,7 +61,7 @@ def _read(path: Path) -> Loans:
     frame = pd.read_csv(path, usecols=[*FEATURES, "timestamp"]).sort_values("timestamp", kind="stable")
     data: dict[str, NDArray[np.generic]] = {name: frame[name].to_numpy(dtype=np.float64) for name in NUMBERS}
     for name in CATEGORIES:
-        texts = frame[name].astype(object)
-        data[name] = texts.where(texts.notna(), None).map(lambda v: None if v is None else str(v)).to_numpy(dtype=object)
+        texts = frame[name].astype(object).tolist()
+        data[name] = np.array([None if text != text else str(text) for text in texts], dtype=object)
     seconds = pd.to_datetime(frame["timestamp"]).to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6
     return Loans(data, seconds)

@@ -1,7 +1,7 @@
 """What other libraries say about the same windows, each with its own defaults, in an environment of its own.
 
-Run as ``python peers.py NAME FOLDER``: reads ``reference.parquet``, ``windows.parquet`` and ``spec.json`` of the folder and
-writes ``NAME.json``. Needs nothing of modelwatch. Start it with :data:`QUIET` in its environment.
+Run as ``python peers.py NAME FOLDER``: it reads ``reference.parquet``, ``windows.parquet`` and ``spec.json`` of the
+folder and writes ``NAME.json``. Needs nothing of modelwatch. Start it with :data:`QUIET` in its environment.
 """
 
 from __future__ import annotations
@@ -86,10 +86,10 @@ class _Codes:
 
     def __init__(self, reference: pd.DataFrame, windows: pd.DataFrame, spec: Mapping[str, Any]) -> None:
         self.medians = reference[spec["numeric"]].median()
-        self.codes = {
-            name: {text: code for code, text in enumerate(sorted({*map(str, reference[name]), *map(str, windows[name])}))}
-            for name in spec["categorical"]
-        }
+        self.codes = {}
+        for name in spec["categorical"]:
+            texts = sorted({*map(str, reference[name]), *map(str, windows[name])})
+            self.codes[name] = {text: code for code, text in enumerate(texts)}
 
     def __call__(self, frame: pd.DataFrame) -> Any:  # noqa: ANN401
         out = frame.copy()

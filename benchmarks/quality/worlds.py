@@ -99,7 +99,7 @@ def seasonal_world(count: int, seed: int, per_hour: int, days: int = 28, season:
         rng.uniform(0.0, 24.0, count), rng.choice([-1.0, 1.0], count),
     )  # fmt: skip
     hours = days * 24
-    starts = BEGIN + HOUR * np.arange(hours)
+    starts = BEGIN + HOUR * np.arange(hours, dtype=np.float64)
     means = _means(world, rng, starts)
     pick = rng.integers(hours, size=20_000)
     data = {c.name: sample(c, rng, len(pick), State(mean=means[i, pick])) for i, c in enumerate(those)}
@@ -130,7 +130,7 @@ def stream(
         The hour at which the faults begin.
     """
     rng = np.random.default_rng([seed, per_hour, len(world.columns)])
-    starts = world.begins + HOUR * np.arange(hours)
+    starts = world.begins + HOUR * np.arange(hours, dtype=np.float64)
     means = _means(world, rng, starts)
     rows = np.full(hours, float(per_hour))
     layout = world.profile.layout

@@ -48,7 +48,7 @@ def test_data_that_only_chance_varies_has_no_natural_variation(rows: int) -> Non
 
 
 def test_few_rows_do_not_make_a_feature_deaf() -> None:
-    """Of 20 000 rows in 28 days chance alone makes a mean that, times c(28), is a distance of 0.1 in half of features."""
+    """Of 20 000 rows in 28 days chance alone makes a mean that, times c(28), is a distance of 0.1, in half of them."""
     same = shares_of(28 * 24)
     found = [learn_natural(LAYOUT, hourly(same, rows=30, seed=seed), "48")["24h"] for seed in range(40)]
     assert np.mean([natural.tolerance(28, 0.05)[0, 0] > 0.05 for natural in found]) <= 0.1

@@ -3,9 +3,9 @@
 It falls tier by tier, when in three checks in a row the upper 95 % bound of the distance lies below the tier's
 tolerance in the window that can tell: the shortest one that would show this with probability 0.9 if nothing were
 wrong, else the longest. Longer windows, which still hold the bad rows, have no say; after the fall they are heard
-again only on rows that came later. A window that tolerates more than all those that found the change does has no say
-either: of a feature that wanders from day to day only a week shows a lasting shift, and only a week its end. Where there are no rows a severity is held for a day, so that a quiet night
-doesn't say "resolved".
+again only on rows that came later. A window that tolerates more than all those that found the change do has no say
+either: of a feature that wanders from day to day only a week shows a lasting shift, and only a week its end. Where
+there are no rows a severity is held for a day, so that a quiet night doesn't say "resolved".
 """
 
 from __future__ import annotations
@@ -265,9 +265,7 @@ def _step(before: _Records, scored: ScoredFamily, severity: NDArray[np.int64], n
     return after
 
 
-def _shown(
-    records: _Records, places: Mapping[str, int], table: TestTable, severity: NDArray[np.int64]
-) -> FloatArray:
+def _shown(records: _Records, places: Mapping[str, int], table: TestTable, severity: NDArray[np.int64]) -> FloatArray:
     """Return by feature, test and tier the largest tolerance of a window that found it, now or earlier."""
     found = severity[..., None] >= np.array([int(tier) for tier in TIERS])
     out = np.where(found, np.moveaxis(table.tau, 0, -1), 0.0).max(axis=0)

@@ -23,7 +23,7 @@ LEAST_WEEKS = 8
 HOUR_ROWS = 50
 """An hour with fewer rows says nothing about hours."""
 SURE = 2.0
-"""So many standard deviations of chance are taken off: what chance alone makes of a few small windows is not natural."""
+"""So many standard deviations of chance are taken off: what chance makes of a few small windows is not natural."""
 NOISY = 0.25
 """A feature whose natural Jensen-Shannon distance is larger can't raise an alarm by its shape."""
 

@@ -32,7 +32,7 @@ def dump_strata(counts: IntArray) -> str:
 
 
 def dump_natural(natural: Mapping[str, Natural], index: int) -> dict[str, list[list[float]]]:
-    """Return natural variation of one member: by window, the weighted sums of its tests, their weights and their noise."""
+    """Return natural variation of one member: by window the sums of its tests, their weights and their noise."""
     out = {}
     for window, found in natural.items():
         noise = np.broadcast_to(found.noise, found.weight.shape)
