@@ -91,7 +91,7 @@ def test_the_names_of_the_contract_are_all_there() -> None:
     promised = {
         "ProductionMonitoringService", "ModelMonitoringConfig", "AlertLevel", "DriftMonitoringService",
         "DriftMonitoringConfig", "monitor", "ReferenceProfile", "thresholds_from_baseline", "start_metrics_server",
-        "make_asgi_app", "make_wsgi_app", "register_collector", "__version__",
+        "make_asgi_app", "make_wsgi_app", "register_collector", "compare", "__version__",
     }  # fmt: skip
     assert set(modelwatch.__all__) == promised
 

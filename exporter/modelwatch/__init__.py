@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from modelwatch.default import make_asgi_app, make_wsgi_app, monitor, register_collector, start_metrics_server
     from modelwatch.policy import AlertLevel
     from modelwatch.profile import ReferenceProfile
+    from modelwatch.reports.comparison import compare
     from modelwatch.service import ProductionMonitoringService
     from modelwatch.service.drift_service import DriftMonitoringService
 
@@ -31,6 +32,7 @@ __all__ = [
     "ProductionMonitoringService",
     "ReferenceProfile",
     "__version__",
+    "compare",
     "make_asgi_app",
     "make_wsgi_app",
     "monitor",
@@ -47,6 +49,7 @@ _LAZY = {
     "ModelMonitoringConfig": "modelwatch.config",
     "ProductionMonitoringService": "modelwatch.service",
     "ReferenceProfile": "modelwatch.profile",
+    "compare": "modelwatch.reports.comparison",
     "make_asgi_app": "modelwatch.default",
     "make_wsgi_app": "modelwatch.default",
     "monitor": "modelwatch.default",

@@ -112,6 +112,11 @@ class CellLayout:
         return tuple(out)
 
     @cached_property
+    def shape_sizes(self) -> tuple[int, ...]:
+        """Number of shape cells of each member."""
+        return tuple(member.shape_size for member in self.members)
+
+    @cached_property
     def size(self) -> int:
         """Length of the flat count vector."""
         return sum(member.size for member in self.members)

@@ -31,7 +31,7 @@ def rows(rng: np.random.Generator, hour: int, n: int, mean: float) -> dict[str, 
 def profile() -> ReferenceProfile:
     rng = np.random.default_rng(1)
     four_weeks = np.arange(28 * 24)
-    parts = [rows(rng, h, 60, mean) for h, mean in zip(four_weeks, means(four_weeks), strict=True)]
+    parts = [rows(rng, h, 60, mean) for h, mean in zip(four_weeks.tolist(), means(four_weeks), strict=True)]
     return ReferenceProfile.build({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
 
@@ -43,7 +43,7 @@ def counts(profile: ReferenceProfile) -> Counts:
         rng = np.random.default_rng(2)
         return np.stack([
             assigner.bin(rows(rng, h, ROWS, mean + added * (h >= since)), ROWS).cells
-            for h, mean in zip(HOURS, means(HOURS), strict=True)
+            for h, mean in zip(HOURS.tolist(), means(HOURS), strict=True)
         ])  # fmt: skip
 
     return make

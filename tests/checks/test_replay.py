@@ -108,3 +108,19 @@ def test_checks_are_made_from_the_first_to_the_last_that_was_asked_for(
     chosen = replay(profile, config, starts, rows, cells, first=1050.0, until=1060.0)
     assert [step.now for step in chosen] == [1050.0, 1054.0, 1058.0]
     assert list(replay(profile, config, [], [], np.zeros((0, profile.layout.size)))) == []
+
+
+def test_a_model_with_few_rows_is_scored_on_the_last_month(profile: ReferenceProfile) -> None:
+    config = ModelMonitoringConfig.model_validate({"model_id": "m", "drift_detection_interval": "24h"})
+    rng = np.random.default_rng(5)
+    starts = 1.79e9 + 4 * 3600.0 * np.arange(6 * 40)  # 42 rows a week
+    cells = np.zeros((len(starts), profile.layout.size), dtype=np.int64)
+    for member, first in zip(profile.layout.members, profile.layout.offsets, strict=True):
+        share = profile.counts_of(member.name) / profile.rows
+        cells[:, first : first + member.size] = rng.multinomial(1, share, size=len(starts))
+    steps = list(replay(learnt(profile), config, starts, np.ones(len(starts)), cells))
+    [early, late] = [steps[5].families["data"][0], steps[-1].families["data"][0]]
+    assert early.table is None
+    assert late.table is not None
+    [window] = late.table.windows
+    assert (window.window, window.rows) == ("168h", 180.0)

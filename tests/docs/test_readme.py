@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modelwatch import monitor
+from modelwatch import ReferenceProfile, monitor
 from modelwatch.config import load_config
 from modelwatch.demo.servers import Server, free_port
 
@@ -58,7 +58,13 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder with what the README takes for granted: held-out data, and secrets as files."""
     rng = np.random.default_rng(1)
     held_out = pd.DataFrame({"bid": rng.normal(size=3000), "floor": rng.gamma(2.0, size=3000)})
-    held_out.assign(score=Model().predict_proba(held_out.to_numpy())[:, 1]).to_csv(tmp_path / "held_out.csv")
+    for name, rows in (("held_out.csv", held_out), ("today.csv", held_out[::2])):
+        rows.assign(score=Model().predict_proba(rows.to_numpy())[:, 1]).to_csv(tmp_path / name)
+    week = pd.read_csv(tmp_path / "held_out.csv").assign(at=pd.date_range("2026-03-02", periods=3000, freq="3min"))
+    week.to_csv(tmp_path / "week.csv", index=False)
+    ReferenceProfile.build(held_out, Model().predict_proba(held_out.to_numpy())[:, 1]).save(
+        tmp_path / "last_month.json"
+    )
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "slack_url").write_text("http://127.0.0.1:1/services/x")
     (tmp_path / "secrets" / "smtp").write_text("password")
@@ -116,7 +122,10 @@ def ends_by_itself(command: str) -> bool:
 @pytest.mark.parametrize("command", [c for c in commands() if c not in RUN_ELSEWHERE and ends_by_itself(c)])
 def test_every_command_runs(command: str, desk: Path, require_server: Callable[[str], str]) -> None:
     assert command.startswith("modelwatch "), f"a command that no test runs: {command}"
-    for later, earlier in (("reference show", "reference build"), ("rules check|rules test", "rules generate")):
+    for later, earlier in (
+        ("reference (show|diff)|drift check|backtest", "reference build"),
+        ("rules check|rules test", "rules generate"),
+    ):
         if re.search(later, command):
             first = next(c for c in commands() if earlier in c)
             subprocess.run(_argv(first), check=True, capture_output=True, timeout=60)

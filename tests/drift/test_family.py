@@ -154,6 +154,17 @@ def test_a_window_that_is_not_full_says_how_far_it_is(
     assert scored(profile, [young], config, only_full=False).state == "ok"
 
 
+def test_a_feature_that_was_cleared_waits_until_it_has_rows_from_a_whole_window(
+    profile: ReferenceProfile, window: Window, config: DriftMonitoringConfig, rows: Rows
+) -> None:
+    since = np.array([995.0, 990.0, 990.0, 990.0, 990.0])
+    counted = replace(window(rows(1000, a=1.0, b=1.0)), since=since)
+    found = scored(profile, [counted], config)
+    assert (severity_of(found)["a"], severity_of(found)["b"]) == (Severity.NONE, Severity.CRITICAL)
+    assert {r.feature for r in results_of(found, found.severity)} == {"a", "b", "c", "city"}
+    assert severity_of(scored(profile, [counted], config, only_full=False))["a"] == Severity.CRITICAL
+
+
 def test_windows_that_are_left_out_are_told_beside_those_that_are_scored(
     profile: ReferenceProfile, window: Window, config: DriftMonitoringConfig, rows: Rows
 ) -> None:

@@ -69,6 +69,60 @@ def test_the_three_cells_that_changed_most_are_named(profile: ReferenceProfile, 
     assert len(shift.changed) <= 3
 
 
+def test_the_tail_that_grew_most_for_its_size_is_told(profile: ReferenceProfile, window: Window, rows: Rows) -> None:
+    columns, member, own = rows(20_000, a=0.5), profile.member("a"), profile.counts_of("a")
+    tail = feature_shift(profile, window(columns), 0).tail
+    assert tail is not None
+    side, edge, before, now = tail
+    assert side == "above"
+    assert before == pytest.approx(1.0 - own[: member.edges.index(edge) + 1].sum() / own.sum())
+    assert now == pytest.approx((columns["a"] > edge).mean())
+
+    def change(at: float) -> float:
+        was = 1.0 - float(own[: member.edges.index(at) + 1].sum() / own.sum())
+        has = float((columns["a"] > at).mean())
+        return (has - was) ** 2 / (has + was)
+
+    assert change(edge) == max(map(change, member.edges[:-1]))
+    # A fifth or so has become a third: far from the middle, where half has become two thirds.
+    assert 0.1 < before < 0.25
+    assert 1.5 < now / before < 2.2
+
+
+def test_of_a_mean_that_fell_the_lower_tail_is_told_and_of_a_spread_that_shrank_a_tail_that_did(
+    profile: ReferenceProfile, window: Window, rows: Rows
+) -> None:
+    fell = feature_shift(profile, window(rows(20_000, a=-0.5)), 0).tail
+    columns = rows(20_000)
+    columns["a"] = columns["a"] / 3.0
+    shrank = feature_shift(profile, window(columns), 0).tail
+    assert fell is not None
+    assert shrank is not None
+    assert (fell[0], fell[2] < fell[3], shrank[2] > shrank[3]) == ("below", True, True)
+
+
+def test_values_out_of_range_are_in_the_tail_and_categories_have_none(
+    profile: ReferenceProfile, window: Window, rows: Rows
+) -> None:
+    columns = rows(1000)
+    columns["a"][:400] = 1e9
+    tail = feature_shift(profile, window(columns), 0).tail
+    assert tail is not None
+    assert tail[0] == "above"
+    assert tail[3] >= 0.4
+    assert feature_shift(profile, window(columns), 3).tail is None
+
+
+def test_a_window_without_values_has_a_tail_in_which_nothing_is(
+    profile: ReferenceProfile, window: Window, rows: Rows
+) -> None:
+    columns = rows(100)
+    columns["a"][:] = math.nan
+    tail = feature_shift(profile, window(columns), 0).tail
+    assert tail is not None
+    assert tail[3] == 0.0
+
+
 def test_attribution_shares_out_the_excess_by_importance(
     profile: ReferenceProfile, window: Window, rows: Rows, config: DriftMonitoringConfig
 ) -> None:

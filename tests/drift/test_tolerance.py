@@ -86,6 +86,13 @@ def test_a_cap_limits_what_is_natural_but_not_the_level(profile: ReferenceProfil
     assert tolerated(learnt, DAY, tolerance={"b": 0.01}) == pytest.approx(natural(0.05))
 
 
+@pytest.mark.parametrize("days", [0, DAYS])
+def test_what_is_written_goes_over_what_is_learnt_also_where_it_is_more(profile: ReferenceProfile, days: int) -> None:
+    learnt = varying(profile, _24h=0.02) if days else profile
+    assert tolerated(learnt, DAY, tolerance={"a": 0.3}) == pytest.approx(0.3)
+    assert tolerated(learnt, DAY, tolerance={"b": 0.3}) == pytest.approx(natural(0.02) if days else 0.05)
+
+
 @pytest.fixture
 def score(window: Window, config: DriftMonitoringConfig) -> Callable[..., ScoredFamily]:
     def make(
@@ -123,9 +130,27 @@ def test_a_severity_clears_against_the_tolerance_of_its_own_test(
     still = rows(20_000, a=0.3, b=0.3)
     found = score(varying(profile, _1h=0.05), still)
     assert found.table is not None
-    clear = clear_tiers(found.table, found.severity * 0)
+    clear, _ = clear_tiers(found.table, found.severity * 0)
     assert clear[0, SHAPE_TEST].tolist() == [True, True, True]
     assert clear[1, SHAPE_TEST].tolist() == [False, False, True]
+
+
+def test_an_hour_that_tolerates_what_the_day_has_found_does_not_end_it(
+    profile: ReferenceProfile, window: Window, rows: Rows
+) -> None:
+    learnt = varying(profile, _1h=0.04, _24h=0.01)
+    config = DriftMonitoringConfig(windows=("1h", "24h"))
+    state: dict[str, Any] = {}
+    seen = []
+    bad = rows(24_000, a=0.3)
+    for step in range(8):
+        hour = window(rows(4000, a=0.3 if step < 5 else 0.0), "1h", seconds=HOUR, end=step * HOUR)
+        day = window(bad, "24h", seconds=DAY, end=step * HOUR)
+        found = score_family("data", learnt, [hour, day], config, 1 / 720, members=range(4))
+        assert found.severity[0, 0].max() < Severity.WARNING
+        verdict, state = track(state, found, step * HOUR)
+        seen.append(verdict.feature_severity["a"] >= Severity.WARNING)
+    assert seen == [True] * 7 + [False]
 
 
 def test_the_shape_of_a_noisy_feature_cannot_alarm_but_is_scored(

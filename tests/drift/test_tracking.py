@@ -103,10 +103,32 @@ def test_a_short_window_with_few_rows_cannot_clear(score: Callable[..., ScoredFa
     assert verdict.feature_severity["a"] >= Severity.WARNING
 
 
+def test_a_long_window_of_rows_from_before_does_not_end_what_a_short_one_still_sees(
+    score: Callable[..., ScoredFamily], rows: Rows
+) -> None:
+    """The short one has too few rows to raise the severity anew, and enough to say that the distance is still there."""
+    before = rows(30_000)
+
+    def told_but_not_raised(short: dict[str, Any]) -> bool:
+        found = score(short, before)
+        assert found.table is not None
+        return found.severity[0, 0, 0] == Severity.INFO and bool(found.table.p_large[0, 0, 0, 0] < 0.01)
+
+    slight = next(short for _ in range(200) if told_but_not_raised(short := rows(400, a=0.36)))
+    _, state = track({}, score(rows(400, a=1.2), before), 0)
+    for now in range(1, 8):
+        found = score(slight, before, now=now)
+        verdict, state = track(state, found, now)
+        assert verdict.feature_severity["a"] >= Severity.WARNING
+    for now in range(8, 11):
+        verdict, state = track(state, score(rows(400), before, now=now), now)
+    assert verdict.feature_severity["a"] == Severity.NONE
+
+
 def test_two_cell_tests_clear_with_fewer_rows_than_shapes(score: Callable[..., ScoredFamily], rows: Rows) -> None:
     found = score(rows(1200))
     assert found.table is not None
-    clear = clear_tiers(found.table, found.severity)
+    clear, _ = clear_tiers(found.table, found.severity)
     assert clear[:, 1:, 0].all()
     assert clear[:, :, 2].all()
 

@@ -33,8 +33,9 @@ def retrained(**more: Any) -> dict[str, Any]:
 
 def distance(one: Any, other: Any) -> float:
     o, r = np.asarray(one, dtype=float), np.asarray(other, dtype=float)
-    d, k = divergence(o, r, o.sum(), r.sum(), np.True_)
-    return float(d_to_js(d - k * (1 / o.sum() + 1 / r.sum())))
+    n, m = o.sum(keepdims=True), r.sum(keepdims=True)
+    d, k = divergence(o[None], r[None], n, m, np.ones(1))
+    return float(d_to_js(d - k * (1 / n + 1 / m))[0])
 
 
 def test_tolerances_go_by_the_name_of_the_feature(donor: ReferenceProfile) -> None:
@@ -62,6 +63,28 @@ def test_hours_differ_from_the_new_whole_as_they_did_from_the_old(donor: Referen
         seen = np.histogram(truth, [-np.inf, *calm.edges[:-1], np.inf])[0]
         assert distance(seen, whole) > 0.15
         assert distance(seen, profile.strata.counts[hour, offset : offset + calm.shape_size]) < 0.05
+
+
+def test_the_same_reference_has_the_same_hours(seasonal: Make) -> None:
+    rows = seasonal(28, 50, calm=0.0)
+    rows.columns["city"] = np.where(np.sin(rows.seconds / 86400 * 2 * np.pi) > 0, "Rome", "Oslo")
+    known = rows.build(timezone="Europe/Rome")
+    again = rows.build(timestamps=None, inherit=known)
+    assert (again.strata.kind, again.strata.timezone) == ("48", "Europe/Rome")
+    np.testing.assert_allclose(again.strata.counts, known.strata.counts, atol=1)
+
+
+def test_categories_go_by_their_names(seasonal: Make) -> None:
+    rows = seasonal(28, 50, calm=0.0)
+    night = np.sin(rows.seconds / 86400 * 2 * np.pi) < 0
+    rows.columns["city"] = np.where(night, "Oslo", "Rome")
+    known = rows.build(timezone="UTC")
+    profile = ReferenceProfile.build({"city": ["Lima"] * 1000 + ["Oslo"] * 3000 + ["Rome"] * 3000}, inherit=known)
+    assert profile.strata is not None
+    morning = dict(zip(profile.member("city").categories, profile.strata.counts[6].tolist(), strict=False))
+    rest = morning.pop("Lima") / sum(profile.strata.counts[6])
+    assert morning["Oslo"] == 0
+    assert 0.1 < rest < 0.4  # nothing is known of it, so that it is as it is over all hours
 
 
 def test_what_training_and_production_differ_in_stays_to_be_seen(donor: ReferenceProfile) -> None:

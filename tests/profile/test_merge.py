@@ -64,6 +64,49 @@ def test_merged_parts_are_the_profile_of_all_rows(seed: int, cut: int) -> None:
     assert merged.labelled_rows == whole.labelled_rows == 400
 
 
+@pytest.mark.parametrize("cut", [150, 2000, 3800])
+def test_parts_counted_over_the_cells_of_the_first_are_the_profile_of_all_rows(cut: int) -> None:
+    rng = np.random.default_rng(4)
+    age = rng.normal(40, 10, 4000)
+    age[5::50] = np.nan
+    data = {"age": age, "city": rng.choice(["Rome", "Oslo", "Lima"], 4000)}
+    scores, answers = rng.random(4000), rng.integers(0, 2, 4000)
+
+    def build(rows: slice, like: ReferenceProfile | None = None) -> ReferenceProfile:
+        columns = {name: column[rows] for name, column in data.items()}
+        return ReferenceProfile.build(columns, scores[rows], answers[rows], created=WHEN, like=like)
+
+    first = build(slice(0, cut))
+    merged = first.merge(build(slice(cut, None), first))
+    same(merged, replace(build(slice(None), first), revision=2))
+    for name, exact in (("age", age[~np.isnan(age)]), ("", scores)):
+        moments = merged.moments[name]
+        assert (moments.mean, moments.sd) == pytest.approx((exact.mean(), exact.std()))
+        assert moments.quantiles["q50"] == pytest.approx(np.median(exact), abs=0.05 * exact.std())
+        assert moments.quantiles["q99"] == pytest.approx(np.quantile(exact, 0.99), abs=0.4 * exact.std())
+
+
+def test_a_part_without_a_number_of_a_feature_adds_none() -> None:
+    first = ReferenceProfile.build({"age": np.arange(200.0), "b": [0, 1] * 100})
+    merged = first.merge(ReferenceProfile.build({"age": [None] * 100, "b": [0, 1] * 50}, like=first))
+    assert merged.moments["age"].mean == first.moments["age"].mean
+    assert merged.counts_of("age").sum() == 300
+
+
+@pytest.mark.parametrize(
+    ("data", "predictions", "message"),
+    [
+        ({"agee": [1.0] * 100}, [0.5] * 100, "has the feature 'age', X has no such column .did you mean 'agee'"),
+        ({"age": [1.0] * 100}, None, "has predictions; pass them"),
+        ({"age": [1.0] * 100}, [0.5] * 99, "predictions has 99 rows"),
+    ],
+)
+def test_a_part_has_what_the_other_has(data: Any, predictions: Any, message: str) -> None:
+    first = ReferenceProfile.build({"age": np.arange(200.0)}, np.linspace(0, 1, 200))
+    with pytest.raises(ProfileError, match=message):
+        ReferenceProfile.build(data, predictions, like=first)
+
+
 def test_the_quantiles_of_equal_parts_are_theirs(seasonal: Make) -> None:
     one = seasonal(2, 500, a=0.05).build()
     assert one.merge(one).moments["a"].quantiles == pytest.approx(dict(one.moments["a"].quantiles))

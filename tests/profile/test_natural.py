@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -28,7 +30,7 @@ def hourly(shares: NDArray[np.float64], rows: int = 1000, seed: int = 0) -> Hour
     """Counts of so many rows an hour, of which each hour has its own shares of the cells of a feature."""
     rng = np.random.default_rng(seed)
     cells = np.array([rng.multinomial(rows, share) for share in shares])
-    return HourCounts.gathered(BEGIN + 3600.0 * np.arange(len(cells)), cells, "UTC")
+    return HourCounts.gathered(BEGIN + 3600.0 * np.arange(float(len(cells))), cells, "UTC")
 
 
 def shares_of(hours: int, **tails: Any) -> NDArray[np.float64]:
@@ -36,7 +38,8 @@ def shares_of(hours: int, **tails: Any) -> NDArray[np.float64]:
     out[:, :10] = 0.1
     for name, share in tails.items():
         out[:, 10 + {"low": LOW, "missing": MISSING}[name]] = share
-    return out / out.sum(axis=1, keepdims=True)
+    out /= out.sum(axis=1, keepdims=True)
+    return out
 
 
 @pytest.mark.parametrize("rows", [50, 200, 2000])
@@ -97,9 +100,10 @@ def one_by_one(hours: HourCounts) -> tuple[float, float]:
         rows = np.zeros((1, 48))
         np.add.at(rows[0], stratum_of_hour(hours.hours[days == day], "48"), mine.sum(axis=1))
         o, r = mine.sum(axis=0)[:10].astype(float), rest.matched(LAYOUT, rows)[:10]
-        args = o, r, o.sum(), r.sum(), np.True_
-        s = 1 / o.sum() + 1 / r.sum()
-        weighted += float(divergence(*args)[0] - expected(*args)) / s**2
+        n, m = o.sum(keepdims=True), r.sum(keepdims=True)
+        args = o[None], r[None], n, m, np.ones(1)
+        s = 1 / n[0] + 1 / m[0]
+        weighted += float((divergence(*args)[0] - expected(*args))[0]) / s**2
         weight += 1 / s**2
     return weighted, weight
 
@@ -133,7 +137,7 @@ def test_an_hour_that_no_other_day_has_is_not_compared() -> None:
     cells = np.zeros((20, LAYOUT.size), dtype=np.int64)
     cells[:, 0] = 300
     cells[19, :2] = 0, 900
-    seconds = BEGIN + 86400.0 * 7 * np.arange(20) + np.where(np.arange(20) == 19, 43200.0, 0.0)
+    seconds = BEGIN + 86400.0 * 7 * np.arange(20.0) + np.where(np.arange(20) == 19, 43200.0, 0.0)
     apart = HourCounts.gathered(seconds, cells, "UTC")
     found = learn_natural(LAYOUT, apart, "168")
     assert found["24h"].v.max() == 0
@@ -158,7 +162,7 @@ def test_it_takes_less_than_a_second() -> None:
     cells = np.random.default_rng(0).poisson(20, (56 * 24, layout.size))
     for first, last in pairwise([*layout.offsets, layout.size]):
         cells[:, first] += 1000 - cells[:, first:last].sum(axis=1)
-    hours = HourCounts.gathered(BEGIN + 3600.0 * np.arange(len(cells)), cells, "Europe/Rome")
+    hours = HourCounts.gathered(BEGIN + 3600.0 * np.arange(float(len(cells))), cells, "Europe/Rome")
     began = time.process_time()
     learn_natural(layout, hours, "48")
     assert time.process_time() - began < 1.0
@@ -190,6 +194,28 @@ def test_hours_are_those_of_the_business(seasonal: Make) -> None:
     tokyo, utc = rows.build(timezone="Asia/Tokyo"), rows.build()
     assert (tokyo.strata.timezone, utc.strata.timezone) == ("Asia/Tokyo", "UTC")
     np.testing.assert_array_equal(tokyo.strata.counts[9], utc.strata.counts[0])  # of the same day
+
+
+@pytest.mark.parametrize(("month", "day", "hours"), [(10, 25, 25), (3, 29, 23)])
+def test_a_day_on_which_clocks_change_is_one_day(month: int, day: int, hours: int) -> None:
+    begin = datetime(2026, month, day, tzinfo=ZoneInfo("Europe/Rome")).timestamp()
+    cells = np.ones((hours, 2), dtype=np.int64)
+    found = HourCounts.gathered(begin + 3600.0 * np.arange(float(hours)), cells, "Europe/Rome")
+    assert found.days == 1
+    twice = [2] if hours > 24 else []
+    assert (found.hours % 24).tolist() == [h for h in range(24) if hours >= 24 or h != 2]
+    assert [h for h in range(len(found.cells)) if found.cells[h, 0] == 2] == twice
+    assert found.strata("48").counts[24:].sum() == cells.sum()  # both are Sundays
+
+
+def test_counts_by_hour_add_up(seasonal: Make) -> None:
+    rows = seasonal(3, 20, a=0.05)
+    cells = np.ones((len(rows.seconds), 4), dtype=np.int64)
+    whole = HourCounts.gathered(rows.seconds, cells, "UTC")
+    parts = [HourCounts.gathered(rows.seconds[some], cells[some], "UTC") for some in (slice(0, 777), slice(777, None))]
+    for both in (parts[0].plus(parts[1]), parts[1].plus(parts[0])):
+        np.testing.assert_array_equal(both.hours, whole.hours)
+        np.testing.assert_array_equal(both.cells, whole.cells)
 
 
 def test_hours_that_differ_ask_for_a_timezone(seasonal: Make) -> None:

@@ -63,7 +63,8 @@ def pass_days(service: Any, clock: Any, days: int) -> dict[str, dict[str, int]]:
 def test_each_model_keeps_its_own_days_of_each_kind(make_service: Any, profile_path: Path, clock: Any) -> None:
     service = make_service()
     for model_id, days in (("short", 7), ("long", 30)):
-        service.register_model({"model_id": model_id, "retention_days": days, "reference": str(profile_path)})
+        reference, drift = str(profile_path), {"windows": ["1h", "24h"]}
+        service.register_model({"model_id": model_id, "retention_days": days, "reference": reference, "drift": drift})
         fill(service, model_id, clock)
     clock.advance(8 * DAY)
     for model_id in ("short", "long"):
@@ -270,10 +271,11 @@ def test_a_model_that_was_idle_for_longer_than_its_retention_keeps_its_latest_pr
     make_service: Any, profile_path: Path, clock: Any, rows: Any
 ) -> None:
     service = make_service()
-    service.register_model({"model_id": "m", "reference": str(profile_path), "retention_days": 1})
+    short = {"model_id": "m", "retention_days": 1, "drift": {"windows": ["1h", "24h"]}}
+    service.register_model({**short, "reference": str(profile_path)})
     fill(service, "m", clock)
     newer = ReferenceProfile.build(rows(500, 3)).save(profile_path.parent / "newer.json")
-    service.register_model({"model_id": "m", "reference": str(newer), "retention_days": 1})
+    service.register_model({**short, "reference": str(newer)})
     service.record_prediction("m", 0.5, {"distance": 1.0})
     assert service.flush()
     newest = ReferenceProfile.load(newer).id
@@ -313,15 +315,15 @@ def test_counts_stay_as_long_as_the_longest_window_needs_them(
     answer = service.register_model(config)
     assert any("retention_days 2 is shorter than the longest drift window" in text for text in answer["warnings"])
     begin = clock.now
-    for day in range(12):
+    for day in range(33):  # the longest window goes back 30 days where it holds too few rows
         service.record_predictions("m", np.full(100, 0.5), rows(100, day))
         assert service.flush()
         pass_days(service, clock, 1)
     kept = service._parts.store._database.run(
         lambda c: [c.execute(f"SELECT min(start), count(*) FROM {t}").fetchone() for t in TIMED], write=False
     )
-    assert [count for _, count in kept] == [10, 10, 2]
-    assert [round((start - begin) / DAY) for start, _ in kept[:2]] == [2, 2]
+    assert [count for _, count in kept] == [30, 30, 2]
+    assert [round((start - begin) / DAY) for start, _ in kept[:2]] == [3, 3]
     (result,) = service._parts.jobs.check("m", clock.now)
     assert result.windows["240h"] == 900
 
@@ -409,7 +411,7 @@ def test_a_storage_above_its_cap_loses_the_oldest_rows_of_all_models_and_shrinks
 def test_counts_that_a_drift_window_needs_never_go(make_service: Any, clock: Any) -> None:
     service = capped(make_service, 1, m=90)
     store = service._parts.store
-    old, new = clock.now - 20 * DAY, clock.now - 2 * DAY
+    old, new = clock.now - 32 * DAY, clock.now - 30 * DAY
     store.commit(FlushBatch("w", totals=[totals("m", old), totals("m", new)], rows=[noise("m", new)]))
     fill_alert = service.send_alert("info", "hello", {"model_id": "m"})
     assert fill_alert["status"] == "success"

@@ -98,6 +98,12 @@ def test_counts_are_kept_as_long_as_windows_need_them(profile: ReferenceProfile)
     config = ModelMonitoringConfig(model_id="ads", retention_days=2)
     forecast = disk_forecast(config, profile.layout, Traffic(1e6))
     assert forecast.in_all["rows"] == pytest.approx(2 * forecast.per_day["rows"])
+    # The longest window, a week, goes back 30 days where few rows come.
+    assert forecast.in_all["counts"] == pytest.approx(31 * forecast.per_day["counts"])
+    short = ModelMonitoringConfig.model_validate(
+        {"model_id": "ads", "retention_days": 2, "drift": {"windows": ["1h", "24h"]}}
+    )
+    forecast = disk_forecast(short, profile.layout, Traffic(1e6))
     assert forecast.in_all["counts"] == pytest.approx(8 * forecast.per_day["counts"])
 
 

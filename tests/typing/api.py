@@ -20,6 +20,7 @@ from modelwatch import (
     ModelMonitoringConfig,
     ProductionMonitoringService,
     ReferenceProfile,
+    compare,
     make_asgi_app,
     make_wsgi_app,
     monitor,
@@ -57,6 +58,16 @@ drift_config = DriftMonitoringConfig(
     bins=30,
     min_rows=100,
     thresholds={"warning": 0.05, "error": 0.1, "critical": 0.2},
+    tolerance={"age": 0.12},
+    methods=["psi"],
+    fixed_thresholds={"psi": 0.2},
+    confirm="2/3",
+    timezone="Europe/Berlin",
+    strata="48",
+    entity="account_id",
+    compare={"baseline_version": "1"},
+    multiplicity="by",
+    multivariate="off",
 )
 full = ModelMonitoringConfig(
     model_id="account_health_model_v2",
@@ -111,11 +122,36 @@ profile: ReferenceProfile = ReferenceProfile.build(
     model_version="3",
     task="regression",
     created=datetime(2026, 1, 3),
+    strata="auto",
 )
+weekly: ReferenceProfile = ReferenceProfile.build(columns, inherit=profile, like=profile)
+both: ReferenceProfile = profile.merge(other=weekly)
 saved: Path = profile.save(path="profile.json")
 loaded: ReferenceProfile = ReferenceProfile.load(path=saved)
 text: str = profile.to_json() + profile.summary() + profile.verdict + profile.id + profile.label
 again: ReferenceProfile = ReferenceProfile.from_json(text=text, source="here")
+
+compared = compare(
+    {"bid": [0.1, 0.4]},
+    {"bid": [0.2, 0.9]},
+    predictions=([0.2, 0.7], [0.3, 0.6]),
+    timestamps=None,
+    exclude=["id"],
+    categorical=("plan",),
+    timezone="Europe/Berlin",
+    drift=DriftMonitoringConfig(tolerance={"bid": 0.12}),
+    importance={"bid": 2.0},
+    min_severity="error",
+    false_alarm_rate=0.01,
+    model_id="ad_score_model_v1",
+)
+did_drift: bool = compared.drifted
+worst: str = compared.severity
+moved: tuple[str, ...] = compared.drifted_features
+told: dict[str, Any] = compared.to_dict()
+pages: list[str] = [compared.to_html(), compared.to_json(), compared.to_junit(), str(compared)]
+looked_at: ReferenceProfile = compared.profile
+again_compared = compare(profile, {"bid": [0.2]}, predictions="score")
 names: tuple[str, ...] = profile.feature_names
 cells: int = profile.member(name="logins").size + len(profile.counts_of(name="logins"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,15 +20,16 @@ from modelwatch.checks.common import (
 )
 from modelwatch.drift.decision import ASKED_BUDGET
 from modelwatch.drift.family import score_family, unscored
+from modelwatch.drift.reference import strata_of
 from modelwatch.drift.tracking import verdict_of
-from modelwatch.records import CheckResult, FamilyResult
-from modelwatch.windows.dataframe import Batch, count_batch
+from modelwatch.records import CheckResult, FamilyResult, FloatArray
+from modelwatch.windows.dataframe import Batch, Times, count_batch
 
 if TYPE_CHECKING:
     from modelwatch.config import ModelMonitoringConfig
     from modelwatch.profile import ReferenceProfile
 
-__all__ = ["asked_check"]
+__all__ = ["ABSENT", "UNLIKE", "asked_batch", "asked_check", "counted_check"]
 
 ABSENT, UNLIKE = "not in the data", "of another kind than in the reference"
 """What is told of columns."""
@@ -69,12 +71,74 @@ def asked_check(
     InputError
         If the batch can't be read or is empty.
     """
-    subject = Subject(config, config.model_version, profile, now, time.perf_counter())
     if profile is None:
+        subject = Subject(config, config.model_version, profile, now, time.perf_counter())
         families = {name: nothing(name, absence[1], subject, state=absence[0]) for name in FAMILIES}
         return result_of(subject, families, {}, None)
+    return asked_batch(config, profile, data, predictions, now)[0]
+
+
+def asked_batch(
+    config: ModelMonitoringConfig,
+    profile: ReferenceProfile,
+    data: Any,  # noqa: ANN401 - any table
+    predictions: Any,  # noqa: ANN401 - any column
+    now: float,
+    *,
+    timestamps: FloatArray | None = None,
+    budget: float = ASKED_BUDGET,
+) -> tuple[CheckResult, Batch]:
+    """Score a batch as :func:`asked_check` does, and return what was counted too.
+
+    Parameters
+    ----------
+    config, profile, data, predictions, now
+        As there; there is a profile.
+    timestamps : ndarray, shape (rows,), optional
+        Seconds since the epoch: hours are compared with the same hours of the reference, where it knows them.
+    budget : float
+        The chance of a false alarm, over all features.
+
+    Returns
+    -------
+    CheckResult, Batch
+    """
     batch = count_batch(profile, data, predictions, now)
+    if timestamps is not None:
+        times = Times(strata_of(profile, config.drift))
+        times.add(timestamps)
+        batch = times.of(batch, len(profile.layout.members))
     given = {"data": data is not None, "prediction": predictions is not None}
+    return counted_check(config, profile, batch, given, now, budget=budget), batch
+
+
+def counted_check(
+    config: ModelMonitoringConfig,
+    profile: ReferenceProfile,
+    batch: Batch,
+    given: Mapping[str, bool],
+    now: float,
+    *,
+    budget: float = ASKED_BUDGET,
+) -> CheckResult:
+    """Score a batch that is counted already, as :func:`asked_check` does.
+
+    Parameters
+    ----------
+    config, profile, now
+        As there.
+    batch : Batch
+        What was counted.
+    given : mapping of str to bool
+        Whether it holds "data" and "prediction".
+    budget : float
+        The chance of a false alarm, over all features.
+
+    Returns
+    -------
+    CheckResult
+    """
+    subject = Subject(config, config.model_version, profile, now, time.perf_counter())
     families = {}
     for name in FAMILIES:
         if not given[name]:
@@ -85,23 +149,22 @@ def asked_check(
         found = (
             unscored(name, "no_reference", NO_REFERENCE_PREDICTIONS)
             if name == "prediction" and not members
-            else score_family(
-                name, profile, [batch.counts], config.drift, ASKED_BUDGET, members=members, only_full=False
-            )
+            else score_family(name, profile, [batch.counts], config.drift, budget, members=members, only_full=False)
         )
         families[name] = family_of(subject, found, verdict_of(found))
-    families["data"] = _with_columns(families["data"], batch)
+    families["data"] = _with_columns(families["data"], batch, config.features.exclude)
     return result_of(subject, families, {batch.counts.window: batch.counts.rows}, None)
 
 
-def _with_columns(family: FamilyResult, batch: Batch) -> FamilyResult:
+def _with_columns(family: FamilyResult, batch: Batch, exclude: Sequence[str]) -> FamilyResult:
     """Say which features the batch lacks, and which of its columns nobody knows: often one is the other, misspelt.
 
     A column of another kind than the reference's drifts, and is most often a mistake of whoever made the batch.
     """
     told = [family.reason] if family.reason else []
-    if batch.absent:
-        told.append(f"{ABSENT}: {', '.join(batch.absent)}")
+    absent = [name for name in batch.absent if name not in exclude]
+    if absent:
+        told.append(f"{ABSENT}: {', '.join(absent)}")
         told += [f"not in the reference: {', '.join(batch.unknown)}"] if batch.unknown else []
     if batch.unlike:
         told.append(f"{UNLIKE}: {'; '.join(batch.unlike)}")

@@ -208,8 +208,9 @@ class _Block:
         looked_at = {window.window for window in (*ready.watched, *ready.scored)}
         places = [i * len(windows) + w for w, window in enumerate(windows) if window.window in looked_at]
         found = measured(
-            name, subject.profile, ready, subject.config.drift, subject.members[name], self._tables.get(name), places
-        )
+            name, subject.profile, ready, subject.config.drift, subject.members[name], self._tables.get(name), places,
+            only_full=rule.only_full,
+        )  # fmt: skip
         return judge(found, found_severities(found, rule.budget), rule.cap)
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from argparse import ArgumentParser, ArgumentTypeError
+from datetime import datetime, tzinfo
 
-__all__ = ["add_sources", "positive", "whole"]
+from modelwatch.exceptions import ConfigError, InputError
+
+__all__ = ["add_sources", "moment", "positive", "whole"]
 
 
 def add_sources(parser: ArgumentParser) -> None:
@@ -54,3 +57,32 @@ def whole(text: str, least: int, most: int) -> int:
         msg = f"must be a whole number from {least} to {most}, got {text[:80]!r}"
         raise ArgumentTypeError(msg)
     return value
+
+
+def moment(option: str, text: str, now: float, zone: tzinfo) -> float:
+    """Return a time in seconds since 1970: a date or time, in `zone` unless it says another, or a duration ago.
+
+    Raises
+    ------
+    InputError
+        If it is none of them.
+
+    Examples
+    --------
+    >>> from datetime import timezone
+    >>> moment("--since", "3d", 1e6, timezone.utc), moment("--since", "1970-01-02", 1e6, timezone.utc)
+    (740800.0, 86400.0)
+    """
+    from modelwatch.config.values import parse_duration
+
+    try:
+        return now - parse_duration(text, default_unit=None)
+    except ConfigError:
+        pass
+    try:
+        # "Z" is read from Python 3.11 on only.
+        found = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
+        return (found if found.tzinfo is not None else found.replace(tzinfo=zone)).timestamp()
+    except (ValueError, OverflowError, OSError):
+        msg = f"{option} must be a duration such as 3d, or a date or time such as 2026-11-01T06:00, got {text[:80]!r}"
+        raise InputError(msg) from None

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 import modelwatch
-from modelwatch.cli import alerts, check_config, dashboards, demo, doctor, reference, rules, sidecar
+from modelwatch.cli import alerts, backtest, check_config, dashboards, demo, doctor, drift, reference, rules, sidecar
 from modelwatch.exceptions import ModelwatchError
 
 EXIT_OK, EXIT_FINDING, EXIT_USAGE = 0, 1, 2
@@ -21,9 +21,13 @@ START      demo              real flights, a fault, an alert
            check-config      errors, series, disk, who gets which alert
 REFERENCE  reference build   a reference profile from your data
            reference show    what a profile knows, in the terminal
+           reference diff    what sets two profiles apart
+           reference rebase  make what an input does now its new normal
 RUN        sidecar           score, export, notify: beside your applications
 LOOK       alerts list       the latest alerts, and who was told
 ACT        alerts test       ring the real pager by the real path, marked as a test
+TUNE, CI   backtest          what would have alarmed, and the YAML to change it
+           drift check       did a file drift? exit 0 clean, 1 drift, 2 bad input
 DEPLOY     rules generate    rules and routing for Prometheus and Alertmanager
            rules check       what promtool and amtool say about them
            rules test        their unit tests
@@ -41,7 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"modelwatch {modelwatch.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (demo, doctor, check_config, reference, sidecar, alerts, dashboards, rules):
+    for module in (demo, doctor, check_config, reference, sidecar, alerts, backtest, drift, dashboards, rules):
         module.add_parser(commands)
     return parser
 

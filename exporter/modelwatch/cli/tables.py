@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
-__all__ = ["listed", "table"]
+__all__ = ["listed", "table", "write"]
 
 _WIDEST = 72
 
@@ -23,6 +24,12 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, indent: str =
     return [
         (indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))).rstrip() for row in cut
     ]
+
+
+def write(text: str) -> None:
+    """Write lines to standard output; a terminal without UTF-8 gets question marks, not a traceback."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write((text + "\n").encode(encoding, errors="replace").decode(encoding))
 
 
 def listed(names: Sequence[str], limit: int) -> str:

@@ -85,7 +85,9 @@ class DriftMonitoringConfig(ConfigModel):
     thresholds : DriftThresholds or dict, default warning 0.05, error 0.10, critical 0.20
         Jensen-Shannon distances, 0 to 1, from which drift has each severity.
     tolerance : dict of feature to distance, optional
-        The most that is tolerated of a feature, however much it varies by nature: a Jensen-Shannon distance, 0 to 1.
+        What is tolerated of a feature, in place of what was learnt of it: a Jensen-Shannon distance, 0 to 1. It is a
+        cap on what is learnt, and where that is less, or nothing is learnt, it is the tolerance; `thresholds` are the
+        least of it. ``modelwatch backtest`` says which would have kept a feature silent.
     methods : list of str, optional
         Further scores that are exported, debiased: psi, chi_square, cramers_v, hellinger, total_variation, kl, and of
         numbers ks and wasserstein.

@@ -52,7 +52,7 @@ def confirm_found(
     for f, t in np.argwhere(worst >= Severity.WARNING):
         recent.setdefault(scored.features[f], {}).setdefault(TESTS[t], [])
     places = {name: f for f, name in enumerate(scored.features)}
-    usable = None if scored.table is None else scored.table.tested.any(axis=0)
+    usable = None if scored.table is None else np.asarray(scored.table.tested.any(axis=0))
     out: dict[str, dict[str, list[int]]] = {}
     for name, test, found in ((n, t, found) for n, tests in recent.items() for t, found in tests.items()):
         f, t = places.get(name), TESTS.index(test) if test in TESTS else None

@@ -193,7 +193,7 @@ def measure_family(
     ready = ready_in(windows, config, candidates=candidates, only_full=only_full)
     looked_at = (*ready.watched, *ready.scored)
     table = measure(profile, looked_at, members, config) if looked_at and members else None
-    return measured(drift_type, profile, ready, config, members, table, range(len(looked_at)))
+    return measured(drift_type, profile, ready, config, members, table, range(len(looked_at)), only_full=only_full)
 
 
 def measured(
@@ -204,12 +204,14 @@ def measured(
     members: Sequence[int],
     table: TestTable | None,
     places: Sequence[int],
+    *,
+    only_full: bool = True,
 ) -> Measured:
     """Return what was measured of the windows that are ready, which lie at some places of a table."""
     names = tuple(profile.layout.members[i].name for i in members)
     if table is None or not places:
         return Measured(drift_type, ready, names, None, config)
-    mine = table.part(places, len(ready.watched))
+    mine = table.part(places, len(ready.watched), only_full=only_full)
     further = further_scores(profile, mine, config.further_methods, mine.reference)
     return Measured(drift_type, ready, names, mine, config, further)
 

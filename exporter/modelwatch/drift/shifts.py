@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["family_shifts", "feature_shift", "mean_value", "reference_mean"]
 
 MOST_CHANGED_CELLS = 3
+_SHRUNK = 0.8
 
 
 def family_shifts(
@@ -215,20 +216,22 @@ def _ratio(part: float, whole: float) -> float:
 
 
 def _tail(member: FeatureCells, now: FloatArray, before: FloatArray) -> tuple[str, float, float, float] | None:
-    """Return the edge within the range at which the cumulative shares differ most, and the shares beyond it.
+    """Return the tail that changed most, by ``(q - p)² / (p + q)`` as cells do: its side, edge, share before and now.
 
-    Of both sides the smaller one: that a seventh has become a third says more than that six sevenths have become two.
+    The largest change of a cumulative share alone would lie near the median, where it tells little: that a seventh has
+    become a third says more than that two fifths have become three. A tail that grew goes before one that shrank.
     """
     size = member.shape_size
     if member.kind != "numeric" or size < 2:
         return None
     q, p = ((counts[:size].cumsum() + counts[size + LOW])[:-1] / max(counts[: size + MISSING].sum(), 1.0)
             for counts in (now, before))  # fmt: skip
-    at = int(np.argmax(np.abs(q - p)))
-    was, has = float(p[at]), float(q[at])
-    if was + has > 1.0:
-        return "above", member.edges[at], 1.0 - was, 1.0 - has
-    return "below", member.edges[at], was, has
+    valid = float(now[: size + MISSING].sum() > 0)
+    q, p = np.stack([valid - q, q]), np.stack([1.0 - p, p])
+    total = p + q
+    change = np.where(total > 0, (q - p) ** 2 / np.where(total > 0, total, 1.0), 0.0)
+    side, at = np.unravel_index(int(np.argmax(np.where(q >= p, change, _SHRUNK * change))), change.shape)
+    return ("above", "below")[side], member.edges[at], float(p[side, at]), float(q[side, at])
 
 
 def _most_changed(member: FeatureCells, now: FloatArray, before: FloatArray) -> tuple[tuple[str, float, float], ...]:

@@ -336,13 +336,16 @@ def _solve_js(d: ArrayLike, k: ArrayLike, s: ArrayLike, z: ArrayLike) -> FloatAr
     # Where a normal law of mean k + l and variance 2(k + 2l) puts it.
     guess = x - k + 2.0 * z * z - z * np.sqrt(np.maximum(4.0 * z * z + 4.0 * x - 2.0 * k, 0.0))
     here = np.clip(guess, 0.01 * high, 0.99 * high)
+    done = ~positive
     for _ in range(_STEPS):
         f = _sankaran_z(x, k, here) - z
         low, high = np.where(f > 0, here, low), np.where(f > 0, high, here)
         slope = f - f_before
         step = f * (here - before) / np.where(slope != 0, slope, 1.0)
         following = np.where((slope != 0) & (here - step > low) & (here - step < high), here - step, (low + high) / 2.0)
+        following = np.where(done, here, following)  # so that what others still need changes nothing of it
         before, f_before, here = here, f, following
-        if (np.abs(here - before) <= _CLOSE * here)[positive].all():
+        done = done | (np.abs(here - before) <= _CLOSE * here)
+        if done.all():
             break
     return np.minimum(d_to_js(np.where(positive, here, 0.0) * s), 1.0)

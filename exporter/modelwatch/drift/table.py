@@ -110,8 +110,19 @@ class TestTable:
         """Return what one window was compared with, shape (layout.size,)."""
         return np.asarray(self.reference[window if len(self.reference) > 1 else 0])
 
-    def part(self, places: Sequence[int], watched: int = 0) -> TestTable:
-        """Return the table of some of the windows, of which so many leading ones are only watched."""
+    def part(self, places: Sequence[int], watched: int = 0, *, only_full: bool = False) -> TestTable:
+        """Return the table of some of the windows.
+
+        Parameters
+        ----------
+        places : sequence of int
+            Which.
+        watched : int
+            So many leading ones of them are only watched.
+        only_full : bool
+            Whether a scored window tests only features that have rows from all of it. One that was cleared hasn't
+            for a while, and the mix of hours in a part of a day is not that of the reference.
+        """
         at = _as_slice(places)
         some = replace(
             self,
@@ -122,7 +133,9 @@ class TestTable:
             watched=watched,
             **{name: getattr(self, name)[at] for name in _BY_WINDOW},
         )
-        return _watching(some) if watched else some
+        some = _watching(some) if watched else some
+        late = only_full and any(window.since is not None for window in some.windows[watched:])
+        return replace(some, tested=some.tested & ~_late(some)[..., None]) if late else some
 
     def with_columns(self, again: TestTable, columns: Sequence[int]) -> TestTable:
         """Put some features, measured again in the last windows, in the place of what was measured; in place."""
@@ -173,8 +186,7 @@ def measure(
     tolerances = tolerances_of(profile, config, members, _spans(windows, members))
     found = _gates(profile.layout, members, np.stack([w.cells for w in windows]), reference, tolerances.tau[0])
     usable = (found.n >= max(config.min_rows, 1.0)) & (found.m > 0)
-    higher = large_gate(found.d, found.k, _sampling(found.n, found.m, usable), tolerances.tau[1:])
-    p_large = np.concatenate([found.p_large[None], np.where(usable, higher, 1.0)])
+    p_large = _by_tier(found, tolerances.tau, usable)
     tested = usable.copy()
     tested[:, :, SHAPE_TEST] &= ~tolerances.noisy
     return TestTable(
@@ -195,6 +207,17 @@ def measure(
         usable=usable,
         tested=tested,
     )
+
+
+def _by_tier(found: GateResult, tau: FloatArray, usable: BoolArray) -> FloatArray:
+    """Return "within tolerance" for each tier; 1 for higher ones where that is likely of the lowest already."""
+    out = np.ones(tau.shape)
+    out[0] = found.p_large
+    at = usable & (found.p_large <= 0.5)
+    if at.any():
+        s = _sampling(found.n, found.m, usable)[at]
+        out[1:, at] = large_gate(found.d[at], found.k[at], s, tau[1:, at])
+    return out
 
 
 def _spans(windows: Sequence[WindowCounts], members: Sequence[int]) -> FloatArray:
@@ -225,6 +248,15 @@ def _watching(table: TestTable) -> TestTable:
     )
 
 
+def _late(table: TestTable) -> BoolArray:
+    """Return which features have rows from a part of a scored window only: (windows, features)."""
+    out = np.zeros(table.tested.shape[:2], dtype=np.bool_)
+    for place, window in enumerate(table.windows):
+        if place >= table.watched and window.since is not None:
+            out[place] = window.since[list(table.indices)] > window.start
+    return out
+
+
 def _sampling(n: FloatArray, m: FloatArray, usable: BoolArray) -> FloatArray:
     return np.asarray(1.0 / np.where(usable, n, 2.0) + 1.0 / np.where(usable, m, 2.0))
 
@@ -239,41 +271,41 @@ def _gates(
     layout: CellLayout, members: Sequence[int], observed: FloatArray, reference: FloatArray, tau: FloatArray
 ) -> GateResult:
     """Measure shapes and, in two cells each, missing and novel values; tests along the last axis."""
-    o, r = _shapes(layout, members, observed), _shapes(layout, members, reference)
+    (o, o_pairs), (r, r_pairs) = _gathered(layout, members, [observed, reference])
     shape = two_gate(o, r, tau[..., SHAPE_TEST])
-    shares = two_gate(
-        _two_cells(layout, members, observed, o), _two_cells(layout, members, reference, r), tau[..., MISSING_TEST:]
-    )
+    shares = two_gate(o_pairs, r_pairs, tau[..., MISSING_TEST:])
     return GateResult(**{
         f.name: np.concatenate([getattr(shape, f.name)[..., None], getattr(shares, f.name)], axis=-1)
         for f in fields(GateResult)
     })  # fmt: skip
 
 
-def _shapes(layout: CellLayout, members: Sequence[int], cells: FloatArray) -> FloatArray:
-    """Return the shape cells, (windows, members, cells), padded with zeros to whole eights."""
-    sizes, starts = _places(layout, members)
+def _gathered(
+    layout: CellLayout, members: Sequence[int], counts: Sequence[FloatArray]
+) -> list[tuple[FloatArray, FloatArray]]:
+    """Return for each of some counts the cells of their tests.
+
+    Shapes, (windows, members, cells), padded with zeros to whole eights; and, in two cells each, missing against the
+    rest and novel against the rest of what is not missing: (windows, members, 2, 2).
+    """
+    at = np.asarray(members, dtype=np.intp)
+    sizes = np.array(layout.shape_sizes, dtype=np.intp)[at]
+    starts = np.array(layout.offsets, dtype=np.intp)[at]
     width = max(_GROUP, -(-int(sizes.max(initial=0)) // _GROUP) * _GROUP)
     ramp = np.arange(width)
     inside = ramp < sizes[:, None]
-    return np.ascontiguousarray(np.where(inside, cells[:, np.where(inside, starts[:, None] + ramp, 0)], 0.0))
-
-
-def _two_cells(layout: CellLayout, members: Sequence[int], cells: FloatArray, shapes: FloatArray) -> FloatArray:
-    """Return missing against the rest, and novel against the rest of what is not missing: (windows, members, 2, 2)."""
-    sizes, starts = _places(layout, members)
-    regular = shapes.sum(axis=-1)
-    tail = np.ascontiguousarray(cells[:, (starts + sizes)[:, None] + np.arange(TAIL_CELLS)])
-    novel = tail[..., LOW] + tail[..., HIGH]
-    missing = tail[..., MISSING:].sum(axis=-1)
-    pairs = np.stack([missing, regular + novel, novel, regular], axis=-1)
-    return pairs.reshape(*missing.shape, 2, 2)
-
-
-def _places(layout: CellLayout, members: Sequence[int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    sizes = np.array([layout.members[i].shape_size for i in members], dtype=np.intp)
-    starts = np.array([layout.offsets[i] for i in members], dtype=np.intp)
-    return sizes, starts
+    places = np.where(inside, starts[:, None] + ramp, 0)
+    tails = (starts + sizes)[:, None] + np.arange(TAIL_CELLS)
+    out = []
+    for cells in counts:
+        shapes = np.ascontiguousarray(np.where(inside, cells[:, places], 0.0))
+        regular = shapes.sum(axis=-1)
+        tail = np.ascontiguousarray(cells[:, tails])
+        novel = tail[..., LOW] + tail[..., HIGH]
+        missing = tail[..., MISSING:].sum(axis=-1)
+        pairs = np.stack([missing, regular + novel, novel, regular], axis=-1)
+        out.append((shapes, pairs.reshape(*missing.shape, 2, 2)))
+    return out
 
 
 def tally(layout: CellLayout, members: Sequence[int], cells: FloatArray) -> FloatArray:
@@ -303,8 +335,8 @@ def tally(layout: CellLayout, members: Sequence[int], cells: FloatArray) -> Floa
     >>> tally(layout, [0], counts)[0, 0, :, :4].tolist()
     [[5.0, 4.0, 3.0, 0.0], [2.0, 14.0, 0.0, 0.0], [2.0, 12.0, 0.0, 0.0]]
     """
-    shapes = _shapes(layout, members, cells)
+    [(shapes, pairs)] = _gathered(layout, members, [cells])
     out = np.zeros((*shapes.shape[:2], len(TESTS), shapes.shape[-1]))
     out[:, :, SHAPE_TEST] = shapes
-    out[:, :, MISSING_TEST:, :2] = _two_cells(layout, members, cells, shapes)
+    out[:, :, MISSING_TEST:, :2] = pairs
     return out

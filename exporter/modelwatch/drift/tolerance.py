@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from modelwatch.drift.statistics import js_to_d
-from modelwatch.profile.natural import LENGTHS, TESTS, Natural, tolerance_factor
+from modelwatch.profile.natural import TESTS, tolerance_factor
 from modelwatch.records import FloatArray
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Tolerances:
     tau : ndarray, shape (tiers, windows, features, tests)
         The tolerance of each severity.
     natural : ndarray, shape (windows, features, tests)
-        What is natural, ``c(D)·v``, or the cap that somebody wrote; 0 where nothing is learnt.
+        What is natural, ``c(D)·v``, or the tolerance that somebody wrote; 0 where neither is known.
     noisy : ndarray of bool, shape (windows, features)
         Features that vary so much by themselves that their shape can't alarm.
     """
@@ -55,7 +55,7 @@ def levels_of(config: DriftMonitoringConfig) -> tuple[float, ...]:
 
 
 def learnt_length(seconds: ArrayLike) -> NDArray[np.intp]:
-    """Return which of `LENGTHS`, by place, is nearest to the time that a window spans.
+    """Return which of ``profile.natural.LENGTHS``, by place, is nearest to the time that a window spans.
 
     Of a batch without times nothing is known; it is taken for a day.
 
@@ -85,7 +85,7 @@ def tolerances_of(
     Returns
     -------
     Tolerances
-        ``max(level, min(c(D)·v, cap))`` for each severity's level.
+        ``max(level, c(D)·v)`` for each severity's level; of a feature whose tolerance is written, ``max(level, that)``.
 
     Examples
     --------
@@ -94,31 +94,16 @@ def tolerances_of(
     >>> tolerances_of(profile, DriftMonitoringConfig(), [0], np.array([[3600.0]])).tau[:, 0, 0].round(4).tolist()
     [[0.0139, 0.0139, 0.0139], [0.0555, 0.0555, 0.0555], [0.2218, 0.2218, 0.2218]]
     """
-    caps = np.array([config.tolerance.get(profile.layout.members[i].name, np.inf) for i in members])
+    told = np.array([config.tolerance.get(profile.layout.members[i].name, np.inf) for i in members])
     levels = js_to_d(levels_of(config))[:, None, None, None]
     spans = np.broadcast_to(seconds, (len(seconds), len(members)))
+    written = np.broadcast_to(js_to_d(told)[:, None], (*spans.shape, TESTS))
     if profile.natural_days <= 0 or not profile.natural:
-        nothing = np.zeros((*spans.shape, TESTS))
-        return Tolerances(np.maximum(levels, nothing), nothing, np.zeros(spans.shape, dtype=np.bool_))
-    by_length = np.stack([_variation(profile, label)[list(members)] for label in LENGTHS])
-    variation = by_length[learnt_length(spans), np.arange(len(members))]
-    natural = np.minimum(tolerance_factor(profile.natural_days) * variation, js_to_d(caps)[:, None])
-    # Who writes a cap wants to hear of a feature however wild it is.
-    noisy = (variation[..., 0] > js_to_d(NOISY_JS)) & np.isinf(caps)
+        natural = np.where(np.isinf(written), 0.0, written)
+        return Tolerances(np.maximum(levels, natural), natural, np.zeros(spans.shape, dtype=np.bool_))
+    variation = profile.variation[learnt_length(spans), np.asarray(members, dtype=np.intp)]
+    # What somebody wrote goes over what is learnt, whichever of them is more.
+    natural = np.where(np.isinf(written), tolerance_factor(profile.natural_days) * variation, written)
+    # Who writes a tolerance wants to hear of a feature however wild it is.
+    noisy = (variation[..., 0] > js_to_d(NOISY_JS)) & np.isinf(told)
     return Tolerances(np.maximum(levels, natural), natural, noisy)
-
-
-def _variation(profile: ReferenceProfile, label: str) -> FloatArray:
-    """Return v of all members; for an hour at least that of a day.
-
-    An hour varies no less than its day does, which can often be told when that of the hour can't. Of weeks too few to
-    tell, half that of a day.
-    """
-    nothing = np.zeros((len(profile.layout.members), TESTS))
-    unknown = Natural(nothing, nothing)
-    if label == "168h" and label not in profile.natural:
-        return profile.natural.get("24h", unknown).v / 2.0
-    learnt = profile.natural.get(label, unknown)
-    if label == "1h":
-        return np.maximum(learnt.v, _variation(profile, "24h"))
-    return np.where(learnt.weight > 0, learnt.v, _variation(profile, "168h") if label == "24h" else 0.0)

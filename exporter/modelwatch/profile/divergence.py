@@ -123,7 +123,8 @@ def expected(o: FloatArray, r: FloatArray, n: FloatArray, m: FloatArray, scored:
 
 def _rho(mean: FloatArray) -> FloatArray:
     means, values = _rho_table()
-    return np.interp(np.log(np.maximum(mean, means[0])), np.log(means), values) * np.minimum(mean / means[0], 1.0)
+    rho = np.interp(np.log(np.maximum(mean, means[0])), np.log(means), values)
+    return np.asarray(rho * np.minimum(mean / means[0], 1.0))
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -106,11 +105,15 @@ def _whole(shares: FloatArray, rows: IntArray) -> IntArray:
     totals = shares.sum(axis=1, keepdims=True)
     ends = np.cumsum(shares / np.where(totals > 0, totals, 1.0), axis=1) * rows[:, None]
     ends[:, -1] = rows
-    return np.diff(np.rint(ends).astype(np.int64), axis=1, prepend=0)
+    whole: IntArray = np.rint(ends).astype(np.int64)
+    whole[:, 1:] -= whole[:, :-1].copy()
+    return whole
 
 
 def _rebinned(counts: IntArray, theirs: FeatureCells, mine: FeatureCells) -> FloatArray:
     """Return counts over one member's cells as counts over another's, with values even within a cell."""
+    if theirs == mine:
+        return counts.astype(np.float64)
     shape = theirs.shape_size
     out = np.zeros((len(counts), mine.size))
     out[:, -TAIL_CELLS:] = counts[:, -TAIL_CELLS:]
@@ -119,8 +122,9 @@ def _rebinned(counts: IntArray, theirs: FeatureCells, mine: FeatureCells) -> Flo
         known, asked = np.array([theirs.minimum, *theirs.edges]), np.array([mine.minimum, *mine.edges])
         out[:, : mine.shape_size] = np.diff([np.interp(asked, known, row) for row in below], axis=1)
         return out
-    names: Mapping[str, int] = {text: place for place, text in enumerate(theirs.categories)}
-    for place, text in enumerate(mine.categories):
-        if text in names:
-            out[:, place] = counts[:, names[text]]
+    places = {text: place for place, text in enumerate(mine.categories)}
+    other = mine.shape_size - 1
+    for place, text in enumerate(theirs.categories):
+        out[:, places.get(text, other)] += counts[:, place]
+    out[:, other] += counts[:, shape - 1]
     return out

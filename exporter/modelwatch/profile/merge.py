@@ -14,7 +14,7 @@ from modelwatch.profile.natural import Natural
 from modelwatch.profile.reference import ReferenceProfile
 from modelwatch.profile.strata import Strata
 from modelwatch.profile.times import wall_hours
-from modelwatch.records import FloatArray, IntArray
+from modelwatch.records import HIGH, LOW, FeatureCells, FloatArray, IntArray
 
 
 def merge(one: ReferenceProfile, other: ReferenceProfile) -> ReferenceProfile:
@@ -108,9 +108,8 @@ def _all_moments(one: ReferenceProfile, other: ReferenceProfile) -> dict[str, Mo
     out = {}
     for member, offset in zip(one.layout.members, one.layout.offsets, strict=True):
         if member.name in one.moments and member.name in other.moments:
-            shape = slice(offset, offset + member.shape_size)
-            edges = np.array([member.minimum, *member.edges])
-            parts = [_Part(p.moments[member.name], edges, p.counts[shape]) for p in (one, other)]
+            own = slice(offset, offset + member.size)
+            parts = [_Part(p.moments[member.name], member, p.counts[own]) for p in (one, other)]
             out[member.name] = _pooled(*parts)
     return out
 
@@ -118,10 +117,11 @@ def _all_moments(one: ReferenceProfile, other: ReferenceProfile) -> dict[str, Mo
 class _Part:
     """What one profile knows of the distribution of a feature."""
 
-    def __init__(self, moments: Moments, edges: FloatArray, shape: IntArray) -> None:
+    def __init__(self, moments: Moments, member: FeatureCells, cells: IntArray) -> None:
         self.moments = moments
-        self.n = int(shape.sum())
-        below = np.concatenate([[0.0], np.cumsum(shape)]) / max(self.n, 1)
+        shape, tail = cells[: member.shape_size], cells[member.shape_size :]
+        self.n = int(shape.sum() + tail[LOW] + tail[HIGH])
+        edges, below = np.array([member.minimum, *member.edges]), np.cumsum([tail[LOW], *shape]) / max(self.n, 1)
         # Cells say how many values lie below their edges; quantiles say more about the tails, which a cell is wide for.
         points = [*zip(edges, below, strict=True), *((moments.quantiles[q], share) for q, share in QUANTILES.items())]
         x, share = np.array(sorted([*points, (moments.minimum, 0.0), (moments.maximum, 1.0)])).T

@@ -227,3 +227,20 @@ class _LeftOut:
         observed = np.add.reduceat(own * (m > 0)[:, None], self._first, axis=0)
         matched = np.add.reduceat(others * weight[:, None], self._first, axis=0)
         return observed, matched * (total / spread)[:, None]
+
+
+def by_length(natural: Mapping[str, Natural], members: int) -> FloatArray:
+    """Return v for windows of each of `LENGTHS`, (lengths, members, 3); 0 where nothing is known.
+
+    Where it is not learnt for a length, the next longer one says it. An hour varies no less than its day does, which
+    can often be told when that of the hour can't. Of weeks too few to tell, half that of a day.
+    """
+    nothing = Natural(np.zeros((members, TESTS)), np.zeros((members, TESTS)))
+    out = np.zeros((len(LENGTHS), members, TESTS))
+    longer = natural.get("24h", nothing).v / 2.0
+    for place, label in reversed(list(enumerate(LENGTHS))):
+        learnt = natural.get(label, nothing)
+        longer = out[place] = np.where(learnt.weight > 0, learnt.v, longer)
+    hour, day = (list(LENGTHS).index(label) for label in ("1h", "24h"))
+    out[hour] = np.maximum(out[hour], out[day])
+    return out

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from modelwatch.exceptions import NotAvailableError, ProfileError, did_you_mean
 from modelwatch.profile.kinds import Task
 from modelwatch.profile.moments import Moments
-from modelwatch.profile.natural import Natural
+from modelwatch.profile.natural import Natural, by_length
 from modelwatch.profile.strata import Strata
 from modelwatch.profile.writing import reason, write_atomically
-from modelwatch.records import CellLayout, FeatureCells, IntArray
+from modelwatch.records import CellLayout, FeatureCells, FloatArray, IntArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,8 +37,8 @@ class ReferenceProfile:
     >>> rng = np.random.default_rng(0)
     >>> X = {"age": rng.normal(40, 10, 6000), "city": rng.choice(["Rome", "Oslo"], 6000)}
     >>> profile = ReferenceProfile.build(X, predictions=rng.random(6000))
-    >>> profile.feature_names, profile.task, profile.rows
-    (('age', 'city'), 'binary', 6000)
+    >>> profile.feature_names, profile.task, profile.merge(profile).rows
+    (('age', 'city'), 'binary', 12000)
     >>> print(profile.verdict)
     LIMITED: no timestamps; 24 h window only, nothing above warning but a gross change; pass timestamps
     >>> ReferenceProfile.from_json(profile.to_json()) == profile
@@ -71,15 +71,15 @@ class ReferenceProfile:
     importance: Mapping[str, float] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    calibrated: bool = False
+    """Whether tolerances are learnt from timestamps."""
+    revision: int = 1
     strata: Strata | None = None
     """Counts by hour of the day and kind of day; None where there are no timestamps, or too few days."""
     natural: Mapping[str, Natural] = field(default_factory=dict)
     """Natural variation by length of window, see :data:`modelwatch.profile.natural.LENGTHS`; empty if not learnt."""
     natural_days: int = 0
     """How many days it was learnt from."""
-    calibrated: bool = False
-    """Whether tolerances are learnt from timestamps."""
-    revision: int = 1
 
     def __post_init__(self) -> None:
         self.counts.setflags(write=False)
@@ -105,13 +105,15 @@ class ReferenceProfile:
         task: str | None = None,
         created: datetime | None = None,
         strata: Literal["auto", "none", "48", "168"] = "auto",
+        like: ReferenceProfile | None = None,
     ) -> ReferenceProfile:
         """Build a profile from data on which the model was known to work: held-out data, best from production.
 
         Parameters
         ----------
-        X : DataFrame, dict of columns, 2-D array, list of dicts or pyarrow Table
-            The features, at least 100 rows (1 000 advised, 5 000 ample).
+        X : DataFrame, dict of columns, 2-D array, list of dicts or pyarrow Table, or a callable
+            The features, at least 100 rows (1 000 advised, 5 000 ample). A callable returns an iterable of such tables,
+            the same at every call, with columns named as predictions, actuals and timestamps.
         predictions : array-like, shape (rows,), optional
             What the model returns for them: scores, labels or numbers.
         actuals : array-like, shape (rows,), optional
@@ -142,6 +144,8 @@ class ReferenceProfile:
         strata : {"auto", "none", "48", "168"}, default "auto"
             Which hours windows are compared with: those of the same hour of the day on weekdays or weekends (48, what
             auto means), of the same hour of the week (168, from 8 weeks on), or all.
+        like : ReferenceProfile, optional
+            A profile whose cells are used, so that both can be merged.
 
         Returns
         -------
@@ -168,6 +172,7 @@ class ReferenceProfile:
             created=created if created is not None else _now(),
             strata=strata,
             inherit=inherit,
+            like=like,
         )
         return build_profile(X, predictions, actuals, timestamps, options)
 
@@ -190,6 +195,11 @@ class ReferenceProfile:
     def _places(self) -> dict[str, tuple[FeatureCells, int]]:
         pairs = zip(self.layout.members, self.layout.offsets, strict=True)
         return {member.name: (member, offset) for member, offset in pairs}
+
+    @cached_property
+    def variation(self) -> FloatArray:
+        """Natural variation of all members by length of window: (lengths, members, tests), on the scale of d."""
+        return by_length(self.natural, len(self.layout.members))
 
     def member(self, name: str) -> FeatureCells:
         """Return the cells of a feature, or of the prediction.

@@ -21,7 +21,6 @@ LEAST_ROWS = 200
 """A stratum with fewer reference rows than this is merged with others."""
 _WEEKDAYS = 5
 _WEEK = 7 * 24
-_BLOCK = 1 << 15
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,14 +96,21 @@ class Strata:
         Added up one stratum after the other, so that no digit depends on what other members there are.
         """
         pools = self.pools(layout)
-        rows = np.asarray(rows, dtype=np.float64) * (pools.rows > 0)
-        weights = rows / np.where(pools.rows > 0, pools.rows, 1)
+        rows = np.asarray(rows, dtype=np.float64)
+        # Nearly always all members have the same rows, and what is worked out for one of them holds for all.
+        alike = pools.alike and bool((rows == rows[..., :1, :]).all())
+        mine = slice(0, 1) if alike else slice(None)
+        known = pools.rows[mine]
+        rows = rows[..., mine, :] * (known > 0)
+        weights = rows / np.where(known > 0, known, 1)
         n = rows.sum(axis=-1)
         spread = (weights * pools.together(rows)).sum(axis=-1)
         scale = n / np.where(spread > 0, spread, 1.0)
         sizes = np.array([member.size for member in layout.members])
-        out = _weighted(weights, pools.counts, sizes) * np.repeat(scale, sizes, axis=-1)
-        return np.where(np.repeat(n > 0, sizes, axis=-1), out, pools.whole)
+        out = _weighted(weights, pools.counts, sizes)
+        if not alike:
+            n, scale = np.repeat(n, sizes, axis=-1), np.repeat(scale, sizes, axis=-1)
+        return np.where(n > 0, out * scale, pools.whole)
 
     def pools(self, layout: CellLayout) -> Pools:
         """Return the counts with small strata merged, which is worked out once."""
@@ -125,6 +131,8 @@ class Pools:
     rows : ndarray, shape (members, strata)
     whole : ndarray, shape (layout.size,)
         All strata together.
+    alike : bool
+        Whether all members have the same rows.
 
     Parameters
     ----------
@@ -150,6 +158,7 @@ class Pools:
             cells = np.repeat(self._which == table, sizes)
             self.counts[:, cells] = same @ counts[:, cells]
         self.rows: FloatArray = self.together(own.astype(np.float64))
+        self.alike = len(self._same) == 1 and bool((self.rows == self.rows[:1]).all())
         self.whole: FloatArray = counts.sum(axis=0).astype(np.float64)
 
     def together(self, rows: FloatArray) -> FloatArray:
@@ -160,16 +169,21 @@ class Pools:
 
 
 def _weighted(weights: FloatArray, counts: FloatArray, sizes: IntArray) -> FloatArray:
-    """Return ``sum_g weights_g counts_g`` for each cell, with the weights of the member that it belongs to."""
+    """Return ``sum_g weights_g counts_g`` for each cell, with the weights of the member that it belongs to.
+
+    Window by window, and for all cells at once: so a digit depends on no other window and no other member.
+    """
     windows = weights.reshape(-1, *weights.shape[-2:])
-    out = np.zeros((len(windows), counts.shape[1]))
-    step = max(1, _BLOCK // counts.shape[1])  # so many windows at once as stay in the cache
-    for first in range(0, len(windows), step):
-        part, sums = windows[first : first + step], out[first : first + step]
-        alike = bool((part == part[:, :1]).all())
-        for stratum in np.flatnonzero(part.any(axis=(0, 1))):
-            own = part[:, :, stratum]
-            sums += (own[:, :1] if alike else np.repeat(own, sizes, axis=1)) * counts[stratum]
+    out = np.empty((len(windows), counts.shape[1]))
+    for own, sums in zip(windows, out, strict=True):
+        if (own == own[:1]).all():
+            np.einsum("s,sc->c", own[0], counts, out=sums)
+            continue
+        patterns, which = np.unique(own, axis=0, return_inverse=True)
+        cells = np.repeat(which.reshape(-1), sizes)
+        for place, pattern in enumerate(patterns):
+            mine = cells == place
+            sums[mine] = np.einsum("s,sc->c", pattern, counts)[mine]
     return out.reshape(*weights.shape[:-2], counts.shape[1])
 
 

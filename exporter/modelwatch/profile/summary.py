@@ -53,7 +53,7 @@ def _line(profile: ReferenceProfile, member: FeatureCells, width: int) -> str:
         shown = member.shape_size if member.known or not member.vocabulary_complete else len(member.categories)
         bars, words = sparkline(counts[:shown][:_WIDTH]), _categories(member, counts)
     gaps = ((tail[MISSING], "missing"), (tail[INVALID_TYPE:].sum(), "invalid"), (tail[LOW] + tail[HIGH], "unseen"))
-    notes = "".join(f", {_share(int(count), profile.rows)} {what}" for count, what in gaps if count)
+    notes = "".join(f", {_share(int(count), int(counts.sum()))} {what}" for count, what in gaps if count)
     return f"  {name:<{width}}  {member.kind:<11}  {bars:<{_WIDTH}}  {words}{notes}"
 
 

@@ -135,7 +135,7 @@ def _named_columns(
     if hasattr(data, "get_columns"):  # polars
         return [(series.name, series) for series in data.get_columns()]
     if hasattr(data, "column_names") and hasattr(data, "column"):  # pyarrow
-        return [(name, _arrow_column(data.column(i))) for i, name in enumerate(data.column_names)]
+        return [(name, arrow_column(data.column(i))) for i, name in enumerate(data.column_names)]
     if isinstance(data, Mapping):
         return list(data.items())
     if isinstance(data, np.ndarray):
@@ -167,13 +167,28 @@ def _array_columns(data: NDArray[Any], feature_names: Sequence[str] | None) -> l
     return [(name, data[:, i]) for i, name in enumerate(names)]
 
 
-def _arrow_column(column: Any) -> Any:  # noqa: ANN401
+def arrow_column(column: Any) -> Any:  # noqa: ANN401
+    """Return a pyarrow column as an array if it holds numbers or times without a zone, else as a list."""
     kind = str(column.type)
     if kind.startswith("dictionary"):
         return _Categorical(column.to_pylist())
-    if kind.startswith(("int", "uint", "float", "double", "halffloat")):
+    # Times without a zone are naive, in the time zone of the business; with one they are moments.
+    if kind.startswith(("int", "uint", "float", "double", "halffloat")) or (
+        kind.startswith("timestamp") and "tz=" not in kind
+    ):
         return column.to_numpy(zero_copy_only=False)  # an array with nulls can't do without a copy
     return column.to_pylist()
+
+
+def arrow_seconds(column: Any) -> Any:  # noqa: ANN401
+    """Return a pyarrow column of moments, which are times with a zone, as Unix seconds; any other as it is."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if not pa.types.is_timestamp(column.type) or column.type.tz is None:
+        return column
+    microseconds = compute.cast(column, pa.timestamp("us", column.type.tz), safe=False)
+    return compute.divide(microseconds.cast(pa.int64()).cast(pa.float64()), 1e6)
 
 
 class _Categorical(list[Any]):

@@ -27,7 +27,7 @@ def read_zone(name: str | None) -> tzinfo:
         raise ProfileError(f"timezone {name!r} is not known; use an IANA name such as 'Europe/Rome'") from error
 
 
-def epoch_seconds(column: NDArray[Any] | list[Any], zone: tzinfo) -> FloatArray:
+def epoch_seconds(column: NDArray[Any] | list[Any], zone: tzinfo, first: int = 0) -> FloatArray:
     """Return timestamps as Unix seconds, NaN where missing.
 
     Parameters
@@ -36,6 +36,8 @@ def epoch_seconds(column: NDArray[Any] | list[Any], zone: tzinfo) -> FloatArray:
         datetime64, datetimes, dates as ISO-8601 texts, or Unix seconds. Naive ones are in `zone`.
     zone : tzinfo
         The business time zone.
+    first : int
+        The number of the first row, for messages.
 
     >>> epoch_seconds(["1970-01-01T01:00:00", None], timezone.utc)
     array([3600.,   nan])
@@ -49,7 +51,7 @@ def epoch_seconds(column: NDArray[Any] | list[Any], zone: tzinfo) -> FloatArray:
         numbers = column.astype(np.float64)
         return np.where(np.isfinite(numbers), numbers, np.nan)
     values = column.tolist() if isinstance(column, np.ndarray) else column
-    return np.array([_read_time(value, row, zone) for row, value in enumerate(values)], dtype=float)
+    return np.array([_read_time(value, row, zone) for row, value in enumerate(values, first)], dtype=float)
 
 
 def _shift_to_utc(seconds: FloatArray, zone: tzinfo) -> FloatArray:

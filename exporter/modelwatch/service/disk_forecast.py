@@ -27,7 +27,7 @@ from modelwatch.records import (
     IntArray,
     RowChunk,
 )
-from modelwatch.service.keeping import DAY, NEEDED_SECONDS, Kept
+from modelwatch.service.keeping import DAY, Kept, windows_need
 from modelwatch.store import chunks
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def disk_forecast(
         "minutes": _minute_days(traffic),
         "checks": _checks(config, layout),
     }
-    kept = Kept(float(config.retention_days), max(NEEDED_SECONDS, max(config.drift.window_seconds.values()) + DAY))
+    kept = Kept(float(config.retention_days), windows_need(config))
     in_all = {kind: amount * kept.seconds(kind) / DAY for kind, amount in per_day.items()}
     in_all["minutes"] += _DAYS_AS_HOURS * (traffic.workers - 1) * per_day["minutes"]
     return DiskForecast(per_day, in_all)

@@ -9,12 +9,13 @@ from modelwatch.config import ModelMonitoringConfig
 from modelwatch.config.model import LEARNING_DAYS
 from modelwatch.exceptions import ConfigError
 from modelwatch.service.learning import AUTO, follows
+from modelwatch.windows.scored import EXTENDED_SECONDS, extends
 
 if TYPE_CHECKING:
     from modelwatch.service.models import ModelBook
     from modelwatch.store import StoreWriter
 
-__all__ = ["NEEDED_SECONDS", "Kept", "keeping"]
+__all__ = ["NEEDED_SECONDS", "Kept", "keeping", "windows_need"]
 
 DAY = 86400.0
 NEEDED_SECONDS = 8 * DAY
@@ -68,7 +69,7 @@ def keeping(book: ModelBook, store: StoreWriter) -> dict[str, Kept]:
     known, retired = store.references(), store.retired_models()
 
     def kept(days: float, config: ModelMonitoringConfig | None, model_id: str) -> Kept:
-        windows = NEEDED_SECONDS if config is None else max(NEEDED_SECONDS, _longest(config) + DAY)
+        windows = NEEDED_SECONDS if config is None else windows_need(config)
         auto = config is not None and config.reference == AUTO and model_id not in retired
         return Kept(days, windows, auto and not follows(known.get(model_id), AUTO))
 
@@ -82,8 +83,15 @@ def keeping(book: ModelBook, store: StoreWriter) -> dict[str, Kept]:
     return {**dict.fromkeys(store.alerted_models(), Kept(longest)), **out}
 
 
-def _longest(config: ModelMonitoringConfig) -> float:
-    return max(config.drift.window_seconds.values())
+def windows_need(config: ModelMonitoringConfig) -> float:
+    """
+    Return for how many seconds the drift windows of a model need its counts, and a day more.
+
+    The longest window may go back further than it is long, where it holds too few rows.
+    """
+    lengths = config.drift.window_seconds
+    furthest = EXTENDED_SECONDS if extends(lengths, lengths) else max(lengths.values())
+    return max(NEEDED_SECONDS, furthest + DAY)
 
 
 def _read(config: dict[str, Any]) -> ModelMonitoringConfig | None:

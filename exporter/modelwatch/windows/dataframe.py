@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +16,9 @@ from modelwatch.records import HIGH, INVALID_TYPE, LOW, PREDICTION, FloatArray, 
 
 if TYPE_CHECKING:
     from modelwatch.profile import ReferenceProfile
+    from modelwatch.profile.strata import Strata
 
-__all__ = ["BATCH_WINDOW", "Batch", "count_batch", "counts_of"]
+__all__ = ["BATCH_WINDOW", "Batch", "Times", "count_batch", "count_pieces", "counts_of"]
 
 BATCH_WINDOW = "batch"
 """The window label of a batch."""
@@ -118,6 +119,104 @@ def count_batch(
         raise InputError(f"current_predictions hold {unlike[PREDICTION]}")
     counts = WindowCounts(BATCH_WINDOW, now, now, float(rows), cells, sums=binned.sums)
     return Batch(counts, absent, unknown, tuple(f"{name} holds {what}" for name, what in unlike.items()))
+
+
+def count_pieces(profile: ReferenceProfile, pieces: Iterable[tuple[Mapping[str, Any], Any]]) -> Batch:
+    """Count rows that come in pieces, as :func:`count_batch` counts them all at once.
+
+    Parameters
+    ----------
+    profile : ReferenceProfile
+        The reference.
+    pieces : iterable of (dict of columns, column or None)
+        Features, and predictions: in all pieces or in none.
+
+    Returns
+    -------
+    Batch
+
+    Raises
+    ------
+    InputError
+        If there are no rows, or no prediction is of the reference's kind.
+
+    Examples
+    --------
+    >>> from modelwatch.profile import ReferenceProfile
+    >>> profile = ReferenceProfile.build({"age": np.arange(500.0), "height": np.arange(500.0)})
+    >>> batch = count_pieces(profile, [({"age": [1.0, 2.0]}, None), ({"age": [900.0]}, None)])
+    >>> batch.counts.rows, batch.absent
+    (3.0, ('height',))
+    """
+    assigner = CellAssigner(profile.layout)
+    members = len(profile.layout.members)
+    cells, sums, rows = np.zeros(profile.layout.size), np.zeros(members), 0
+    first: dict[str, Any] = {}
+    for columns, predictions in pieces:
+        count = len(next(iter(columns.values()), predictions if predictions is not None else ()))
+        if not count:
+            continue
+        column = None if predictions is None else _prediction_column(predictions)
+        binned = assigner.bin(columns, count, column)
+        cells, sums, rows = cells + binned.cells, sums + binned.sums, rows + count
+        first = first or {**columns, PREDICTION: column}
+    if not rows:
+        raise InputError("the data have no rows: there is nothing to score")
+    absent = tuple(name for name in profile.feature_names if name not in first)
+    known = {*profile.feature_names, PREDICTION}
+    cells = _without(profile, cells, {*absent, *([] if first[PREDICTION] is not None else [PREDICTION])})
+    unlike = _unlike(profile, cells, first)
+    if PREDICTION in unlike:
+        raise InputError(f"predictions hold {unlike[PREDICTION]}")
+    return Batch(
+        WindowCounts(BATCH_WINDOW, 0.0, 0.0, float(rows), cells, sums=sums),
+        absent,
+        tuple(name for name in first if name not in known),
+        tuple(f"{name} holds {what}" for name, what in unlike.items()),
+    )
+
+
+class Times:
+    """When the rows of a batch are, as far as it matters: from when to when, and how many in each stratum.
+
+    Parameters
+    ----------
+    strata : Strata or None
+        Those of the reference, if it has any.
+    """
+
+    def __init__(self, strata: Strata | None) -> None:
+        self._strata = strata
+        self._by_stratum = np.zeros(0 if strata is None else len(strata.counts))
+        self._first, self._last = np.inf, -np.inf
+        self._rows = 0
+
+    def add(self, times: FloatArray) -> None:
+        """Take rows into account: seconds since the epoch, NaN where a row has no time."""
+        self._rows += len(times)
+        known = times[~np.isnan(times)]
+        if not len(known):
+            return
+        self._first, self._last = min(self._first, float(known.min())), max(self._last, float(known.max()))
+        if self._strata is not None:
+            places = self._strata.index(known)
+            self._by_stratum += np.bincount(places[places >= 0], minlength=len(self._by_stratum))
+
+    def of(self, batch: Batch, members: int) -> Batch:
+        """Return a batch with its times; the same if no row has any.
+
+        Raises
+        ------
+        InputError
+            If there is not one time a row.
+        """
+        counts = batch.counts
+        if self._rows != counts.rows:
+            raise InputError(f"timestamps has {self._rows} values, the data have {counts.rows:.0f} rows")
+        if self._first > self._last:
+            return batch
+        strata = None if self._strata is None else np.tile(self._by_stratum, (members, 1))
+        return replace(batch, counts=replace(counts, start=self._first, end=self._last, strata=strata))
 
 
 def _columns(profile: ReferenceProfile, data: Any) -> tuple[dict[str, Any], int]:  # noqa: ANN401
