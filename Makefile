@@ -18,8 +18,10 @@ demo: $(VENV)/.demo ## Real flights, a fault, an alert (ARGS="--exit-on-alert" p
 test: lint ## Everything that must hold: lint, types, import contracts, all tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS) $(ARGS)
 
-quality: $(VENV)/.dev ## What takes minutes: every change to every rule, unit tests of rules at every speed
+quality: $(VENV)/.dev $(VENV)/quality-peers/.done ## What takes long: every change to every rule; false alarms and delays beside peers, JSON in build/quality
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m quality $(ARGS)
+	@mkdir -p build/quality
+	$(BIN)/python benchmarks/alarm_quality.py --peers $(VENV)/quality-peers/bin/python --json build/quality/alarms.json
 
 bench: $(VENV)/.dev $(VENV)/peers/.done ## Cost of recording, exposing, importing and scoring beside peers; tables, and JSON in build/bench
 	@mkdir -p build/bench
@@ -72,6 +74,12 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt $(COMPILED)
 	@echo "Installing modelwatch and its tools into $(VENV) (about a minute, once) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/quality-peers/.done: $(VENV)/bin/python benchmarks/requirements-quality-peers.txt
+	@echo "Installing the libraries that alarms are compared with into $(VENV)/quality-peers …"
+	@$(PYTHON) -m venv $(VENV)/quality-peers
+	@$(VENV)/quality-peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements-quality-peers.txt
+	@touch $@
 
 $(VENV)/peers/.done: $(VENV)/bin/python benchmarks/requirements-peers.txt
 	@echo "Installing the peers that are measured into $(VENV)/peers …"

@@ -94,3 +94,20 @@ def test_a_version_without_rows_takes_nothing_from_the_others(reference: Referen
     found = together([member, silent])
     assert found[0].tolist() == alone(member).tolist()
     assert found[1].size == 0
+
+
+def test_the_stricter_procedure_holds_over_all_versions_too(reference: ReferenceProfile) -> None:
+    strict = CONFIG.drift.model_copy(update={"multiplicity": "by"})
+    rng = np.random.default_rng(8)
+    found = {"bh": 0, "by": 0}
+    for _ in range(40):
+        members = [a_member(reference, rows(rng, [0.2])) for _ in range(2)]
+        for name in found:
+            measured = [member.measured["data"] for member in members]
+            told = [
+                replace(member, measured={"data": one if name == "bh" else replace(one, config=strict)})
+                for member, one in zip(members, measured, strict=True)
+                if one is not None
+            ]
+            found[name] += any_found(together(told))
+    assert 0 < found["by"] < found["bh"]

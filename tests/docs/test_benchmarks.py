@@ -108,3 +108,12 @@ def test_the_page_on_performance_names_what_make_bench_runs_and_what_is_run_here
     assert commands == ["make bench", *(f"python {script} --quick" for script in scripts)]
     here = Path(__file__).read_text(encoding="utf-8")
     assert all(f'"{script}", "--quick"' in here for script in scripts)
+
+
+def test_the_page_on_alarms_names_what_make_quality_runs() -> None:
+    page = (ROOT / "docs" / "alarm-quality.md").read_text(encoding="utf-8")
+    recipe = subprocess.run(["make", "-n", "quality"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "make quality" in page
+    assert re.findall(r"^python (benchmarks/\S+\.py)", page, re.MULTILINE) == ["benchmarks/alarm_quality.py"] * 2
+    assert "benchmarks/alarm_quality.py --peers" in recipe
+    assert not re.search(r"@[A-Z0-9]+@|TODO", page)

@@ -130,7 +130,7 @@ def test_a_severity_clears_against_the_tolerance_of_its_own_test(
     still = rows(20_000, a=0.3, b=0.3)
     found = score(varying(profile, _1h=0.05), still)
     assert found.table is not None
-    clear = clear_tiers(found.table, found.severity * 0)
+    clear, _ = clear_tiers(found.table, found.severity * 0)
     assert clear[0, SHAPE_TEST].tolist() == [True, True, True]
     assert clear[1, SHAPE_TEST].tolist() == [False, False, True]
 

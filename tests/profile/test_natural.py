@@ -50,6 +50,13 @@ def test_data_that_only_chance_varies_has_no_natural_variation(rows: int) -> Non
         assert natural.js.max() < (0.05 if rows == 50 else 0.02)
 
 
+def test_few_rows_do_not_make_a_feature_deaf() -> None:
+    """Of 20 000 rows in 28 days chance alone makes a mean that, times c(28), is a distance of 0.1, in half of them."""
+    same = shares_of(28 * 24)
+    found = [learn_natural(LAYOUT, hourly(same, rows=30, seed=seed), "48")["24h"] for seed in range(40)]
+    assert np.mean([natural.tolerance(28, 0.05)[0, 0] > 0.05 for natural in found]) <= 0.1
+
+
 @pytest.mark.parametrize("noise", [0.05, 0.15])
 def test_day_noise_is_learnt_as_the_distance_that_it_makes(seasonal: Make, noise: float) -> None:
     features = {f"f{i}": noise for i in range(6)}

@@ -125,6 +125,7 @@ def test_what_was_learnt_survives_the_file(calibrated: ReferenceProfile, tmp_pat
     for window, natural in calibrated.natural.items():
         np.testing.assert_array_equal(loaded.natural[window].weighted, natural.weighted)
         np.testing.assert_array_equal(loaded.natural[window].weight, natural.weight)
+        np.testing.assert_array_equal(loaded.natural[window].noise, natural.noise)
     assert loaded.summary() == calibrated.summary()
 
 
@@ -232,12 +233,13 @@ LEARNT_FAULTS: list[tuple[Callable[[Document], None], str]] = [
     (set_at("features", 0, "strata", 3)([2**53 - 1] * 26), "add up to more than the 7200 rows"),
     (set_at("features", 0, "natural")(None), "features[0].natural must be an object"),
     (set_at("features", 0, "natural")({"1h": []}), "with the keys 1h, 24h, 168h"),
-    (set_at("features", 0, "natural", "24h")([1]), "features[0].natural.24h must be two lists"),
+    (set_at("features", 0, "natural", "24h")([1]), "features[0].natural.24h must be three lists"),
     (set_at("prediction", "natural", "24h", 0)([1, 2]), "prediction.natural.24h must hold 3 numbers"),
     (set_at("features", 0, "natural", "1h", 1)([1, 2, "3"]), "features[0].natural.1h holds something that is no"),
     (set_at("features", 0, "natural", "1h", 1)([1, 2, 10**400]), "no number"),
     (set_at("features", 0, "natural", "1h", 1)([-1, 0, 0]), "do not belong to their weights"),
     (set_at("features", 0, "natural", "1h", 0)([1e30, 0, 0]), "do not belong to their weights"),
+    (set_at("features", 0, "natural", "1h", 2)([-1, 0, 0]), "do not belong to their weights"),
     (set_at("natural_days")(0), "natural_days is 0; it must be a whole number of at least 1"),
     (set_at("natural_days")(True), "natural_days is True"),
     (set_at("natural_days")(10**9), "natural_days is 1000000000"),

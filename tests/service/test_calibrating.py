@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelwatch import ProductionMonitoringService
+from modelwatch import DriftMonitoringService, ProductionMonitoringService
 from modelwatch.policy import Severity
 from modelwatch.profile import CellAssigner, ReferenceProfile
 from modelwatch.records import CheckResult, FlushBatch, IntervalCounts
@@ -180,6 +180,17 @@ def test_every_process_that_checks_follows_and_registering_again_loses_nothing(
     assert result.calibrated
     batch = {"load": np.zeros(200), "still": np.random.default_rng(5).normal(size=200)}
     assert other.monitor_model_drift("m", batch)["details"]["data"]["features"]["load"]["severity"] != "none"
+
+
+def test_a_drift_service_beside_it_knows_what_was_learnt(start: Callable[..., Site], tmp_path: Path) -> None:
+    site = start()
+    with DriftMonitoringService(tmp_path / "storage") as service:
+        before, _ = service._models.reference(site.service._parts.book.get("m").config, site.clock.now)
+        site.run(16 * 24, every=0)
+        after, _ = service._models.reference(site.service._parts.book.get("m").config, site.clock.now)
+    assert before is not None
+    assert after is not None
+    assert (before.calibrated, after.calibrated) == (False, True)
 
 
 def test_two_models_of_one_profile_learn_apart(start: Callable[..., Site], plain: Path) -> None:

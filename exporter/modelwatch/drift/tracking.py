@@ -3,8 +3,10 @@
 It falls tier by tier, when in three checks in a row the upper 95 % bound of the distance lies below the tier's
 tolerance in the window that can tell: the shortest one that would show this with probability 0.9 if nothing were
 wrong, else the longest. Longer windows, which still hold the bad rows, have no say; after the fall they are heard
-again only on rows that came later. Where there are no rows a severity is held for a day, so that a quiet night
-doesn't say "resolved".
+again only on rows that came later. A window that tolerates more than those that found the change has to say so for
+three times its length: of a feature that wanders from day to day, one day near the reference is not the end of a shift
+that a week has shown. Where there are no rows a severity is held for a day, so that a quiet night doesn't say
+"resolved".
 """
 
 from __future__ import annotations
@@ -58,10 +60,24 @@ class Verdict:
 
 @dataclass(frozen=True)
 class _Record:
-    """What is remembered of one test: its severity, and for each tier how many checks in a row found it clear."""
+    """What is remembered of one test.
+
+    Attributes
+    ----------
+    severity : int
+        Told now.
+    clean, since : tuple of int, tuple of float
+        For each tier how many checks in a row found it clear, and when the first of them was.
+    shown : tuple of float
+        For each tier the largest tolerance, on the scale of d, of a window that found it.
+    scored_at, lowered_at : float
+        Seconds since the epoch.
+    """
 
     severity: int
     clean: tuple[int, ...]
+    since: tuple[float, ...]
+    shown: tuple[float, ...]
     scored_at: float
     lowered_at: float | None = None
 
@@ -71,26 +87,34 @@ class _Record:
             return int(fresh.max())
         return int(np.where(starts >= self.lowered_at, fresh, np.minimum(fresh, self.severity)).max())
 
-    def next(self, fresh: int, clear: Sequence[bool], now: float) -> _Record:
+    def next(self, fresh: int, clear: Sequence[bool], patience: Sequence[float], now: float) -> _Record:
         """Return the record after a check that scored the test."""
         if fresh > self.severity:
-            return _Record(fresh, (0,) * len(TIERS), now)
+            return _Record(fresh, (0,) * len(TIERS), (now,) * len(TIERS), self.shown, now)
         clean = tuple(count + 1 if ok else 0 for count, ok in zip(self.clean, clear, strict=True))
+        since = tuple(then if count > 1 else now for count, then in zip(clean, self.since, strict=True))
         standing = [
-            int(TIERS[i]) for i in _TIER_PLACES if TIERS[i] <= self.severity and clean[i] < CHECKS_TO_CLEAR
-        ]  # fmt: skip
+            int(TIERS[i])
+            for i in _TIER_PLACES
+            if TIERS[i] <= self.severity and (clean[i] < CHECKS_TO_CLEAR or now - since[i] < patience[i])
+        ]
         severity = max(standing, default=int(Severity.NONE))
         fell = severity < self.severity
-        return _Record(severity, clean, now, now if fell else self.lowered_at)
+        return _Record(severity, clean, since, self.shown, now, now if fell else self.lowered_at)
 
     def as_json(self) -> dict[str, Any]:
         out: dict[str, Any] = {"severity": self.severity, "clean": list(self.clean), "scored_at": self.scored_at}
+        out |= {"since": list(self.since), "shown": [None if np.isinf(tau) else tau for tau in self.shown]}
         return out if self.lowered_at is None else out | {"lowered_at": self.lowered_at}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> _Record:
+        shown = value.get("shown") or [None] * len(TIERS)  # a release that did not write it
+        scored_at = float(value["scored_at"])
+        since = value.get("since") or [scored_at] * len(TIERS)
         return cls(
-            int(value["severity"]), tuple(int(v) for v in value["clean"]), float(value["scored_at"]),
+            int(value["severity"]), tuple(int(v) for v in value["clean"]), tuple(float(at) for at in since),
+            tuple(np.inf if tau is None else float(tau) for tau in shown), scored_at,
             None if value.get("lowered_at") is None else float(value["lowered_at"]),
         )  # fmt: skip
 
@@ -159,7 +183,7 @@ def cleared_times(state: Mapping[str, Any] | None, now: float) -> dict[str, floa
     return {str(name): min(float(at), now) for name, at in ((state or {}).get("cleared_at") or {}).items()}
 
 
-def clear_tiers(table: TestTable, severity: NDArray[np.int64]) -> BoolArray:
+def clear_tiers(table: TestTable, severity: NDArray[np.int64]) -> tuple[BoolArray, NDArray[np.intp]]:
     """Return which tests are clear of which tier in this check.
 
     Parameters
@@ -171,7 +195,8 @@ def clear_tiers(table: TestTable, severity: NDArray[np.int64]) -> BoolArray:
 
     Returns
     -------
-    ndarray of bool, shape (features, tests, tiers)
+    clear, deciding : ndarray of bool and of int, shape (features, tests, tiers)
+        And the place of the window that decided it.
     """
     d, k, s = table.d[..., None], table.k[..., None], table.sampling[..., None]
     raised = severity[..., None] >= np.array([int(tier) for tier in TIERS])
@@ -194,7 +219,22 @@ def clear_tiers(table: TestTable, severity: NDArray[np.int64]) -> BoolArray:
     raised = raised | (heard & (large_gate(d, k, s, tau) <= 1.0 - CONFIDENCE))
     raised = np.logical_or.accumulate(raised, axis=0)
     clear = np.take_along_axis(clean & ~raised, deciding, axis=0)[0]
-    return np.asarray(clear)
+    return np.asarray(clear), deciding[0]
+
+
+def _patience(table: TestTable, deciding: NDArray[np.intp], shown: FloatArray) -> FloatArray:
+    """Return for how many seconds a tier has to be clear: (features, tests, tiers).
+
+    If the deciding window tolerates more than any that found the tier, then twice as long as the longest window of
+    which that is true: of a feature that wanders from day to day all hours of a day say the same. Else checks alone
+    are counted.
+    """
+    tau = np.moveaxis(table.tau, 0, -1)
+    wide = tau > shown * (1.0 + 1e-9)
+    lengths = np.array([window.end - window.start for window in table.windows])[:, None, None, None]
+    longest = np.where(wide, lengths, 0.0).max(axis=0)
+    decided = np.take_along_axis(wide, deciding[None], axis=0)[0]
+    return np.asarray(np.where(decided, (CHECKS_TO_CLEAR - 1) * longest, 0.0))
 
 
 def _strictest(tau: FloatArray, raised: BoolArray, watched: int) -> FloatArray:
@@ -238,22 +278,36 @@ def _step(before: _Records, scored: ScoredFamily, severity: NDArray[np.int64], n
     after: _Records = {name: dict(records) for name, records in before.items()}
     if scored.table is None:
         return {n: {t: _hold(r, now) for t, r in records.items()} for n, records in after.items()}
-    new = _Record(int(Severity.NONE), (0,) * len(TIERS), now)
+    new = _Record(int(Severity.NONE), (0,) * len(TIERS), (now,) * len(TIERS), (0.0,) * len(TIERS), now)
     for f, t in np.argwhere((severity >= Severity.WARNING).any(axis=0)):
         after.setdefault(scored.features[f], {}).setdefault(int(t), new)
     if not after:
         return after
-    clear = clear_tiers(scored.table, severity)
+    shown = _shown(after, places, scored.table, severity)
+    clear, deciding = clear_tiers(scored.table, severity)
+    patience = _patience(scored.table, deciding, shown)
     usable = np.asarray(scored.table.tested.any(axis=0))
     starts = np.array([window.start for window in scored.table.windows])
     for name, records in after.items():
         f = places[name]
         for t, record in records.items():
             if usable[f, t]:
-                records[t] = record.next(record.heard(severity[:, f, t], starts), clear[f, t].tolist(), now)
+                record = replace(record, shown=tuple(shown[f, t].tolist()))
+                heard = record.heard(severity[:, f, t], starts)
+                records[t] = record.next(heard, clear[f, t].tolist(), patience[f, t].tolist(), now)
             else:
                 records[t] = _hold(record, now)
     return after
+
+
+def _shown(records: _Records, places: Mapping[str, int], table: TestTable, severity: NDArray[np.int64]) -> FloatArray:
+    """Return by feature, test and tier the largest tolerance of a window that found it, now or earlier."""
+    found = severity[..., None] >= np.array([int(tier) for tier in TIERS])
+    out = np.where(found, np.moveaxis(table.tau, 0, -1), 0.0).max(axis=0)
+    for name, tests in records.items():
+        for t, record in tests.items():
+            out[places[name], t] = np.maximum(out[places[name], t], record.shown)
+    return np.asarray(out)
 
 
 def _hold(record: _Record, now: float) -> _Record:

@@ -71,7 +71,8 @@ def _places(profile: ReferenceProfile, donor: ReferenceProfile) -> IntArray:
 
 def _natural(found: Natural, places: IntArray) -> Natural:
     known = (places >= 0)[:, None]
-    return Natural(np.where(known, found.weighted[places], 0.0), np.where(known, found.weight[places], 0.0))
+    parts = (found.weighted, found.weight, np.broadcast_to(found.noise, found.weight.shape))
+    return Natural(*(np.where(known, part[places], 0.0) for part in parts))
 
 
 def _strata(profile: ReferenceProfile, donor: ReferenceProfile, strata: Strata, places: IntArray) -> Strata:

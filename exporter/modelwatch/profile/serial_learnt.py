@@ -32,8 +32,12 @@ def dump_strata(counts: IntArray) -> str:
 
 
 def dump_natural(natural: Mapping[str, Natural], index: int) -> dict[str, list[list[float]]]:
-    """Return natural variation of one member: by window, the weighted sums and the weights of its tests."""
-    return {window: [found.weighted[index].tolist(), found.weight[index].tolist()] for window, found in natural.items()}
+    """Return natural variation of one member: by window the sums of its tests, their weights and their noise."""
+    out = {}
+    for window, found in natural.items():
+        noise = np.broadcast_to(found.noise, found.weight.shape)
+        out[window] = [part[index].tolist() for part in (found.weighted, found.weight, noise)]
+    return out
 
 
 class LearntReader:
@@ -112,17 +116,17 @@ class LearntReader:
         return {window: self._window([one[window] for one in given], window) for window in LENGTHS}  # type: ignore[index]
 
     def _window(self, given: list[object], window: str) -> Natural:
-        out = np.empty((2, len(given), TESTS))
-        for index, pair in enumerate(given):
+        out = np.empty((3, len(given), TESTS))
+        for index, parts in enumerate(given):
             where = f"{self._places[index]}.natural.{window}"
-            if not isinstance(pair, list) or len(pair) != len(out):
-                self._fail(f"{where} must be two lists, the sums and their weights")
-            out[:, index] = [self._numbers(part, where) for part in pair]
-            weighted, weight = out[:, index]
+            if not isinstance(parts, list) or len(parts) != len(out):
+                self._fail(f"{where} must be three lists: the sums, their weights and their noise")
+            out[:, index] = [self._numbers(part, where) for part in parts]
+            weighted, weight, noise = out[:, index]
             # A distance has a largest value, and so has a mean of them.
-            if (weight < 0).any() or (weighted > weight * (D_PER_JS2 * 1.001)).any():
+            if (weight < 0).any() or (noise < 0).any() or (weighted > weight * (D_PER_JS2 * 1.001)).any():
                 self._fail(f"{where} holds sums that do not belong to their weights")
-        return Natural(out[0], out[1])
+        return Natural(*out)
 
     def _numbers(self, given: object, where: str) -> FloatArray:
         if not isinstance(given, list) or len(given) != TESTS:

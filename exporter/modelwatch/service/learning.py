@@ -259,7 +259,6 @@ class Learner:
             profile,
             counts=counts,
             rows=int(np.add.reduceat(counts, np.array(profile.layout.offsets)).max()),
-            days=whole.hours.days,
             timezone=whole.hours.timezone,
             revision=profile.revision + 1,
         )

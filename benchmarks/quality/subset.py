@@ -1,0 +1,27 @@
+"""A part of each goal, with the same limits, that takes a minute together: what `make test` runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from quality import flights, goals, real
+from quality.figures import Figure
+
+__all__ = ["SUBSET"]
+
+_SOON = [shift for shift in goals.SHIFTS if shift.goal and shift.name != "missing 0 -> 1 %"]
+_FAULTS = [f for f in flights.FAULTS if f.name in ("carrier UA is written in another way", "dep_delay + 10 min")]
+
+SUBSET: Mapping[str, Callable[[], list[Figure]]] = {
+    "G1": lambda: [
+        *goals.false_alarms(2, (25,), (50, 10_000), kind="rows"),
+        *goals.false_alarms(1, (100,), (1_000,), kind="traffic"),
+    ],
+    "G2": lambda: goals.seasonal_false_alarms(2, (2_000,), (28,)),
+    "G3 and G4": lambda: goals.delays(7, (1_000,), _SOON, only_held=True),
+    "G5": lambda: goals.small_shifts(3, (10_000,)),
+    "G6": lambda: [f for f in real.quiet_flights(only_shuffled=True) if f.what.startswith("those not")],
+    "G7": lambda: goals.seconds_a_check(15),
+    "G8": lambda: real.faults_in_flights(_FAULTS),
+}
+"""By goal. Of G6 without the records of a year's weather: see docs/alarm-quality.md."""
