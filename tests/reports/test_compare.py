@@ -95,7 +95,7 @@ def test_from_where_on_it_is_drift_can_be_said(make_table: Make) -> None:
 
 def test_without_predictions_nothing_is_said_of_them(tables: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     found = compare(*tables, exclude=["id", "at", "score"])
-    assert list(found.to_dict()["details"]) == ["data"]
+    assert list(found.to_dict()["details"]) == ["data", "multivariate"]
 
 
 def test_a_column_that_is_gone_is_told(tables: tuple[pd.DataFrame, pd.DataFrame]) -> None:
