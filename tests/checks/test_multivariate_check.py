@@ -13,6 +13,7 @@ import pytest
 
 from modelwatch import checks
 from modelwatch.config import ModelMonitoringConfig
+from modelwatch.drift.decision import check_budget, window_budget
 from modelwatch.policy import Severity
 from modelwatch.profile import ReferenceProfile
 from modelwatch.records import CheckResult, FamilyResult
@@ -255,3 +256,38 @@ def test_of_a_batch_too_it_is_told_why_nothing_is_said(rides: ReferenceProfile) 
     assert "multivariate" in checks.asked_check(
         ModelMonitoringConfig(model_id="m"), None, riders(rng, 9), None, 1.0
     ).families  # fmt: skip
+
+
+def test_all_versions_share_the_budget_and_each_is_told_once(make_taxis: Callable[..., Taxis]) -> None:
+    rng = np.random.default_rng(11)
+    taxis = make_taxis(drift={"windows": ["10s"]}, drift_detection_interval="10s")
+    stream = taxis.stream
+    for _ in range(12):
+        ride = riders(rng, 60)
+        ride["price"] = np.where(rng.random(60) < 0.055, rng.permutation(ride["price"]), ride["price"])
+        stream.record(ride, 60, rng.beta(2, 5, 60))
+        stream.now += 1.0
+
+    def found(versions: tuple[str, ...], false_alarms: float) -> dict[str, FamilyResult]:
+        drift = stream.config.drift.model_copy(update={"false_alarms_per_30d": false_alarms})
+        config = stream.config.model_copy(update={"drift": drift})
+        profiles = dict.fromkeys(versions, stream.profile)
+        done = checks.scheduled_checks(stream, config, profiles, {}, stream.now, started_at=stream.now - 60.0)
+        return {version: result.families["multivariate"] for version, (result, _) in done.items()}
+
+    p = found(("1",), 1.0)["1"].tests[0].p_value
+    enough = 1.5 * p / window_budget("multivariate", check_budget(10.0), 1)
+    assert 0.01 < enough < 1000
+    assert severities(list(found(("1",), enough).values())) == [Severity.WARNING]
+    shared = found(("1", "2"), enough)
+    assert list(shared) == ["1", "2"]
+    assert max(severities(list(shared.values()))) < Severity.WARNING
+    assert set(severities(list(found(("1", "2"), 2.0 * enough).values()))) == {Severity.WARNING}
+
+
+def test_parts_of_a_version_are_not_looked_at_for_it(make_taxis: Callable[..., Taxis]) -> None:
+    taxis = make_taxis(drift={"windows": ["10s"], "compare": {"baseline_version": "0"}})
+    taxis.drive(4)
+    result = taxis.stream.results[-1]
+    assert set(result.families) == {"data", "prediction", "multivariate"}
+    assert {kind for families in result.segments.values() for kind in families} == {"data", "prediction"}
