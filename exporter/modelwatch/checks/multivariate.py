@@ -49,6 +49,8 @@ def scheduled_multivariate(
     state: Mapping[str, Any] | None,
     drifting: Collection[str],
     cleared: Mapping[str, float],
+    *,
+    forget_after: float,
 ) -> tuple[FamilyResult, dict[str, Any]]:
     """Score how the features of the recorded windows go together.
 
@@ -70,6 +72,8 @@ def scheduled_multivariate(
     cleared : mapping of str to float
         When the drift of a feature by itself ended: earlier rows of it, which longer windows still hold, are not to be
         told a second time.
+    forget_after : float
+        For how long it matters when drift ended, in seconds.
 
     Returns
     -------
@@ -86,7 +90,7 @@ def scheduled_multivariate(
         refused = refused or ("insufficient_data", NO_ROWS)
     if refused is None:
         refused, found = _scored(queries, subject, windows, lengths, names, since)
-    verdict, memory = remember(state, [judged for _, judged in found], subject.now, forget_after=max(lengths.values()))
+    verdict, memory = remember(state, [judged for _, judged in found], subject.now, forget_after=forget_after)
     return _result(refused or ("ok", _left_out(drifting)), found, verdict, subject.now), memory
 
 
@@ -167,7 +171,7 @@ def _scored(
     found: Found = []
     most = 0
     for window in ready.scored:
-        start = max(subject.now - lengths[window.window], since or 0.0)
+        start = max(window.start, since or 0.0)
         read = rows.between(start, subject.now)
         most = max(most, read.rows)
         if read.rows < least:

@@ -110,6 +110,7 @@ def scheduled_check(
         families[MULTIVARIATE], memory[MULTIVARIATE] = scheduled_multivariate(
             queries, subject, windows, lengths, remembered.get(MULTIVARIATE), drifting_features(families),
             cleared_times(memory["data"], now),
+            forget_after=max(lengths.values()),
         )  # fmt: skip
     mean = _prediction_mean(profile, scored["prediction"][0])
     rows = {window.window: window.rows for window in windows}
