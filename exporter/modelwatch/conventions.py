@@ -21,6 +21,8 @@ PROFILE = "profile"
 FEATURE = "feature"
 WINDOW = "window"
 METHOD = "method"
+OTHER_FEATURE = "other"
+SAMPLE = "sample"
 DRIFT_TYPE = "drift_type"
 
 MODEL_LABELS = (MODEL_ID, MODEL_VERSION)
@@ -178,7 +180,8 @@ FEATURE_BIN_INFO = _metric(
 DRIFT_SCORE = _metric(
     "drift_score",
     "gauge",
-    "Debiased Jensen-Shannon distance from the reference, 0 to 1; with a method, that distance instead." + _CACHED,
+    "Debiased Jensen-Shannon distance from the reference, 0 to 1; with a method, that distance instead; of drift_type "
+    "multivariate the root mean square change of atanh of correlations." + _CACHED,
     *MODEL_LABELS,
     DRIFT_TYPE,
     FEATURE,
@@ -242,8 +245,30 @@ DRIFT_ATTRIBUTION = _metric(
     FEATURE,
     WINDOW,
 )
+FEATURE_NOISY = _metric(
+    "feature_noisy",
+    "gauge",
+    "1 if a feature varies so much by itself that its shape can't alarm, else 0; feature '' is the prediction."
+    + _CACHED,
+    *MODEL_LABELS,
+    FEATURE,
+)
+FEATURE_CORRELATION = _metric(
+    "feature_correlation",
+    "gauge",
+    "Correlation of the normal scores of two features, -1 to 1, now and in the reference; of the five pairs that "
+    "changed most, while features do not go together as they did." + _CACHED,
+    *MODEL_LABELS,
+    FEATURE,
+    OTHER_FEATURE,
+    WINDOW,
+    SAMPLE,
+)
 DRIFT_CALIBRATED = _metric(
-    "drift_calibrated", "gauge", "1 if tolerances are learnt from a timestamped reference, 0 if not.", *MODEL_LABELS
+    "drift_calibrated",
+    "gauge",
+    "1 if tolerances are learnt, from a timestamped reference or from 14 days of production, 0 if not.",
+    *MODEL_LABELS,
 )
 REFERENCE_LEARNED = _metric(
     "reference_learned_ratio",
@@ -338,7 +363,8 @@ CHECK_METRICS: tuple[Metric, ...] = (
 RESULT_METRICS: tuple[Metric, ...] = (
     FEATURE_REFERENCE, PREDICTION_REFERENCE, FEATURE_REFERENCE_CATEGORY, FEATURE_BIN_INFO, DRIFT_SCORE, DRIFT_THRESHOLD,
     DRIFT_SEVERITY, DRIFT_STATE, FEATURE_SHIFT_SD, FEATURE_MISSING_RATIO, FEATURE_NOVEL_RATIO, DRIFT_ATTRIBUTION,
-    DRIFT_CALIBRATED, REFERENCE_LEARNED, DRIFTED_FEATURES, SCORED_FEATURES, WINDOW_ROWS, DRIFT_CHECKS,
+    FEATURE_NOISY, FEATURE_CORRELATION, DRIFT_CALIBRATED, REFERENCE_LEARNED, DRIFTED_FEATURES, SCORED_FEATURES,
+    WINDOW_ROWS, DRIFT_CHECKS,
     DRIFT_CHECK_FAILURES, DRIFT_CHECK_DURATION, DRIFT_LAST_SUCCESS, DRIFT_CHECK_INTERVAL, LAST_SCRAPE, NOTIFICATIONS,
     NOTIFICATION_FAILURES, STORE_SIZE,
     *CHECK_METRICS,
@@ -346,9 +372,13 @@ RESULT_METRICS: tuple[Metric, ...] = (
 
 SIDECAR_METRICS: tuple[Metric, ...] = (CONFIG_RELOAD_OK, CONFIG_RELOAD_TIME)
 
+AGAINST = "against version "
+"""With a version after it, the segment under which what was found beside a baseline version is exposed and told."""
+
 # Alert names (contract 2.3) that exist so far.
 ALERT_DATA_DRIFT = "MLModelDataDrift"
 ALERT_PREDICTION_DRIFT = "MLModelPredictionDrift"
+ALERT_MULTIVARIATE_DRIFT = "MLModelMultivariateDrift"
 ALERT_LATENCY_HIGH = "MLModelLatencyHigh"
 ALERT_ERROR_RATE_HIGH = "MLModelErrorRateHigh"
 ALERT_NO_PREDICTIONS = "MLModelNoPredictions"
@@ -373,10 +403,14 @@ ALERT_TEST = "ModelwatchTest"
 """What `modelwatch alerts test` sends: nothing is wrong."""
 ALERT_SENT_BY_HAND = "ModelwatchSentByHand"
 """What Alertmanager calls an alert that an application sent by ``send_alert``, which has no name of its own."""
-DRIFT_ALERTS = {"data": ALERT_DATA_DRIFT, "prediction": ALERT_PREDICTION_DRIFT}
+DRIFT_ALERTS = {
+    "data": ALERT_DATA_DRIFT,
+    "prediction": ALERT_PREDICTION_DRIFT,
+    "multivariate": ALERT_MULTIVARIATE_DRIFT,
+}
 
 MODEL_ALERTS: tuple[str, ...] = (
-    ALERT_DATA_DRIFT, ALERT_PREDICTION_DRIFT, ALERT_LATENCY_HIGH, ALERT_ERROR_RATE_HIGH, ALERT_NO_PREDICTIONS,
-    ALERT_BELOW_FLOOR, ALERT_ABOVE_CEILING, ALERT_CHECK_FAILING,
+    ALERT_DATA_DRIFT, ALERT_PREDICTION_DRIFT, ALERT_MULTIVARIATE_DRIFT, ALERT_LATENCY_HIGH, ALERT_ERROR_RATE_HIGH,
+    ALERT_NO_PREDICTIONS, ALERT_BELOW_FLOOR, ALERT_ABOVE_CEILING, ALERT_CHECK_FAILING,
 )  # fmt: skip
 """The alerts that modelwatch tells by itself, and that ``silence_alerts`` takes."""

@@ -266,12 +266,17 @@ class WindowCounts:
 
 @dataclass(frozen=True)
 class TestResult:
-    """One test (shape, missing or novel) of one feature in one window. Scores are debiased JS distances, 0 to 1."""
+    """One test (shape, missing or novel) of one feature in one window. Scores are debiased JS distances, 0 to 1.
+
+    Two tests are of all features together, under the name "". The score of the one called correlation is the root mean
+    square change of Fisher's transform of the correlations; that of domain how much the area under the ROC curve of a
+    classifier exceeds one half.
+    """
 
     __test__ = False  # not a test class, whatever pytest thinks of the name
 
     feature: str
-    test: Literal["shape", "missing", "novel"]
+    test: Literal["shape", "missing", "novel", "correlation", "domain"]
     window: str
     n: float
     m: float
@@ -327,8 +332,20 @@ class FurtherScore:
 
 
 @dataclass(frozen=True)
+class CorrelationChange:
+    """How the correlation of two features moved, from -1 to 1, and which part of the whole change it is."""
+
+    first: str
+    second: str
+    window: str
+    before: float
+    now: float
+    share: float
+
+
+@dataclass(frozen=True)
 class FamilyResult:
-    """The outcome of one kind of drift ("data", "prediction") for one model version."""
+    """The outcome of one kind of drift ("data", "prediction", "multivariate") for one model version."""
 
     drift_type: str
     state: str
@@ -343,6 +360,8 @@ class FamilyResult:
     noisy: tuple[str, ...] = ()
     """Features that vary so much by themselves that their shape can't alarm in any scored window."""
     further: tuple[FurtherScore, ...] = ()
+    pairs: tuple[CorrelationChange, ...] = ()
+    """Of multivariate drift: the pairs whose correlation changed most, worst first."""
 
 
 @dataclass(frozen=True)
@@ -361,6 +380,9 @@ class CheckResult:
     reference_rows: float = 0.0
     prediction_mean: tuple[float, float] | None = None
     """Mean prediction in the reference and in the shortest scored window, where the prediction is numeric."""
+    segments: Mapping[str, Mapping[str, FamilyResult]] = field(default_factory=dict)
+    """By segment, and by "against version 7" where that is the baseline: what was found of it, features that changed
+    alone."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from modelwatch_grafana.elements import Column, Json, Label, Panel, Query
 from modelwatch_grafana.panels import bar_chart, state_timeline, timeseries
 from modelwatch_grafana.promql import bridged_while_down, quoted, rate, select, share_by_bin, share_by_category
 from modelwatch_grafana.tables import cells, table
-from modelwatch_grafana.words import NO_REFERENCE, SEVERITIES, SEVERITY_STEPS, background
+from modelwatch_grafana.words import NO_REFERENCE, NOISY, NOISY_STEPS, SEVERITIES, SEVERITY_STEPS, background
 
 __all__ = ["drift", "input_quality", "predictions_against_reference", "reference_against_current"]
 
@@ -26,8 +26,8 @@ THE_DISTANCE = '=""'
 
 
 def drift(uid: str) -> tuple[Panel, ...]:
-    """Return scores over time, the features now, and since when which have drifted."""
-    return _drift_scores(), _top_features(uid), _drifted_features()
+    """Return scores over time, the features now, since when which have drifted, what is tolerated; and pairs."""
+    return _drift_scores(), _top_features(uid), _drifted_features(), _tolerances(), _pairs()
 
 
 def _drift_scores() -> Panel:
@@ -35,15 +35,16 @@ def _drift_scores() -> Panel:
     chosen = {"drift_type": CHOSEN_TYPE, "window": CHOSEN_WINDOW}
     return timeseries(
         "Drift by feature, $window window",
-        "Debiased Jensen-Shannon distance from the reference, 0 to 1, with the warning tolerance. A distance above "
-        "it alarms only if it is also not chance. No line: the feature could not be scored.",
+        "Debiased Jensen-Shannon distance from the reference, 0 to 1, with the lowest warning tolerance; that of each "
+        "feature stands in the table below. A distance above it alarms only if it is also not chance. No line: the "
+        "feature could not be scored.",
         [
             Query(
                 f"max by ({by}) ({select(c.DRIFT_SCORE, **chosen, method=THE_DISTANCE)})", "{{drift_type}} {{feature}}"
             ),
             Query(
-                f"max by ({c.DRIFT_TYPE}) ({select(c.DRIFT_THRESHOLD, **chosen, method=THE_DISTANCE)})",
-                "{{drift_type}} tolerance",
+                f"min by ({c.DRIFT_TYPE}) ({select(c.DRIFT_THRESHOLD, **chosen, method=THE_DISTANCE)})",
+                "{{drift_type}} lowest tolerance",
                 limit=True,
             ),
         ],
@@ -84,6 +85,31 @@ def _top_features(uid: str) -> Panel:
     )
 
 
+def _tolerances() -> Panel:
+    def of(metric: c.Metric, **matchers: str) -> Query:
+        selector = select(metric, **({"feature": A_FEATURE} | matchers))
+        return cells(f"max by ({c.FEATURE}) ({bridged_while_down(selector)})")
+
+    scored = {"drift_type": CHOSEN_TYPE, "window": CHOSEN_WINDOW, "method": THE_DISTANCE}
+    return table(
+        "Tolerance by feature, $window window",
+        "The distance from which a feature is a warning, widest first: 0.05, or four times its own normal variation, "
+        "whichever is larger. A feature whose shape is too noisy to alarm is watched for missing and novel values; "
+        "its score is shown all the same.",
+        [
+            Column("Tolerance", of(c.DRIFT_THRESHOLD, **scored)),
+            Column("Score", of(c.DRIFT_SCORE, **scored)),
+            Column("Shape", of(c.FEATURE_NOISY), properties=background(NOISY, NOISY_STEPS)),
+        ],
+        key=c.FEATURE,
+        labels=[Label(c.FEATURE, "Feature")],
+        sort="Tolerance",
+        limit=MAX_TABLE_ROWS,
+        no_value=NOTHING_SCORED,
+        height=8,
+    )
+
+
 def _choose_feature(uid: str) -> Json:
     kept = (
         "datasource", "model_id", "model_version", "segment", "window", "drift_type", "profile", "job", "instance",
@@ -107,6 +133,28 @@ def _drifted_features() -> Panel:
         mappings=[SEVERITIES],
         steps=SEVERITY_STEPS,
         height=8,
+    )
+
+
+def _pairs() -> Panel:
+    by = f"{c.FEATURE}, {c.OTHER_FEATURE}"
+    names = "{{feature}} and {{other}}"
+
+    def correlation(sample: str) -> str:
+        return f"max by ({by}) ({select(c.FEATURE_CORRELATION, window=CHOSEN_WINDOW, sample=quoted(sample))})"
+
+    return timeseries(
+        "Pairs of features that no longer go together",
+        "Correlation now and, dashed, in the reference, of the five pairs that changed most in the chosen window. No "
+        "line: features go together as they did there, or could not be compared.",
+        [
+            Query(correlation("current"), names),
+            Query(correlation("reference"), f"{names}, reference", limit=True),
+        ],
+        unit="none",
+        no_value="no pair of inputs has changed in this window",
+        height=8,
+        legend_values=True,
     )
 
 

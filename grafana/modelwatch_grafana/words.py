@@ -10,6 +10,8 @@ from modelwatch_grafana.elements import Json, Step, value_mapping
 
 __all__ = [
     "CALIBRATED",
+    "NOISY",
+    "NOISY_STEPS",
     "NOT_CHECKED",
     "NO_CHECK",
     "NO_RECORDINGS",
@@ -75,6 +77,8 @@ STATE_STEPS = tuple(
 CALIBRATED: Json = value_mapping(
     {0: ("default tolerances: up to warning, gross changes error", "blue"), 1: ("learnt from the reference", "green")}
 )
+NOISY: Json = value_mapping({0: ("watched", "green"), 1: ("too noisy to alarm", "yellow")})
+NOISY_STEPS = (Step(None, "green"), Step(1.0, "yellow"))
 REFERENCES: Json = value_mapping({1: ("learnt", "green"), 2: ("given", "green")})
 UP: Json = value_mapping({0: ("down", "red"), 1: ("up", "green")})
 SHARING: Json = value_mapping({0: ("counts alone", "yellow"), 1: ("shares counters", "green")})

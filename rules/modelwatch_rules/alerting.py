@@ -13,6 +13,7 @@ from modelwatch.policy import Severity
 from modelwatch_rules import texts
 from modelwatch_rules.drift_texts import DriftTexts
 from modelwatch_rules.limits import ERRORS_ABOVE_LIMIT, LATENCY_ABOVE_LIMIT, MIN_REQUESTS
+from modelwatch_rules.multivariate_texts import MultivariateTexts
 from modelwatch_rules.overrides import by_model, model_severity
 from modelwatch_rules.promql import AlertingRule, Style, largest, literal, select
 from modelwatch_rules.recording import (
@@ -45,6 +46,8 @@ __all__ = [
 
 FAILURES_IN_A_ROW = 3
 DRIFT_TIERS = (Severity.WARNING, Severity.ERROR, Severity.CRITICAL)
+TIERS_OF_DRIFT = {c.ALERT_MULTIVARIATE_DRIFT: (Severity.WARNING,)}
+"""Of the kinds of drift that are never worth more."""
 THRESHOLD_TIERS = (Severity.INFO, *DRIFT_TIERS)
 """Also info, as somebody may have written that a threshold is worth no more."""
 
@@ -64,17 +67,18 @@ def traffic_alerts(timing: Timing, style: Style) -> list[AlertingRule]:
 
 
 def drift_alerts(timing: Timing, style: Style) -> list[AlertingRule]:
-    """Return the alerts on drift of inputs and of predictions."""
+    """Return the alerts on drift of inputs, of predictions, and of how inputs go together."""
     out = []
     for drift_type, alert in c.DRIFT_ALERTS.items():
-        said = DriftTexts(drift_type, timing)
+        multivariate = alert == c.ALERT_MULTIVARIATE_DRIFT
+        said = MultivariateTexts(timing) if multivariate else DriftTexts(drift_type, timing)
         severity = largest((*MODEL_LABELS, SEGMENT), select(SEVERITY, drift_type=drift_type))
         out += [
             AlertingRule(
                 alert, f"{severity} >= {int(tier)}", tier, said.summary(), said.description(tier),
                 hold=timing.result_hold, keep_firing=timing.keep_firing,
             )
-            for tier in style.tiers(DRIFT_TIERS)
+            for tier in style.tiers(TIERS_OF_DRIFT.get(alert, DRIFT_TIERS))
         ]  # fmt: skip
     return out
 

@@ -16,6 +16,7 @@ _WARNING = int(Severity.WARNING)
 _WORST_FEATURES = f"sort_desc(topk({MAX_FEATURES}, {DRIFTED}{{<model>}}))"
 _RANKED = f"max({DRIFTED}{{<model>}}) > 0"
 _FURTHER_FEATURES = f"count({DRIFTED}{{<model>}}) - {MAX_FEATURES} > 0"
+TIMES = 'printf "%.1f"'
 _WORTH_SAYING = 0.005
 """A share of less than half a percent is not told."""
 _SHIFT_WORTH_SAYING = 0.05
@@ -26,7 +27,7 @@ class DriftTexts:
 
     Parameters
     ----------
-    drift_type : {"data", "prediction"}
+    drift_type : {"data", "prediction", "multivariate"}
         What drifted.
     timing
         How old a number may be, and over which windows traffic is told.
@@ -39,18 +40,52 @@ class DriftTexts:
 
     def summary(self) -> str:
         """Return a sentence such as ``2 of 25 inputs drifted (bid_floor, placement).``."""
+        return f"{_by_segment(self._segment_summary(), self._whole_summary())}."
+
+    def _segment_summary(self) -> str:
         if not self._is_data:
-            return f'{{{{ $feature := "" }}}}Predictions drifted{self._in_worst_window(f" ({self._distance()})")}.'
+            return "Predictions drifted in this segment"
+        return f"Inputs drifted in this segment{given(self._segment_inputs(), f' ({_names()})')}"
+
+    def _segment_inputs(self) -> str:
+        """How many times its tolerance each of the worst inputs of the segment is."""
+        score, tolerance = (
+            self._last(m, self._type, f"feature!={_EMPTY}", _THE_DISTANCE) for m in (c.DRIFT_SCORE, c.DRIFT_THRESHOLD)
+        )
+        return f"sort_desc(topk({MAX_FEATURES}, max by (feature) ({score} / ({tolerance} > 0))))"
+
+    def _segment_description(self) -> str:
+        """Return what is known of a segment: no more is exposed of each than what drifted most."""
+        name = "{{ if $i }}\n{{ end }}{{ $one.Labels.feature }}"
+        line = f"{name}: {{{{ $one.Value | {TIMES} }}}} times its tolerance"
+        inputs = given(
+            self._segment_inputs(),
+            f"{{{{ range $i, $one := . }}}}{line}{{{{ end }}}}",
+            "Inputs: which ones is not known at the moment",
+        )
+        whole = f"max({last(c.DRIFT_SEVERITY, self._timing.bridge, '<model>', self._type, *_WHOLE)}) >= {_WARNING}"
+        return lines(
+            inputs if self._is_data else "Predictions: beyond their tolerance",
+            f"Effect: {given(whole, 'the model as a whole drifted too', 'the model as a whole is within tolerance')}",
+            f"Look first: {'what feeds these inputs' if self._is_data else 'the inputs'} in this segment alone",
+        )
+
+    def _whole_summary(self) -> str:
+        if not self._is_data:
+            return f'{{{{ $feature := "" }}}}Predictions drifted{self._in_worst_window(f" ({self._distance()})")}'
         drifted, scored = (f"max({self._last(metric)})" for metric in (c.DRIFTED_FEATURES, c.SCORED_FEATURES))
         # What is held was not scored by this check: at night it is more than what was.
         known = f"{drifted} > 0 <= {scored}"
         count = say(known, COUNT, "", f"{say(scored, COUNT, ' of ')} inputs drifted", "Inputs drifted")
         more = say(_FURTHER_FEATURES, COUNT, ", +", " more")
         names = _worst(f" ({_names()}{more})")
-        return f"{count}{names}."
+        return f"{count}{names}"
 
     def description(self, severity: Severity) -> str:
         """Return the facts; `severity` is the tier of the rule."""
+        return _by_segment(self._segment_description(), self._whole_description(severity))
+
+    def _whole_description(self, severity: Severity) -> str:
         if self._is_data:
             first = self._features()
             more = say(_FURTHER_FEATURES, COUNT, "And: +", " more inputs")
@@ -70,7 +105,8 @@ class DriftTexts:
         )
 
     def _last(self, metric: c.Metric, *matchers: str) -> str:
-        return last(metric, self._timing.bridge, "<model>", *matchers)
+        of_segment = ("<segment>",) if c.SEGMENT in metric.labels else ()
+        return last(metric, self._timing.bridge, "<model>", *matchers, *of_segment)
 
     # ── features ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -137,9 +173,13 @@ class DriftTexts:
         )
 
     def _effect(self) -> str:
-        if not self._is_data:
-            count = f"max({self._last(c.DRIFTED_FEATURES)}) > 0"
-            return say(count, COUNT, "", " of the inputs drifted too", "no input drifted by itself")
+        return self._effect_on_predictions() if self._is_data else self._drifted_inputs()
+
+    def _drifted_inputs(self) -> str:
+        count = f"max({self._last(c.DRIFTED_FEATURES)}) > 0"
+        return say(count, COUNT, "", " of the inputs drifted too", "no input drifted by itself")
+
+    def _effect_on_predictions(self) -> str:
         prediction = f"drift_type={_quoted('prediction')}"
         severity = f"max({self._last(c.DRIFT_SEVERITY, prediction, 'feature=' + _EMPTY)}) >= {_WARNING}"
         state = f"max({self._last(c.DRIFT_STATE, prediction, 'state=' + _quoted('ok'))}) == 1"
@@ -155,7 +195,12 @@ class DriftTexts:
 _EMPTY = '""'
 _THE_DISTANCE = f"{c.METHOD}={_EMPTY}"
 """By a further method a score is on another scale."""
+_WHOLE = (f"feature={_EMPTY}", f"segment={_EMPTY}")
 _SAMPLES = ("current", "reference")
+
+
+def _by_segment(segment: str, whole: str) -> str:
+    return f"{{{{ if $labels.segment }}}}{segment}{{{{ else }}}}{whole}{{{{ end }}}}"
 
 
 def _quoted(value: str) -> str:

@@ -10,11 +10,12 @@ from modelwatch.conventions import (
     ALERT_DOWN,
     ALERT_NO_PREDICTIONS,
     ALERT_TRAFFIC_ANOMALY,
+    DRIFT_ALERTS,
     MODEL_ID,
     MODEL_VERSION,
     SEGMENT,
 )
-from modelwatch_rules.matchers import OWN_ALERTS, SITE_LABELS, matcher, severities
+from modelwatch_rules.matchers import OWN_ALERTS, SITE_LABELS, any_of, matcher, severities
 
 __all__ = ["inhibit_rules"]
 
@@ -29,7 +30,12 @@ def inhibit_rules(tiers: Sequence[str]) -> list[dict[str, Any]]:
     tiers
         Values of the label `severity`, each once, from the mildest up.
     """
-    return [*_tier_rules(tiers), *_down_over_stale(tiers), *_silence_over_traffic(tiers)]
+    return [
+        *_tier_rules(tiers),
+        *_down_over_stale(tiers),
+        *_silence_over_traffic(tiers),
+        *_whole_over_segments(tiers),
+    ]
 
 
 def _tier_rules(tiers: Sequence[str]) -> list[dict[str, Any]]:
@@ -59,6 +65,14 @@ def _silence_over_traffic(tiers: Sequence[str]) -> list[dict[str, Any]]:
     known = matcher(MODEL_ID, ".+", "=~")
     silent, few = ([matcher("alertname", alert), known] for alert in (ALERT_NO_PREDICTIONS, ALERT_TRAFFIC_ANOMALY))
     return _no_louder(tiers, silent, few, (MODEL_ID, *SITE_LABELS))
+
+
+def _whole_over_segments(tiers: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the rules by which drift of a model as a whole is not told of each of its segments again."""
+    drift = any_of("alertname", list(DRIFT_ALERTS.values()))
+    known = matcher(MODEL_ID, ".+", "=~")
+    whole, part = ([matcher(SEGMENT, "", sign), drift, known] for sign in ("=", "!="))
+    return _no_louder(tiers, whole, part, ("alertname", MODEL_ID, MODEL_VERSION, *SITE_LABELS))
 
 
 def _no_louder(

@@ -267,9 +267,9 @@ def _severity_records(timing: Timing) -> list[RecordingRule]:
 
 
 def _drifted_records(timing: Timing) -> list[RecordingRule]:
-    """Return the inputs at warning or above by their share in the drift; 0 for one that is held, not measured now."""
+    """Return the inputs of whole models at warning or above by their share in the drift; 0 for one that is held."""
     by = (*MODEL_LABELS, c.FEATURE)
-    severity = f'{c.DRIFT_SEVERITY.name}{{{c.DRIFT_TYPE}="data",{c.FEATURE}!=""}}'
+    severity = f'{c.DRIFT_SEVERITY.name}{{{c.DRIFT_TYPE}="data",{c.FEATURE}!="",{SEGMENT}=""}}'
     share = largest(by, bridged(c.DRIFT_ATTRIBUTION.name, timing.bridge))
     return [
         RecordingRule(DRIFTED_SEVERITY, f"{largest(by, bridged(severity, timing.bridge))} >= {int(Severity.WARNING)}"),

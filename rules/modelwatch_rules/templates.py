@@ -47,7 +47,8 @@ PAGERDUTY_SEVERITY = "modelwatch.pagerduty.severity"
 PAGERDUTY_URL = "modelwatch.pagerduty.url"
 
 TIERED_ALERTS = (
-    *c.DRIFT_ALERTS.values(),
+    c.ALERT_DATA_DRIFT,
+    c.ALERT_PREDICTION_DRIFT,
     c.ALERT_LATENCY_HIGH,
     c.ALERT_ERROR_RATE_HIGH,
     c.ALERT_BELOW_FLOOR,

@@ -31,9 +31,11 @@ MATCHERS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
         "id": (("model_id", "$labels.model_id"),),
         "model": (("model_id", "$labels.model_id"), ("model_version", "$labels.model_version")),
         "metric": (("metric", "$labels.metric"),),
+        "segment": (("segment", "$labels.segment"),),
         "storage": (("storage", "$labels.storage"),),
         "input": (("feature", "$labels.feature"),),
         "feature": (("feature", "$feature"),),
+        "other": (("other", "$other"),),
         "window": (("window", "$window"),),
         "measure": (("metric", "$measure"),),
     }

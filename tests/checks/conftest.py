@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -12,7 +12,7 @@ import pytest
 from modelwatch import checks
 from modelwatch.config import ModelMonitoringConfig
 from modelwatch.profile import BinnedBatch, CellAssigner, ReferenceProfile
-from modelwatch.records import CheckResult
+from modelwatch.records import CheckResult, RowChunk
 from modelwatch.store.values import CountSeries
 
 START = 1_790_000_000.0
@@ -42,6 +42,7 @@ class Stream:
         self._rng = np.random.default_rng(4)
         self._assigner = CellAssigner(profile.layout)
         self._batches: list[tuple[float, BinnedBatch]] = []
+        self._rows: list[RowChunk] = []
         self._next_check = START + config.interval_seconds
 
     def run(self, seconds: float, rate: float, *, shift: float = 0.0, **faults: float) -> list[CheckResult]:
@@ -51,12 +52,17 @@ class Stream:
             n = round(rate * self.interval)
             if n:
                 score = np.clip(self._rng.beta(2, 5, n) + shift, 0, 1)
-                self._batches.append((self.now, self._assigner.bin(flights(self._rng, n, **faults), n, score)))
+                self.record(flights(self._rng, n, **faults), n, score)
             self.now += self.interval
             while self._next_check <= self.now:
                 self.check(self._next_check)
                 self._next_check += self.config.interval_seconds
         return self.results[before:]
+
+    def record(self, rows: dict[str, Any], n: int, score: Any = None) -> None:
+        """Record rows now."""
+        self._batches.append((self.now, self._assigner.bin(rows, n, score)))
+        self._rows.append(RowChunk("flights", "v1", np.full(n, self.now), [""] * n, rows))
 
     def check(self, now: float) -> CheckResult:
         result, state = checks.scheduled_check(
@@ -69,6 +75,9 @@ class Stream:
     def subjects(self, model_id: str, since: float) -> list[tuple[str, str, float, float]]:
         starts = [at for at, _ in self._batches if at + self.interval > since]
         return [("v1", self.profile.id, starts[0], starts[-1])] if starts else []
+
+    def row_sample(self, model_id: str, model_version: str, start: float, end: float, most: int) -> Iterator[RowChunk]:
+        return (chunk for chunk in self._rows if start <= chunk.times[0] < end)
 
     def interval_counts(
         self, model_id: str, profile_id: str, start: float, end: float, model_version: str, *, size: int

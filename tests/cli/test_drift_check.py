@@ -78,7 +78,22 @@ def test_json_is_what_compare_finds(desk: Path, command: Command) -> None:
     found = compare(rows(4000, 0), rows(2000, 2, drifted=True), predictions="score", timestamps="at", exclude=["user"])
     told = json.loads(ran.out)
     assert told == {"data": "bad.parquet", "reference": "before.parquet", **found.to_dict()}
-    assert list(told["details"]) == ["data", "prediction"]
+    assert list(told["details"]) == ["data", "prediction", "multivariate"]
+
+
+def test_a_join_on_the_wrong_key_is_found_in_a_file_that_is_read_in_pieces(desk: Path, command: Command) -> None:
+    rng = np.random.default_rng(4)
+    km = rng.lognormal(1.5, 0.5, 50_000)
+    price = 2.0 * km + rng.normal(0, 1, len(km))
+    pd.DataFrame({"km": km, "price": price}).to_parquet("rides.parquet")
+    pd.DataFrame({"km": km, "price": rng.permutation(price)}).to_parquet("joined.parquet", row_group_size=7_000)
+    assert command("drift", "check", "rides.parquet", "--reference", "rides.parquet").code == 0
+    ran = command("drift", "check", "joined.parquet", "--reference", "rides.parquet", "--format", "json")
+    told = json.loads(ran.out)
+    assert (ran.code, told["drift_types"], told["severity"]) == (1, ["multivariate"], "warning")
+    assert told["details"]["multivariate"]["pairs"][0]["features"] == ["km", "price"]
+    assert told["rows"] == 50_000
+    assert 10_000 <= told["details"]["multivariate"]["n"] <= 20_000, "as many rows as are kept"
 
 
 def test_a_code_in_a_csv_is_read_as_the_reference_reads_it(desk: Path, command: Command) -> None:

@@ -135,6 +135,17 @@ def test_scores_thresholds_and_severities_stand_by_feature_and_window() -> None:
     assert samples(registry, c.DRIFT_CALIBRATED) == {m: 0}
 
 
+def test_a_feature_that_varies_too_much_by_itself_is_told_apart() -> None:
+    families = {
+        "data": {**RESULT["families"]["data"], "noisy": ["city"]},
+        "prediction": RESULT["families"]["prediction"],
+    }
+    registry = expose(HeldStore(checked(**{**RESULT, "families": families})))
+    assert samples(registry, c.FEATURE_NOISY) == {
+        ("m", "1", "age"): 0, ("m", "1", "city"): 1, ("m", "1", "fare"): 0, ("m", "1", ""): 0,
+    }  # fmt: skip
+
+
 def test_scores_by_further_methods_carry_its_name_and_no_other_score_has_the_label() -> None:
     where = {"feature": "age", "window": "1h"}
     further = [{"method": "psi", **where, "score": 0.31, "limit": 0.2}, {"method": "ks", **where, "score": 0.1},
@@ -161,6 +172,23 @@ def test_scores_by_further_methods_carry_its_name_and_no_other_score_has_the_lab
         'segment="",window="1h"} 0.31\n'
     ) in text
     assert render(registry)[0].decode() == text
+
+
+def test_pairs_that_no_longer_go_together_stand_with_both_correlations() -> None:
+    pair = {"first": "age", "second": "fare", "window": "24h", "before": 0.61, "now": 0.05, "share": 0.9}
+    together = {
+        "state": "drift", "severity": 2, "feature_severity": {"": 2}, "tests": [a_test("", "24h", 0.13)],
+        "pairs": [pair, {**pair, "second": "city", "before": 0.4, "now": None}],
+    }  # fmt: skip
+    registry = expose(HeldStore(checked(**{**RESULT, "families": {**RESULT["families"], "multivariate": together}})))
+    assert samples(registry, c.FEATURE_CORRELATION) == {
+        ("m", "1", "age", "fare", "24h", "current"): 0.05,
+        ("m", "1", "age", "fare", "24h", "reference"): 0.61,
+        ("m", "1", "age", "city", "24h", "reference"): 0.4,
+    }
+    assert samples(registry, c.DRIFT_SEVERITY)["m", "1", "multivariate", "", ""] == 2
+    assert samples(registry, c.DRIFT_SCORE)["m", "1", "multivariate", "", "24h", ""] == 0.13
+    assert samples(registry, c.SCORED_FEATURES) == {("m", "1"): 2}
 
 
 def test_exactly_one_state_of_each_kind_of_drift_is_one() -> None:

@@ -65,6 +65,13 @@ def test_a_complete_yaml_file_loads() -> None:
     assert (config.alerting.repeat_interval_seconds, config.alerting.hourly_cap) == (7200, 5)
 
 
+def test_a_bare_off_is_the_word_and_no_truth_value(tmp_path: Path) -> None:
+    (model,) = load_config(write(tmp_path, "models: [{model_id: m, drift: {multivariate: off}}]")).models
+    assert model.drift.multivariate == "off"
+    with pytest.raises(ConfigError, match="must be one of 'correlation', 'domain_classifier', 'off', got true"):
+        load_config(write(tmp_path, "models: [{model_id: m, drift: {multivariate: on}}]"))
+
+
 def test_paths_in_a_file_start_from_its_folder() -> None:
     config = load_config(DATA / "complete.yaml")
     email, slack = config.alerting.receivers.values()

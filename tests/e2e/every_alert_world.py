@@ -73,10 +73,16 @@ OF_ONCALL = {"alert_channels": ["log", "email", "slack"]}
 # ── the configuration ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def reference(folder: Path, model_id: str, seed: int, min_rows: int = MIN_ROWS) -> Json:
+def reference(
+    folder: Path,
+    model_id: str,
+    seed: int,
+    min_rows: int = MIN_ROWS,
+    make_rows: Callable[..., list[Json]] = M["make_rows"],
+) -> Json:
     """Return the settings of a model with a reference of its own."""
     rng = np.random.default_rng(seed)
-    profile = ReferenceProfile.build(M["make_rows"](20_000, rng), predictions=M["make_scores"](20_000, rng))
+    profile = ReferenceProfile.build(make_rows(20_000, rng), predictions=M["make_scores"](20_000, rng))
     path = profile.save(folder / f"reference-{seed}.json")
     drift = {"windows": list(WINDOWS), "min_rows": min_rows, "thresholds": TOLERANCES}
     return {"model_id": model_id, "reference": str(path), "drift": drift}
@@ -91,6 +97,7 @@ def models(folder: Path) -> list[Json]:
     return [
         {**reference(folder, M["NIGHT"], 1), **OF_ADS, **unusual},
         {**reference(folder, M["FROZEN"], 2), **OF_RISK},
+        {**reference(folder, M["MIXED"], 5, make_rows=M["make_fares"]), "log_predictions": True, **OF_RISK},
         {"model_id": M["PRICES"], "performance_threshold": {"rmse": {"max": 0.15, "severity": "error"}}, **OF_ADS},
         {"model_id": M["PROMISED"], "objective": {"error_rate": 0.01}, **OF_ONCALL},
         {"model_id": M["BACKLOG"], **OF_RISK},
@@ -298,6 +305,7 @@ def started(folder: Path, binaries: Binaries) -> Iterator[World]:
         world.damage(3, b'{"format": ')
         world.damage(4, b"\xff\xfe")
         servers.start(cleanup, [app, island, twin])
-        checked = 'modelwatch_drift_state{drift_type=~"data|prediction",state="ok"} == 1'
-        world.wait(lambda: len(world.query(checked)) == 4, 60.0)
+        checked = 'modelwatch_drift_state{drift_type=~"data|prediction|multivariate",state="ok"} == 1'
+        # Of three models, one of which stores rows.
+        world.wait(lambda: len(world.query(checked)) == 7, 60.0)
         yield world

@@ -24,8 +24,8 @@ from modelwatch import ProductionMonitoringService
 NIGHT, FROZEN, PRICES, PROMISED = "late.flights (eu+us)", "frozen", "prices", "promised"
 BACKLOG, SHOP, NEWCOMER, FLOODED = "backlog", "shop", "newcomer", "flooded"
 TAMPERED, SCRAMBLED, ORPHAN = "tampered", "scrambled", "orphan"
-GHOST, ISLAND = "ghost", "island"
-SERVED = (NIGHT, FROZEN, PRICES, PROMISED, BACKLOG, SHOP, NEWCOMER, FLOODED, TAMPERED, SCRAMBLED, ORPHAN)
+GHOST, ISLAND, MIXED = "ghost", "island", "mixed_up"
+SERVED = (NIGHT, FROZEN, PRICES, PROMISED, BACKLOG, SHOP, NEWCOMER, FLOODED, TAMPERED, SCRAMBLED, ORPHAN, MIXED)
 
 TICK_SECONDS = 0.1
 ROWS_A_TICK, ROWS_OF_SCORED = 6, 15
@@ -47,6 +47,14 @@ def make_rows(n: int, rng: np.random.Generator, *, spoilt: bool = False) -> list
         {"distance": float(distance[i]), "carrier": "ZZ" if unknown[i] else str(carrier[i]), "hour": float(hour[i])}
         for i in range(n)
     ]
+
+
+def make_fares(n: int, rng: np.random.Generator, *, mixed: bool = False) -> list[dict[str, Any]]:
+    """Return inputs with a fare that goes with the distance; mixed up, each row has the fare of another one."""
+    rows = make_rows(n, rng)
+    fares = [30.0 + 0.1 * row["distance"] * rng.lognormal(0.0, 0.2) for row in rows]
+    whose = rng.permutation(n) if mixed else range(n)
+    return [row | {"fare": fares[i]} for row, i in zip(rows, whose, strict=True)]
 
 
 def make_scores(n: int, rng: np.random.Generator) -> list[float]:
@@ -104,11 +112,14 @@ class Serving:
         if "flood" in faults and tick % TICKS_BETWEEN_BURSTS == 0:
             self._record(model_id, BURST, [])
             self._service.flush()  # the queue is that of all models of a process
-        rows = ROWS_OF_SCORED if model_id in (NIGHT, FROZEN) else ROWS_A_TICK
+        rows = ROWS_OF_SCORED if model_id in (NIGHT, FROZEN, MIXED) else ROWS_A_TICK
         self._record(model_id, rows, faults)
 
     def _record(self, model_id: str, n: int, faults: list[str], timestamp: float | None = None) -> None:
-        rows = make_rows(n, self._rng, spoilt="drift" in faults)
+        if model_id == MIXED:
+            rows = make_fares(n, self._rng, mixed="mixed" in faults)
+        else:
+            rows = make_rows(n, self._rng, spoilt="drift" in faults)
         scores = [0.25] * n if "frozen" in faults else make_scores(n, self._rng)
         service = self._late if model_id == BACKLOG and "live" not in faults else self._service
         for i, (row, score) in enumerate(zip(rows, scores, strict=True)):

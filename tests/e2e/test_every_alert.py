@@ -84,6 +84,7 @@ RECORDER_DOWN = Kind.of(c.ALERT_DOWN, "", "error", DOWN.format("app"), EVERYBODY
 BROKEN_EARLY = {
     M["NIGHT"]: ["drift"],
     M["FROZEN"]: ["frozen"],
+    M["MIXED"]: ["mixed"],
     M["PRICES"]: ["metric"],
     M["PROMISED"]: ["errors"],
     M["FLOODED"]: ["flood"],
@@ -104,6 +105,10 @@ EARLY = (
     BURNING,
     CEILING,
     Kind.of(c.ALERT_PREDICTION_DRIFT, M["FROZEN"], "error", r"Predictions drifted \(JS .+\)", [RISK]),
+    Kind.of(
+        c.ALERT_MULTIVARIATE_DRIFT, M["MIXED"], "warning",
+        r"Inputs no longer go together as they did \(distance and fare\)", [RISK],
+    ),
     Kind.of(c.ALERT_STUCK_OUTPUT, M["FROZEN"], "warning", "Nearly all predictions are the same", [RISK]),
     Kind.of(
         c.ALERT_RECORDS_DROPPED,
@@ -112,7 +117,7 @@ EARLY = (
         r"\d+ records were dropped in the last .* \(queue_full\)",
         [ADS],
     ),
-)
+)  # fmt: skip
 TWICE = Kind.of(c.ALERT_EXPOSED_TWICE, "", "warning", "2 targets expose the recordings of one storage", EVERYBODY)
 
 BROKEN_LATE = {

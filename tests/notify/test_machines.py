@@ -303,11 +303,11 @@ def test_whatever_an_address_file_holds_stays_in_it(alert: MakeAlert, tmp_path: 
 
 def test_an_alert_becomes_labels_that_name_it_and_annotations_that_explain_it(alert: MakeAlert) -> None:
     text = AlertText("[ERROR] ad_score: off", "ad_score: off", ("Version: 7", "Owner: ads"), links=LINKS)
-    [entry] = alertmanager.compose(alert(data=watched(text, alert_metric="auc")))
+    [entry] = alertmanager.compose(alert(data=watched(text, alert_metric="web")))
     assert entry == {
         "labels": {
             "alertname": "MLModelDataDrift", "severity": "error", "model_id": "ad_score", "model_version": "7",
-            "metric": "auc",
+            "segment": "web",
         },
         "annotations": {
             "summary": "ad_score: off", "description": "Version: 7\nOwner: ads",
@@ -353,6 +353,8 @@ def test_what_fires_and_its_end_have_the_same_labels(alert: MakeAlert) -> None:
     [firing] = alertmanager.compose(alert(data=data))
     [over] = alertmanager.compose(alert(status="resolved", data=watched(alert_metric="auc")))
     assert firing["labels"] == over["labels"]
+    [metric] = alertmanager.compose(alert(data=watched(alertname="MLModelPerformanceBelowFloor", alert_metric="auc")))
+    assert metric["labels"]["metric"] == "auc"
 
 
 def test_each_alert_sent_by_hand_is_one_of_its_own_and_ends_by_the_sites_timeout(alert: MakeAlert) -> None:

@@ -20,7 +20,7 @@ import pytest
 from pyarrow import parquet
 
 from modelwatch.exceptions import ProfileError
-from modelwatch.profile import ReferenceProfile, chunks, hour_sums, pieces, scan
+from modelwatch.profile import ReferenceProfile, chunks, code_sample, hour_sums, pieces, scan
 from modelwatch.profile.files import open_table
 
 CREATED = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -37,6 +37,7 @@ def short_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 def small_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables of some ten thousand rows are very large."""
     monkeypatch.setattr(scan, "SAMPLE", 2000)
+    monkeypatch.setattr(code_sample, "SAMPLE", 2000)
     monkeypatch.setattr(scan, "_TEXTS", 100)
 
 
@@ -253,6 +254,8 @@ def test_a_sample_makes_the_edges_and_all_rows_make_counts_and_moments(large: di
     # 1 000 to 2 000 of 30 000 values: a quantile is off by a standard error of at most 1.6 %.
     shares = profile.counts_of("skewed")[:20] / 30_000
     assert np.abs(shares - 0.05).max() < 0.025
+    assert profile.correlation is not None
+    assert 1000 <= profile.correlation.rows <= 2000
     # Of a column that holds no more values than a sample, all are looked at.
     assert profile.member("sparse") == exact.member("sparse")
     # However rare, few values have a cell each.

@@ -95,7 +95,30 @@ def test_from_where_on_it_is_drift_can_be_said(make_table: Make) -> None:
 
 def test_without_predictions_nothing_is_said_of_them(tables: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     found = compare(*tables, exclude=["id", "at", "score"])
-    assert list(found.to_dict()["details"]) == ["data"]
+    assert list(found.to_dict()["details"]) == ["data", "multivariate"]
+
+
+def test_inputs_that_no_longer_go_together_are_drift_of_no_input_by_itself() -> None:
+    rng = np.random.default_rng(3)
+
+    def rides(rows: int, shuffled: bool) -> pd.DataFrame:
+        km = rng.lognormal(1.5, 0.5, rows)
+        price = 2.0 * km + rng.normal(0, 1, rows)
+        table: pd.DataFrame = pd.DataFrame({"km": km, "price": rng.permutation(price) if shuffled else price})
+        return table
+
+    before, now = rides(4000, False), rides(2000, True)
+    found = compare(before, now)
+    assert (found.severity, found.drifted_features) == ("warning", ())
+    assert found.to_dict()["drift_types"] == ["multivariate"]
+    assert found.to_dict()["top_features"] == ["km", "price"]
+    told = found.content.found[0].words
+    assert told.startswith("km and price (correlation 0.9")
+    for text in (str(found), found.to_html(), found.to_junit()):
+        assert told in text
+    assert "change of correlations" in str(found)
+    assert not compare(before, rides(2000, False)).drifted
+    assert not compare(before, now, drift={"multivariate": "off"}).drifted
 
 
 def test_a_column_that_is_gone_is_told(tables: tuple[pd.DataFrame, pd.DataFrame]) -> None:

@@ -135,7 +135,7 @@ def test_junit_has_a_case_for_each_feature_and_a_failure_for_each_that_drifted(f
     root = ElementTree.fromstring(junit_report(found.content))
     assert root.tag == "testsuites"
     suites = {suite.get("name"): suite for suite in root}
-    assert list(suites) == ["data drift", "prediction drift"]
+    assert list(suites) == ["data drift", "prediction drift", "multivariate drift"]
     cases = {case.get("name"): case for case in suites["data drift"].findall("testcase")}
     assert set(cases) == set(found.profile.feature_names)
     failed = {name for name, case in cases.items() if case.find("failure") is not None}

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from modelwatch import conventions as c
+from modelwatch.policy import Severity
+from modelwatch_rules.alerting import TIERS_OF_DRIFT
 from modelwatch_rules.promql import quote
 
 if TYPE_CHECKING:
@@ -26,8 +28,9 @@ def drift(scenario: Scenario, severity: object, drift_type: str = "data", **labe
 @pytest.mark.parametrize(("drift_type", "alert"), c.DRIFT_ALERTS.items())
 def test_a_severity_fires_its_own_tier_and_all_below(scenario: Scenario, drift_type: str, alert: str) -> None:
     drift(scenario, [(10 * MINUTE, 1), (50 * MINUTE, 3)], drift_type)
+    tiers = [tier.label for tier in TIERS_OF_DRIFT.get(alert, (Severity.WARNING, Severity.ERROR))]
     scenario.silent(9 * MINUTE)
-    scenario.fires(30 * MINUTE, alert, {**MODEL, "severity": "warning"}, {**MODEL, "severity": "error"})
+    scenario.fires(30 * MINUTE, alert, *({**MODEL, "severity": tier} for tier in tiers))
     scenario.silent(30 * MINUTE, *(set(c.DRIFT_ALERTS.values()) - {alert}))
     scenario.check()
 
@@ -236,6 +239,51 @@ Look first: the inputs, then the model"""
     scenario.check()
 
 
+def test_inputs_that_no_longer_go_together_are_told_with_their_correlations(scenario: Scenario) -> None:
+    drift(scenario, 2, "multivariate")
+    names = ("bid", HOSTILE)
+    for metric, value in ((c.DRIFT_SCORE, 0.13), (c.DRIFT_THRESHOLD, 0.05)):
+        scenario.give(metric, value, drift_type="multivariate", feature="", window="24h", **MODEL)
+    for sample, rows, first, second in (("current", 4000, 0.05, -0.12), ("reference", 20000, 0.61, 0.2)):
+        scenario.give(c.WINDOW_ROWS, rows, window="24h", sample=sample, **MODEL)
+        where = {"feature": "bid", "window": "24h", "sample": sample, **MODEL}
+        scenario.give(c.FEATURE_CORRELATION, first, other=HOSTILE, **where)
+        scenario.give(c.FEATURE_CORRELATION, second, other="hour", **where)
+    # Predictions that drift have shifts under the same name, which are none of these.
+    scenario.give(c.FEATURE_MISSING_RATIO, 0.4, feature="", window="1h", **MODEL)
+    scenario.give(c.DRIFTED_FEATURES, 0, **MODEL)
+    scenario.give(c.DRIFT_STATE, 1, drift_type="prediction", state="ok", **MODEL)
+    description = f"""\
+{" and ".join(names)}: correlation 0.61 → 0.05 in the 24h window
+bid and hour: correlation 0.20 → -0.12 in the 24h window
+How far: distance 0.13, tolerance 0.05
+How sure: 4000 rows in the last 24h against 20000 in the reference; not chance, the tests keep the model's budget of \
+false alarms
+Effect: no input drifted by itself, predictions within tolerance; quality on real labels not measured
+Severity: warning at most, as each of these inputs by itself may look as it always did
+Look first: what feeds {" and ".join(names)}"""
+    summary = f"Inputs no longer go together as they did ({' and '.join(names)})."
+    expected = {**MODEL, "severity": "warning"}
+    scenario.says(10 * MINUTE, c.ALERT_MULTIVARIATE_DRIFT, summary, description, expected)
+    scenario.check()
+
+
+def test_while_the_drift_of_pairs_is_held_none_is_named(scenario: Scenario) -> None:
+    drift(scenario, 2, "multivariate")
+    scenario.give(c.DRIFT_STATE, 1, drift_type="multivariate", state="held", **MODEL)
+    description = """\
+Inputs: which ones is not known at the moment
+How sure: not chance, the tests keep the model's budget of false alarms
+Held: too few rows now to say it is over; at most 24 h
+Effect: no input drifted by itself, predictions not scored; quality on real labels not measured
+Severity: warning at most, as each of these inputs by itself may look as it always did
+Look first: what feeds the inputs"""
+    summary = "Inputs no longer go together as they did."
+    expected = {**MODEL, "severity": "warning"}
+    scenario.says(10 * MINUTE, c.ALERT_MULTIVARIATE_DRIFT, summary, description, expected)
+    scenario.check()
+
+
 def test_a_version_older_than_a_day_points_upstream(scenario: Scenario) -> None:
     scenario.length, scenario.step = 25 * 3600, 120
     drift(scenario, [(24.5 * 3600, 0), (1800, 2)])
@@ -247,4 +295,20 @@ Effect: predictions not scored; quality on real labels not measured
 Look first: no model version change in 24 h, so upstream: what feeds the inputs"""
     expected = {**MODEL, "severity": "warning"}
     scenario.says(24.7 * 3600, c.ALERT_DATA_DRIFT, "Inputs drifted.", description, expected)
+    scenario.check()
+
+
+def test_a_segment_is_told_by_its_name_with_what_drifted_in_it(scenario: Scenario) -> None:
+    drift(scenario, 2, segment="web")
+    drift(scenario, 0)
+    for segment, score in (("web", 0.2), ("", 0.01), ("app", 0.4)):
+        for metric, value in ((c.DRIFT_SCORE, score), (c.DRIFT_THRESHOLD, 0.05)):
+            scenario.give(metric, value, drift_type="data", feature="bid_floor", window="1h", segment=segment, **MODEL)
+    description = """\
+bid_floor: 4.0 times its tolerance
+Effect: the model as a whole is within tolerance
+Look first: what feeds these inputs in this segment alone"""
+    expected = {**MODEL, "segment": "web", "severity": "warning"}
+    summary = "Inputs drifted in this segment (bid_floor)."
+    scenario.says(10 * MINUTE, c.ALERT_DATA_DRIFT, summary, description, expected)
     scenario.check()

@@ -209,8 +209,12 @@ class Served:
 
     @staticmethod
     def rows(n: int, seed: int, scale: float = 1.0) -> dict[str, Any]:
+        """Return inputs; on another scale the fare has nothing to do with the hours of flight any more."""
         rng = np.random.default_rng(seed)
-        return {"distance": rng.gamma(3.0, 300.0, n) * scale, "carrier": rng.choice(["UA", "AA"], n).tolist()}
+        hours, other = rng.normal(3.0, 1.0, (2, n))
+        fare = (hours if scale == 1.0 else other) + rng.normal(0.0, 0.3, n)
+        distance = rng.gamma(3.0, 300.0, n) * scale
+        return {"distance": distance, "carrier": rng.choice(["UA", "AA"], n).tolist(), "hours": hours, "fare": fare}
 
     @staticmethod
     def scores(n: int, seed: int) -> Any:

@@ -102,7 +102,7 @@ def test_without_a_reference_nothing_is_guessed_and_the_summary_says_how_to_get_
     result = service.detect_drift("flights", rows(1000, 3), np.zeros(1000))
     assert (result["status"], result["drift_detected"], result["severity"]) == ("success", False, "none")
     assert {kind: family["state"] for kind, family in result["details"].items()} == {
-        "data": "no_reference", "prediction": "no_reference",
+        "data": "no_reference", "prediction": "no_reference", "multivariate": "no_reference",
     }  # fmt: skip
     assert result["summary"].startswith(
         "not scored: no reference yet: pass a profile or data of a good time to set_ref"

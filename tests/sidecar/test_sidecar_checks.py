@@ -101,14 +101,14 @@ def test_of_two_sidecars_one_checks_and_the_other_takes_over(make_sidecar: Any, 
 def test_one_models_fault_stops_no_other(
     make_sidecar: Any, make_app: Any, watched: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = checks.scheduled_check
+    real = checks.scheduled_checks
 
     def faulty(queries: Any, config: Any, *rest: Any, **options: Any) -> Any:
         if config.model_id == "broken":
             raise RuntimeError("this model can't be scored")
         return real(queries, config, *rest, **options)
 
-    monkeypatch.setattr(checks, "scheduled_check", faulty)
+    monkeypatch.setattr(checks, "scheduled_checks", faulty)
     app = make_app()
     for model_id in ("broken", "flights"):
         app.register_model({**watched, "model_id": model_id})
@@ -217,7 +217,7 @@ def test_a_check_that_does_not_end_keeps_nobody_from_stopping(
         over.wait(60)
         raise RuntimeError("too late")
 
-    monkeypatch.setattr(checks, "scheduled_check", hangs)
+    monkeypatch.setattr(checks, "scheduled_checks", hangs)
     make_app().register_model(watched)
     sidecar = make_sidecar(stop_seconds=0.1)
     assert begun.wait(20)

@@ -64,7 +64,6 @@ drift_config = DriftMonitoringConfig(
     confirm="2/3",
     timezone="Europe/Berlin",
     strata="48",
-    entity="account_id",
     compare={"baseline_version": "1"},
     multiplicity="by",
     multivariate="off",

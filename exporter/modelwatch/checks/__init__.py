@@ -2,7 +2,7 @@
 
 from modelwatch.checks.asked import ABSENT, UNLIKE, asked_batch, asked_check, counted_check
 from modelwatch.checks.common import NO_REFERENCE, Absence, only
-from modelwatch.checks.scheduled import scheduled_check
+from modelwatch.checks.scheduled import scheduled_check, scheduled_checks
 from modelwatch.drift.report import drift_report, family_report
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "family_report",
     "only",
     "scheduled_check",
+    "scheduled_checks",
 ]

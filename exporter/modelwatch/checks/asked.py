@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from modelwatch.checks.common import (
     FAMILIES,
+    MULTIVARIATE,
     NO_REFERENCE,
     NO_REFERENCE_PREDICTIONS,
     Absence,
     Subject,
+    drifting_features,
     family_of,
+    kinds_of,
     members_of,
     nothing,
     result_of,
 )
+from modelwatch.checks.multivariate import asked_multivariate
 from modelwatch.drift.decision import ASKED_BUDGET
 from modelwatch.drift.family import score_family, unscored
 from modelwatch.drift.reference import strata_of
@@ -73,7 +77,7 @@ def asked_check(
     """
     if profile is None:
         subject = Subject(config, config.model_version, profile, now, time.perf_counter())
-        families = {name: nothing(name, absence[1], subject, state=absence[0]) for name in FAMILIES}
+        families = {name: nothing(name, absence[1], subject, state=absence[0]) for name in kinds_of(config)}
         return result_of(subject, families, {}, None)
     return asked_batch(config, profile, data, predictions, now)[0]
 
@@ -152,6 +156,12 @@ def counted_check(
             else score_family(name, profile, [batch.counts], config.drift, budget, members=members, only_full=False)
         )
         families[name] = family_of(subject, found, verdict_of(found))
+    if MULTIVARIATE in kinds_of(config):
+        families[MULTIVARIATE] = (
+            asked_multivariate(subject, batch, drifting_features(families), budget)
+            if given["data"]
+            else nothing(MULTIVARIATE, "no current_data was passed", subject, state="insufficient_data")
+        )
     families["data"] = _with_columns(families["data"], batch, config.features.exclude)
     return result_of(subject, families, {batch.counts.window: batch.counts.rows}, None)
 

@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FAMILIES",
+    "MULTIVARIATE",
     "NO_REFERENCE",
     "Absence",
     "Rule",
     "Subject",
+    "drifting_features",
     "family_of",
+    "kinds_of",
     "members_of",
     "nothing",
     "only",
@@ -34,6 +37,8 @@ __all__ = [
 ]
 
 FAMILIES = ("data", "prediction")
+"""Kinds of drift that counts tell of."""
+MULTIVARIATE = "multivariate"
 UNCALIBRATED_CAP = Severity.WARNING
 Absence = tuple[str, str]
 """State and reason of a model without a reference: it has none, or is learning one."""
@@ -54,6 +59,8 @@ class Subject:
     now: float
     began: float
     """Reading of a steady clock, for the duration."""
+    calibration: str = ""
+    """How far learning normal variation from production has come, as a phrase."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +128,17 @@ def only(result: CheckResult, kinds: Sequence[str]) -> CheckResult:
     return replace(result, families={name: family for name, family in result.families.items() if name in kinds})
 
 
+def kinds_of(config: ModelMonitoringConfig) -> tuple[str, ...]:
+    """Return the kinds of drift that are looked for."""
+    return FAMILIES if config.drift.multivariate == "off" else (*FAMILIES, MULTIVARIATE)
+
+
+def drifting_features(families: Mapping[str, FamilyResult]) -> set[str]:
+    """Return the features that drift by themselves."""
+    severities = families["data"].feature_severity
+    return {name for name, severity in severities.items() if severity >= Severity.WARNING}
+
+
 def members_of(drift_type: str, profile: ReferenceProfile, config: ModelMonitoringConfig) -> list[int]:
     """Return the places in the layout of the features, or of the prediction."""
     left_out = set(config.features.exclude)
@@ -150,6 +168,9 @@ def result_of(
 ) -> CheckResult:
     """Return the outcome of a check from those of its kinds of drift."""
     profile = subject.profile
+    if profile is not None and not profile.calibrated and subject.calibration:
+        counted = {n: _with_calibration(f, subject.calibration) for n, f in families.items() if n in FAMILIES}
+        families = {**families, **counted}
     return CheckResult(
         model_id=subject.config.model_id,
         model_version=subject.model_version,
@@ -162,6 +183,12 @@ def result_of(
         reference_rows=0.0 if profile is None else float(profile.rows),
         prediction_mean=prediction_mean,
     )
+
+
+def _with_calibration(family: FamilyResult, calibration: str) -> FamilyResult:
+    if family.state in ("held", "no_reference"):
+        return family
+    return replace(family, reason="; ".join(filter(None, (family.reason, calibration))))
 
 
 def _cap_data_alone(families: dict[str, FamilyResult]) -> dict[str, FamilyResult]:

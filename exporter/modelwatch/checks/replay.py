@@ -2,6 +2,7 @@
 
 What it takes is the work of the scheduled check, done by the same functions; only the statistics of many checks are
 computed at once. Where a feature is cleared on the way, its later windows hold fewer rows and are measured again.
+How features go together is not replayed: that takes whole rows, and counts hold none.
 """
 
 from __future__ import annotations

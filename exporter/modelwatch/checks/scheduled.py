@@ -1,28 +1,40 @@
-"""One scheduled drift check of one model version: counts of the store in, a result and what to remember out."""
+"""One scheduled drift check of a model: counts of the store in, for each version a result and what to remember out."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from modelwatch.checks.common import (
     FAMILIES,
+    MULTIVARIATE,
     NO_REFERENCE,
     NO_REFERENCE_PREDICTIONS,
     Absence,
     Rule,
     Subject,
+    drifting_features,
     family_of,
+    kinds_of,
     members_of,
     nothing,
     result_of,
     rule_of,
 )
-from modelwatch.drift.family import ScoredFamily, score_family, unscored
+from modelwatch.checks.members import Member, decide_together
+from modelwatch.checks.multivariate import scheduled_multivariate
+from modelwatch.checks.parts import Part, against, baseline_part, brief
+from modelwatch.drift.family import Measured, ScoredFamily, judge, measure_family, unscored
 from modelwatch.drift.reference import strata_of
 from modelwatch.drift.shifts import mean_value, reference_mean
 from modelwatch.drift.tracking import cleared_times, track
+from modelwatch.policy import Severity
+from modelwatch.profile.learnt import WHOLE
 from modelwatch.records import CheckResult, WindowCounts
 from modelwatch.windows.store import recording_began, window_counts
 
@@ -31,7 +43,7 @@ if TYPE_CHECKING:
     from modelwatch.profile import ReferenceProfile
     from modelwatch.store.queries import StoreQueries
 
-__all__ = ["scheduled_check"]
+__all__ = ["scheduled_check", "scheduled_checks"]
 
 
 def scheduled_check(
@@ -45,7 +57,25 @@ def scheduled_check(
     started_at: float,
     absence: Absence = NO_REFERENCE,
 ) -> tuple[CheckResult, dict[str, Any]]:
-    """Score the recorded windows of a model version, in the light of earlier checks.
+    """Score the recorded windows of the one version of a model that is live; see :func:`scheduled_checks`."""
+    versions, states = {model_version: profile}, {model_version: state}
+    done = scheduled_checks(queries, config, versions, states, now, started_at=started_at, absence=absence)
+    return done[model_version]
+
+
+def scheduled_checks(
+    queries: StoreQueries,
+    config: ModelMonitoringConfig,
+    versions: Mapping[str, ReferenceProfile | None],
+    states: Mapping[str, Mapping[str, Any]],
+    now: float,
+    *,
+    started_at: float,
+    absence: Absence = NO_REFERENCE,
+    calibration: str = "",
+    segments: Mapping[str, Mapping[str, ReferenceProfile]] | None = None,
+) -> dict[str, tuple[CheckResult, dict[str, Any]]]:
+    """Score the recorded windows of all live versions of a model under one budget, in the light of earlier checks.
 
     Parameters
     ----------
@@ -53,12 +83,10 @@ def scheduled_check(
         The store.
     config : ModelMonitoringConfig
         ``model_id``, ``interval_seconds``, ``drift``, ``features``.
-    model_version : str
-        Which version.
-    profile : ReferenceProfile or None
-        The reference that the counts were made over; without one the state is "no_reference".
-    state : mapping
-        What the check before this returned; empty for the first.
+    versions : mapping of str to ReferenceProfile or None
+        By version, the reference that the counts were made over; without one the state is "no_reference".
+    states : mapping of str to mapping
+        By version, what the check before this returned; absent or empty for the first.
     now : float
         Seconds since the epoch: where the windows end.
     started_at : float
@@ -66,11 +94,16 @@ def scheduled_check(
         nothing is recorded.
     absence : (str, str)
         State and reason where there is no reference.
+    calibration : str
+        How far learning normal variation from production has come, as a phrase; "" if it is learnt.
+    segments : mapping of str to mapping, optional
+        By version, its segments, and what each is compared with. Of one that is not calibrated, gross changes are told
+        alone.
 
     Returns
     -------
-    CheckResult, dict
-        The result, and the state for the next check, which is plain JSON.
+    dict of str to (CheckResult, dict)
+        By version, the result, and the state for the next check, which is plain JSON.
 
     Raises
     ------
@@ -78,33 +111,160 @@ def scheduled_check(
         If the store can't be read. Nothing is caught here: a check that failed must not look like one that found
         nothing.
     """
-    subject = Subject(config, model_version, profile, now, time.perf_counter())
-    if profile is None:
-        families = {name: nothing(name, absence[1], subject, state=absence[0]) for name in FAMILIES}
-        return result_of(subject, families, {}, None), {}
+    began = time.perf_counter()
+    subjects = {
+        version: Subject(config, version, profile, now, began, calibration) for version, profile in versions.items()
+    }
+    members: dict[tuple[str, str], Member] = {}
+    for version, subject in subjects.items():
+        if subject.profile is None:
+            continue
+        state = states.get(version) or {}
+        members[version, WHOLE] = _measured(queries, subject, Part(WHOLE, subject.profile), state, started_at)
+        for part in _parts(queries, subject, subject.profile, (segments or {}).get(version, {})):
+            before = (state.get("parts") or {}).get(part.name) or {}
+            members[version, part.name] = _measured(queries, subject, part, before, started_at)
+    decided = {name: decide_together(name, list(members.values())) for name in FAMILIES}
+    versions_known = sum(part == WHOLE for _, part in members)
+    done: dict[str, tuple[CheckResult, dict[str, Any]]] = {}
+    for place, ((version, part_name), member) in enumerate(members.items()):
+        found = _finished(member, {name: decided[name][place] for name in FAMILIES})
+        if part_name == WHOLE:
+            done[version] = _with_multivariate(queries, member, found, versions_known)
+        else:
+            done[version] = _with_part(done[version], part_name, found)
+    return {
+        version: _with_baseline(subject, done[version]) if version in done else _absent(subject, absence)
+        for version, subject in subjects.items()
+    }
+
+
+def _parts(
+    queries: StoreQueries, subject: Subject, profile: ReferenceProfile, segments: Mapping[str, ReferenceProfile]
+) -> list[Part]:
+    """Return what a version is looked at by besides the whole of it."""
+    config = subject.config
+    out = [
+        Part(name, reference, segment=name, gross_only=not reference.calibrated) for name, reference in segments.items()
+    ]
+    compare = config.drift.compare
+    if compare is not None and subject.model_version != compare.baseline_version:
+        longest = max(rule_of(config, profile).lengths.values())
+        baseline = baseline_part(queries, config, profile, longest, subject.now)
+        out += [] if baseline is None else [baseline]
+    return out
+
+
+def _with_multivariate(
+    queries: StoreQueries, member: Member, found: tuple[CheckResult, dict[str, Any]], versions: int
+) -> tuple[CheckResult, dict[str, Any]]:
+    """Return what was found of a version, with how its features go together; the live versions share the budget."""
+    (result, state), config = found, member.subject.config
+    if MULTIVARIATE not in kinds_of(config):
+        return found
+    family, memory = scheduled_multivariate(
+        queries,
+        member.subject,
+        member.windows,
+        replace(member.rule, budget=member.rule.budget / versions),
+        member.remembered.get(MULTIVARIATE),
+        drifting_features(result.families),
+        cleared_times(state["families"]["data"], member.subject.now),
+    )
+    return (
+        replace(
+            result,
+            families={**result.families, MULTIVARIATE: family},
+            duration=time.perf_counter() - member.subject.began,
+        ),
+        {**state, "families": {**state["families"], MULTIVARIATE: memory}},
+    )
+
+
+def _with_part(
+    whole: tuple[CheckResult, dict[str, Any]], name: str, part: tuple[CheckResult, dict[str, Any]]
+) -> tuple[CheckResult, dict[str, Any]]:
+    """Return what was found of a version, with what was found of a part of it."""
+    (result, state), (found, memory) = whole, part
+    return (
+        replace(result, segments={**result.segments, name: brief(found.families)}),
+        {**state, "parts": {**state.get("parts", {}), name: memory}},
+    )
+
+
+def _with_baseline(subject: Subject, found: tuple[CheckResult, dict[str, Any]]) -> tuple[CheckResult, dict[str, Any]]:
+    """Say so where the baseline has too few rows to be compared with."""
+    (result, state), compare = found, subject.config.drift.compare
+    if compare is None or subject.model_version == compare.baseline_version:
+        return found
+    name = against(compare.baseline_version)
+    if name in result.segments:
+        return found
+    needs = f"needs {subject.config.drift.min_rows} rows that are counted as those of this version, has fewer"
+    reason = f"the baseline, version {compare.baseline_version}, {needs}"
+    families = {kind: nothing(kind, reason, subject, state="insufficient_data") for kind in FAMILIES}
+    return replace(result, segments={**result.segments, name: families}), state
+
+
+def _absent(subject: Subject, absence: Absence) -> tuple[CheckResult, dict[str, Any]]:
+    families = {name: nothing(name, absence[1], subject, state=absence[0]) for name in kinds_of(subject.config)}
+    return result_of(subject, families, {}, None), {}
+
+
+def _measured(
+    queries: StoreQueries, subject: Subject, part: Part, state: Mapping[str, Any], started_at: float
+) -> Member:
+    """Measure one member in all windows."""
+    profile, now = part.profile, subject.now
+    subject = replace(subject, profile=profile)
+    if part.name != WHOLE:  # what it is compared with is known by hours alone
+        subject = replace(subject, config=_by_hours(subject.config))
+    config = subject.config
     remembered = _remembered(state, profile)
     rule = rule_of(config, profile)
+    if part.name != WHOLE:
+        rule = replace(rule, least_rows=0.0, cap=Severity.NONE if part.gross_only else rule.cap)
     lengths = rule.lengths
     cleared: dict[str, float] = {}
     for name in FAMILIES:
         cleared |= cleared_times(remembered.get(name), now)
-    first = recording_began(queries, config.model_id, model_version, profile.id, max(lengths.values()), now)
+    first = recording_began(queries, config.model_id, subject.model_version, profile.id, max(lengths.values()), now)
     windows = window_counts(
-        queries, config.model_id, model_version, profile, lengths, now, cleared,
+        queries, config.model_id, subject.model_version, profile, lengths, now, cleared,
         began=min(started_at, now) if first is None else first, strata=strata_of(profile, config.drift),
-        least_rows=rule.least_rows,
+        least_rows=rule.least_rows, segment=part.segment,
     )  # fmt: skip
-    scored, memory = {}, {}
-    for name in FAMILIES:
-        found = _scheduled_family(name, config, profile, windows, rule)
-        verdict, memory[name] = track(
-            remembered.get(name), found, now, forget_after=rule.forget_after, confirm=config.drift.confirming
+    measured = {name: _measured_family(name, config, profile, windows, rule) for name in FAMILIES}
+    return Member(subject, profile, remembered, tuple(windows), measured, rule)
+
+
+def _finished(member: Member, decided: Mapping[str, NDArray[np.int64] | None]) -> tuple[CheckResult, dict[str, Any]]:
+    """Take the earlier checks into account, and put the result together."""
+    subject, rule = member.subject, member.rule
+    families, memory = {}, {}
+    mean = None
+    for name, severity in decided.items():
+        found = member.measured[name]
+        scored = (
+            unscored(name, "no_reference", NO_REFERENCE_PREDICTIONS)
+            if found is None or severity is None
+            else judge(found, severity, rule.cap)
         )
-        scored[name] = (found, verdict)
-    families = {name: family_of(subject, *scored[name]) for name in FAMILIES}
-    mean = _prediction_mean(profile, scored["prediction"][0])
-    rows = {window.window: window.rows for window in windows}
-    return result_of(subject, families, rows, mean), {"profile": profile.id, "families": memory}
+        verdict, memory[name] = track(
+            member.remembered.get(name),
+            scored,
+            subject.now,
+            forget_after=rule.forget_after,
+            confirm=subject.config.drift.confirming,
+        )
+        families[name] = family_of(subject, scored, verdict)
+        mean = _prediction_mean(member.profile, scored) if name == "prediction" else mean
+    rows = {window.window: window.rows for window in member.windows}
+    return result_of(subject, families, rows, mean), {"profile": member.profile.id, "families": memory}
+
+
+def _by_hours(config: ModelMonitoringConfig) -> ModelMonitoringConfig:
+    return config.model_copy(update={"drift": config.drift.model_copy(update={"strata": "auto"})})
 
 
 def _remembered(state: Mapping[str, Any], profile: ReferenceProfile) -> Mapping[str, Any]:
@@ -112,24 +272,23 @@ def _remembered(state: Mapping[str, Any], profile: ReferenceProfile) -> Mapping[
     return state.get("families", {}) if state.get("profile") == profile.id else {}
 
 
-def _scheduled_family(
+def _measured_family(
     drift_type: str,
     config: ModelMonitoringConfig,
     profile: ReferenceProfile,
     windows: Sequence[WindowCounts],
     rule: Rule,
-) -> ScoredFamily:
+) -> Measured | None:
+    """Measure one kind of drift; None if the reference holds no predictions."""
     members = members_of(drift_type, profile, config)
     if drift_type == "prediction" and not members:
-        return unscored(drift_type, "no_reference", NO_REFERENCE_PREDICTIONS)
-    return score_family(
+        return None
+    return measure_family(
         drift_type,
         profile,
         windows,
         config.drift,
-        rule.budget,
         members=members,
-        cap=rule.cap,
         candidates=rule.candidates,
         only_full=rule.only_full,
     )

@@ -99,7 +99,7 @@ def run_check(args: argparse.Namespace) -> int:
     given = {"data": True, "prediction": args.predictions is not None}
     result = counted_check(config, profile, batch, given, 0.0, budget=float(args.false_alarm_rate))
     if args.predictions is None:
-        result = only(result, ("data",))
+        result = only(result, ("data", "multivariate"))
     name = args.model or profile.model_id
     notes = () if _is_profile(args.reference) else profile.warnings
     least = severity_named(args.min_severity)

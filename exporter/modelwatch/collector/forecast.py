@@ -10,12 +10,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from modelwatch import conventions as c
+from modelwatch.collector.drift_results import MAX_ATTRIBUTED, OF_ONE_FEATURE
 from modelwatch.collector.folding import Plan, histogram_series, member_series, plan_classes, plan_profile
 from modelwatch.collector.recording import FAULTS_OF_A_PROCESS, fixed_series
-from modelwatch.collector.results import MAX_ATTRIBUTED, MAX_REFERENCE_SERIES
+from modelwatch.collector.results import MAX_REFERENCE_SERIES
 from modelwatch.config import DEFAULT_MAX_SERIES
 from modelwatch.performance import OPERATIONAL_METRICS, bounds_of
 from modelwatch.recorder.outcomes import SCORE_CLASSES
+from modelwatch.recorder.segments import MAX_SEGMENTS
 from modelwatch.records import PREDICTION, FeatureCells
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ PROCESS_SERIES = len((c.BUFFERED_RECORDS, c.SHARED_COUNTERS, c.BUILD_INFO, c.STO
 """Of whoever exposes recordings, whatever is recorded."""
 SIDECAR_SERIES = len((*c.SIDECAR_METRICS, c.BUILD_INFO, c.STORAGE_INFO))
 """Of a sidecar, beside the results."""
-DRIFT_FAMILIES = len(c.DRIFT_ALERTS)
+MOST_PAIRS = 5
 _LEARNING = 2
 """Missing and invalid values of one input, counted while there are no cells, and shown beside them afterwards."""
 
@@ -106,22 +108,37 @@ def result_series(config: ModelMonitoringConfig, layout: CellLayout | None, wind
     checks = len(
         (c.DRIFT_CHECKS, c.DRIFT_CHECK_FAILURES, c.DRIFT_CHECK_DURATION, c.DRIFT_CHECK_INTERVAL, c.DRIFT_LAST_SUCCESS)
     )
-    states = DRIFT_FAMILIES * (len(c.DRIFT_STATES) + 1)
+    together = config.drift.multivariate != "off"
+    states = (len(c.DRIFT_ALERTS) - (not together)) * (len(c.DRIFT_STATES) + 1)
     counts = len((c.DRIFT_CALIBRATED, c.DRIFTED_FEATURES, c.SCORED_FEATURES))
-    fixed = limits + learning + checks + states + counts
+    fixed = limits + learning + checks + states + counts + _parts(config) * len(OF_ONE_FEATURE)
     if layout is None:
         return fixed
     inputs = [name for name in _names(layout) if name not in (PREDICTION, *config.features.exclude)]
-    tested = len(inputs) + (layout.prediction is not None)
+    compared = together and config.log_predictions and len(inputs) > 1
+    tested = len(inputs) + (layout.prediction is not None) + compared
     scores = len((c.DRIFT_SCORE, c.DRIFT_THRESHOLD)) * tested * scored
+    noisy = tested - compared
     further = sum(_further(member, config) for member in layout.members if member.name not in config.features.exclude)
-    return fixed + len(("current", "reference")) * windows + len(inputs) + scores + further * scored
+    return fixed + len(("current", "reference")) * windows + len(inputs) + scores + noisy + further * scored
 
 
 def drifting_series(config: ModelMonitoringConfig, layout: CellLayout, scored: int) -> int:
     """Return how many more series there are at most while everything drifts: shifts and shares of inputs."""
     tested = sum(name not in config.features.exclude for name in _names(layout))
-    return len((c.FEATURE_SHIFT_SD, c.FEATURE_MISSING_RATIO, c.FEATURE_NOVEL_RATIO)) * tested * scored + MAX_ATTRIBUTED
+    each = len((c.DRIFT_SEVERITY,)) + len((c.DRIFT_SCORE, c.DRIFT_THRESHOLD)) * scored
+    parts = _parts(config) * (min(tested, MAX_ATTRIBUTED) + 1) * each
+    return (
+        len((c.FEATURE_SHIFT_SD, c.FEATURE_MISSING_RATIO, c.FEATURE_NOVEL_RATIO)) * tested * scored
+        + MAX_ATTRIBUTED
+        + parts
+        + (0 if config.drift.multivariate == "off" else MOST_PAIRS * len(("current", "reference")))
+    )
+
+
+def _parts(config: ModelMonitoringConfig) -> int:
+    """Return how many parts a version is scored by besides the whole, at most."""
+    return MAX_SEGMENTS * bool(config.segments) + (config.drift.compare is not None)
 
 
 def reference_series(layout: CellLayout) -> int:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from modelwatch import conventions as c
+from modelwatch.collector.drift_results import SEGMENT_ALL, add_result
 from modelwatch.collector.families import Families
 from modelwatch.collector.lines import LineCache, bound_text
 from modelwatch.collector.parts import OwnCollector
 from modelwatch.collector.readers import is_scrape
 from modelwatch.exceptions import ModelwatchError
 from modelwatch.performance import bounds_of, threshold_severity, verdicts
-from modelwatch.policy import Severity
 from modelwatch.profile import ReferenceProfile
 from modelwatch.records import PREDICTION, FeatureCells
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("modelwatch")
 
-SEGMENT_ALL = ""
-MAX_ATTRIBUTED = 5
 MAX_PROFILES = 64
 PROFILE_SECONDS = 600.0
 """For how long a profile is shown as it was read."""
@@ -186,7 +184,7 @@ class ResultsCollector(OwnCollector):
             labels = (checked.model_id, checked.model_version)
             _add_checks(out, labels, checked)
             if checked.result is not None:
-                _add_result(out, labels, checked.result)
+                add_result(out, labels, checked.result)
                 profile_id = str(checked.result.get("profile_id") or "")
                 references.append((labels, profile_id, self._profile(profile_id)))
         self._add_references(out, [(labels, name, profile) for labels, name, profile in references if profile])
@@ -310,58 +308,3 @@ def _add_checks(out: Families, labels: tuple[str, str], checked: CheckedModel) -
     out.add(c.DRIFT_CHECK_INTERVAL, labels, checked.interval)
     if checked.last_success_at is not None:
         out.add(c.DRIFT_LAST_SUCCESS, labels, checked.last_success_at)
-
-
-def _add_result(out: Families, labels: tuple[str, str], result: Mapping[str, Any]) -> None:
-    out.add(c.DRIFT_CALIBRATED, labels, float(bool(result.get("calibrated"))))
-    for window, rows in result.get("windows", {}).items():
-        out.add(c.WINDOW_ROWS, (*labels, window, "current"), rows)
-        out.add(c.WINDOW_ROWS, (*labels, window, "reference"), result.get("reference_rows") or 0.0)
-    families: Mapping[str, Mapping[str, Any]] = result.get("families", {})
-    for drift_type, family in families.items():
-        _add_family(out, labels, drift_type, family)
-    data = families.get("data", {})
-    severities = data.get("feature_severity", {})
-    scored = {t["feature"] for t in data.get("tests", ()) if t.get("score") is not None}
-    out.add(c.DRIFTED_FEATURES, labels, sum(s >= Severity.WARNING for s in severities.values()))
-    out.add(c.SCORED_FEATURES, labels, len(scored))
-    _add_shifts(out, labels, [shift for family in families.values() for shift in family.get("shifts", ())])
-
-
-def _add_family(out: Families, labels: tuple[str, str], drift_type: str, family: Mapping[str, Any]) -> None:
-    for state in c.DRIFT_STATES:
-        out.add(c.DRIFT_STATE, (*labels, drift_type, state), float(family.get("state") == state))
-    # Under the name "" stands the whole model, which for a prediction is the same thing.
-    severities = {**family.get("feature_severity", {}), "": family.get("severity", 0)}
-    for feature, severity in severities.items():
-        out.add(c.DRIFT_SEVERITY, (*labels, drift_type, feature, SEGMENT_ALL), severity)
-    for test in family.get("tests", ()):
-        where = (*labels, drift_type, test["feature"], test["window"], SEGMENT_ALL)
-        if test.get("score") is not None:
-            out.add(c.DRIFT_SCORE, where, test["score"])
-        if test.get("threshold") is not None:
-            out.add(c.DRIFT_THRESHOLD, where, test["threshold"])
-    for further in family.get("further", ()):
-        if further.get("score") is not None:
-            by_method = (*labels, drift_type, further["feature"], further["window"], SEGMENT_ALL, further["method"])
-            out.add(c.DRIFT_SCORE, by_method, further["score"])
-            if further.get("limit") is not None:
-                out.add(c.DRIFT_THRESHOLD, by_method, further["limit"])
-
-
-def _add_shifts(out: Families, labels: tuple[str, str], shifts: list[Mapping[str, Any]]) -> None:
-    gauges = (
-        (c.FEATURE_SHIFT_SD, "shift_sd"),
-        (c.FEATURE_MISSING_RATIO, "missing_ratio"),
-        (c.FEATURE_NOVEL_RATIO, "novel_ratio"),
-    )
-    once = {(shift["feature"], shift["window"]): shift for shift in reversed(shifts)}
-    for where, shift in once.items():
-        for metric, name in gauges:
-            if shift.get(name) is not None:
-                out.add(metric, (*labels, *where), shift[name])
-    attributed = [
-        (where, shift["attribution"]) for where, shift in once.items() if shift.get("attribution") is not None
-    ]
-    for where, share in sorted(attributed, key=lambda item: -item[1])[:MAX_ATTRIBUTED]:
-        out.add(c.DRIFT_ATTRIBUTION, (*labels, *where), share)

@@ -43,6 +43,11 @@ def _as_text(value: object) -> object:
     return str(value) if type(value) is int else value
 
 
+def _as_word(value: object) -> object:
+    # To YAML a bare off is a truth value.
+    return "off" if value is False else value
+
+
 class DriftThresholds(ConfigModel):
     """Debiased Jensen-Shannon distances (0 to 1) from which drift is a warning, an error, critical."""
 
@@ -100,14 +105,14 @@ class DriftMonitoringConfig(ConfigModel):
         IANA name of the zone of the hours that are compared; default that of the file, else of the profile.
     strata : {"auto", "none", "48", "168"}, default "auto"
         Which hours are compared with which: hours of the day on weekdays and weekends (48), of the week (168).
-    entity : str, optional
-        A feature that says what a row is about; repeated rows of one are no further evidence.
     compare : CompareConfig or dict, optional
         ``{"baseline_version": "7"}``: other versions are compared with that one too, in the same hours.
     multiplicity : {"bh", "by"}, default "bh"
         How the many tests of a check share its budget: Benjamini-Hochberg, or the stricter Benjamini-Yekutieli.
     multivariate : {"correlation", "domain_classifier", "off"}, default "correlation"
-        How changes between features are looked for.
+        How changes between features are looked for: by correlations beside those of the reference; or by a classifier
+        of scikit-learn that tries to tell the rows of a window from those stored in the 30 days before it, which finds
+        changes of any kind, but takes a third of a second for a thousand rows, and forgets.
     defaulted
         Written by modelwatch itself: which values nobody wrote.
 
@@ -122,7 +127,7 @@ class DriftMonitoringConfig(ConfigModel):
     {'1h': 3600.0, '24h': 86400.0}
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"min_label_coverage"})
+    later: ClassVar[frozenset[str]] = frozenset({"entity", "min_label_coverage"})
 
     model_id: Annotated[str, name_validator("model_id")] | None = Field(None, description="text")
     reference: Text = Field("auto", description="'auto' or the path of a reference profile")
@@ -154,10 +159,9 @@ class DriftMonitoringConfig(ConfigModel):
     strata: Annotated[Literal["auto", "none", "48", "168"], BeforeValidator(_as_text)] = Field(
         "auto", description="one of 'auto', 'none', '48', '168'"
     )
-    entity: FeatureName | None = Field(None, description="a feature name")
     compare: CompareConfig | None = Field(None, description="a mapping with the key baseline_version")
     multiplicity: Literal["bh", "by"] = Field("bh", description="one of 'bh', 'by'")
-    multivariate: Literal["correlation", "domain_classifier", "off"] = Field(
+    multivariate: Annotated[Literal["correlation", "domain_classifier", "off"], BeforeValidator(_as_word)] = Field(
         "correlation", description="one of 'correlation', 'domain_classifier', 'off'"
     )
     defaulted: tuple[str, ...] = Field((), description="written by modelwatch itself: which values nobody wrote")
@@ -180,7 +184,6 @@ class DriftMonitoringConfig(ConfigModel):
             confirm: str | None = None,
             timezone: str | None = None,
             strata: Literal["auto", "none", "48", "168"] = "auto",
-            entity: str | None = None,
             compare: CompareConfig | Mapping[str, str] | None = None,
             multiplicity: Literal["bh", "by"] = "bh",
             multivariate: Literal["correlation", "domain_classifier", "off"] = "correlation",

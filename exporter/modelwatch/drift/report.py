@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from modelwatch.drift.pair_words import changed_together, summary_words, together_report
 from modelwatch.drift.words import count_words, further_words, shift_words
 from modelwatch.policy import Severity
 from modelwatch.records import PREDICTION, CheckResult, FamilyResult, FeatureShift, TestResult
@@ -12,6 +13,7 @@ from modelwatch.records import PREDICTION, CheckResult, FamilyResult, FeatureShi
 __all__ = ["drift_report", "family_report"]
 
 TOP_FEATURES = 5
+MULTIVARIATE = "multivariate"
 PREDICTION_NAME = "prediction"
 """How the prediction is called where a name is needed."""
 
@@ -57,8 +59,11 @@ def family_report(family: FamilyResult) -> dict[str, Any]:
     dict
         ``state``, ``severity``, ``reason``, and ``features``: by name, worst first, each with severity, state, and of
         its worst test score, threshold, n, window, test; ``change`` says in words how it moved, if it did;
-        ``further_scores`` by method, in that window, if any are asked for.
+        ``further_scores`` by method, in that window, if any are asked for. Multivariate drift is of no feature by
+        itself and has ``pairs``; see :func:`~modelwatch.drift.pair_words.together_report`.
     """
+    if family.drift_type == MULTIVARIATE:
+        return together_report(family)
     names = _worst_first(family)
     return {
         "state": family.state,
@@ -115,6 +120,9 @@ def _top_features(result: CheckResult) -> list[str]:
     if family is None:
         return []
     drifted = [name for name in _worst_first(family) if family.feature_severity.get(name, 0) >= Severity.WARNING]
+    together = result.families.get(MULTIVARIATE)
+    if together is not None and together.severity >= Severity.WARNING:
+        drifted += [name for name in changed_together(together) if name not in drifted]
     return drifted[:TOP_FEATURES]
 
 
@@ -137,15 +145,19 @@ def summary(result: CheckResult) -> str:
     ]  # fmt: skip
     if parts:
         return "; ".join(parts)
-    scored = [family for family in result.families.values() if family.tests]
+    # How inputs go together is no further thing that was looked at.
+    scored = [f for f in result.families.values() if f.tests and f.drift_type != MULTIVARIATE]
     if scored:
         return f"no drift: {_scored_words(scored)}"
-    reasons = dict.fromkeys(family.reason for family in result.families.values() if family.reason)
+    told = [f for f in result.families.values() if f.drift_type != MULTIVARIATE] or result.families.values()
+    reasons = dict.fromkeys(family.reason for family in told if family.reason)
     return f"not scored: {'; '.join(reasons)}" if reasons else "not scored"
 
 
 def _family_summary(family: FamilyResult) -> str:
     names = [n for n in _worst_first(family) if family.feature_severity.get(n, Severity.NONE) >= Severity.WARNING]
+    if family.drift_type == MULTIVARIATE:
+        return summary_words(family)
     held = f" (held: {family.reason})" if family.state == "held" else ""
     if family.drift_type != "data":
         words = _moved(family, names[0]) if names else ""

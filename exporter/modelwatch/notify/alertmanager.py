@@ -18,7 +18,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from modelwatch.conventions import ALERT_SENT_BY_HAND, MODEL_ID, MODEL_VERSION
+from modelwatch.conventions import ALERT_SENT_BY_HAND, DRIFT_ALERTS, MODEL_ID, MODEL_VERSION, SEGMENT
 from modelwatch.notify.labels import data_of, is_watched, name_of, text_value
 from modelwatch.notify.messages import text_of
 from modelwatch.notify.post import post_json
@@ -121,7 +121,9 @@ def _labels(alert: Mapping[str, Any], level: str) -> dict[str, str]:
         MODEL_VERSION: text_value(data, MODEL_VERSION),
     }
     if is_watched(alert) or alert.get("status") == "resolved":
-        return labels | {"metric": text_value(data, "alert_metric")}
+        # What tells apart alerts of one name is a metric, or of drift a segment.
+        kind = SEGMENT if labels["alertname"] in DRIFT_ALERTS.values() else "metric"
+        return labels | {kind: text_value(data, "alert_metric")}
     # Each message that somebody sent is one of its own; with equal labels the second would not be told.
     return labels | {"type": str(alert.get("type") or ""), "alert_id": str(alert.get("alert_id") or "")}
 

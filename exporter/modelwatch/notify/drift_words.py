@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from modelwatch.conventions import AGAINST
 from modelwatch.drift.words import further_words, shift_words
+from modelwatch.notify.pair_facts import MULTIVARIATE, WARNING_AT_MOST, pair_facts, pair_names
 from modelwatch.notify.text import AlertText, Draft, Fact, ModelFacts, render
 from modelwatch.notify.wording import (
     clock_time,
@@ -35,6 +37,7 @@ def drift_text(
     timezone: str | None = None,
     budget: float = 1.0,
     total_features: int | None = None,
+    part: str = "",
 ) -> AlertText:
     """Compose the text of a drift alert.
 
@@ -54,6 +57,8 @@ def drift_text(
         False alarms per 30 days that the tests are set to.
     total_features : int or None
         How many inputs were scored; None counts those in `family`.
+    part : str
+        The segment that it is about, or "against version 7"; "" for the whole model.
 
     Returns
     -------
@@ -71,22 +76,37 @@ def drift_text(
     draft = Draft(
         facts=facts,
         level=family.severity.label.upper(),
-        what=_what(family, len(names), total_features or len(scored)),
-        names=listing(names, MAX_FEATURES) if is_data else "",
+        what=_what(family, len(names), 0 if part else total_features or len(scored)) + _of_part(part),
+        names=listing(names, MAX_FEATURES) if is_data else pair_names(family),
         when=f"since {clock_time(since, now, timezone)}",
         scope=f"{window_words(windows[0])} window" if len(windows) == 1 else "",
     )
     several = len(windows) > 1
-    draft.details = [
-        _feature_fact(name, shifts.get(name), worst.get(name), further_words(family.further, name), several=several)
-        for name in shown
-    ]
+    draft.details = (
+        pair_facts(family, worst.get(""))
+        if family.drift_type == MULTIVARIATE
+        else [
+            _feature_fact(name, shifts.get(name), worst.get(name), further_words(family.further, name), several=several)
+            for name in shown
+        ]
+    )
     if len(names) > MAX_FEATURES:
         draft.details.append(Fact("And", f"+{len(names) - MAX_FEATURES} more inputs"))
     draft.details += _context(result, family, [worst[n] for n in shown if n in worst], facts, budget)
     draft.details += _where_to_look(family, shown, shifts, facts, since, now)
     draft.table = _table(shown, shifts, worst)
     return render(draft)
+
+
+def _of_part(part: str) -> str:
+    """Return which part it is about, as the end of a phrase.
+
+    >>> _of_part(""), _of_part("de"), _of_part("against version 7")
+    ('', ' in segment de', ' against version 7')
+    """
+    if not part:
+        return ""
+    return f" {shorten(part)}" if part.startswith(AGAINST) else f" in segment {shorten(part)}"
 
 
 def _drifted(family: FamilyResult) -> list[str]:
@@ -109,6 +129,8 @@ def _what(family: FamilyResult, drifted: int, total: int) -> str:
     if family.drift_type == "data":
         noun = "input" if total == 1 else "inputs"
         return f"{drifted} of {total} {noun} {verb}" if total else f"inputs {verb}"
+    if family.drift_type == MULTIVARIATE:
+        return "inputs no longer go together as they did"
     return f"{family.drift_type}s {verb}" if family.drift_type == "prediction" else f"{family.drift_type} drift"
 
 
@@ -150,7 +172,9 @@ def _context(
     if facts.others is not None:
         also = listing(facts.others) if facts.others else "latency, errors and traffic are normal"
         found.append(Fact("Also", also))
-    if not result.calibrated and family.severity == Severity.WARNING:
+    if family.drift_type == MULTIVARIATE:
+        found.append(Fact("Severity", WARNING_AT_MOST))
+    elif not result.calibrated and family.severity == Severity.WARNING:
         found.append(
             Fact(
                 "Severity",
@@ -194,7 +218,10 @@ def _where_to_look(
     now: float,
 ) -> list[Fact]:
     out = []
-    place = f"what feeds {listing(names, 2)}" if family.drift_type == "data" and names else "the inputs, then the model"
+    if family.drift_type == MULTIVARIATE:
+        names = list(dict.fromkeys(name for pair in family.pairs for name in (pair.first, pair.second)))
+    of_inputs = family.drift_type in ("data", MULTIVARIATE)
+    place = f"what feeds {listing(names, 2)}" if of_inputs and names else "the inputs, then the model"
     hints = list(dict.fromkeys(hint for name in names if name in shifts and (hint := _hint(shifts[name]))))
     hint = f" ({'; '.join(hints[:3])})" if hints and family.drift_type == "data" else ""
     out.append(Fact("Look first", f"{_version_words(facts, since)}{place}{hint}"))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,11 @@ from modelwatch.exceptions import ProfileError
 from modelwatch.profile.calibration import calibrate, read_strata
 from modelwatch.profile.cells import CellAssigner
 from modelwatch.profile.contents import Contents, InMemory
+from modelwatch.profile.correlation import codes_of
 from modelwatch.profile.hours import HourCounts, count_hours
 from modelwatch.profile.inherit import carry_over
 from modelwatch.profile.kinds import LeftOut, Reading, Task, read_feature, read_prediction
+from modelwatch.profile.learn_correlation import learn_correlation
 from modelwatch.profile.like import check_like, reading_like
 from modelwatch.profile.moments import Moments
 from modelwatch.profile.pieces import Pieces
@@ -78,6 +81,8 @@ def build_profile(
     seconds = _read_times(timestamps, table.rows, options.timezone, warnings)
     counts, hours = _count(CellAssigner(layout), table, column, seconds, options.timezone)
     labelled = _read_actuals(actuals, table.rows, warnings)
+    importance = read_importance(options.importance, table, layout)
+    coded = partial(codes_of, columns=table.columns, n=table.rows)
     profile = ReferenceProfile(
         layout=layout,
         counts=counts,
@@ -87,7 +92,8 @@ def build_profile(
         days=hours.days if hours else 0,
         time_range=(float(np.nanmin(seconds)), float(np.nanmax(seconds))) if seconds is not None else None,
         labelled_rows=labelled,
-        importance=read_importance(options.importance, table, layout),
+        importance=importance,
+        correlation=learn_correlation(layout, counts, coded, importance, seconds, read_zone(options.timezone)),
         warnings=tuple(warnings),
         **given(options, strata),
     )

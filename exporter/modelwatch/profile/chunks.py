@@ -17,10 +17,12 @@ from modelwatch.exceptions import ProfileError
 from modelwatch.profile import build
 from modelwatch.profile.calibration import read_strata
 from modelwatch.profile.cells import CellAssigner
+from modelwatch.profile.code_sample import CodeSample
 from modelwatch.profile.contents import Categories, Numbers, Seen
 from modelwatch.profile.hour_sums import HourSums
 from modelwatch.profile.hours import HourCounts
 from modelwatch.profile.kinds import LeftOut, Reading, Task
+from modelwatch.profile.learn_correlation import learn_correlation
 from modelwatch.profile.like import check_like
 from modelwatch.profile.pieces import Pieces
 from modelwatch.profile.reference import ReferenceProfile
@@ -60,7 +62,9 @@ def build_in_pieces(
     if read.actuals:
         warnings.append(build.actuals_warning(read.actuals.present))
     layout = CellLayout(tuple(r.cells for r in features), prediction.cells if prediction else None)
-    counts, hours = read.counts(layout)
+    counts, hours, sample = read.counts(layout)
+    importance = build.read_importance(options.importance, read.table, layout)
+    seconds, zone = sample.seconds if read.times else None, read_zone(options.timezone)
     profile = ReferenceProfile(
         layout=layout,
         counts=counts,
@@ -70,7 +74,8 @@ def build_in_pieces(
         days=hours.days if hours else 0,
         time_range=(read.times.first, read.times.last) if read.times else None,
         labelled_rows=read.actuals.present if read.actuals else 0,
-        importance=build.read_importance(options.importance, read.table, layout),
+        importance=importance,
+        correlation=learn_correlation(layout, counts, sample.codes, importance, seconds, zone),
         warnings=tuple(warnings),
         **build.given(options, strata),
     )
@@ -166,8 +171,8 @@ class _Reader:
                 yield key, scans.pop(key)
                 del waiting[key]
 
-    def counts(self, layout: CellLayout) -> tuple[IntArray, HourCounts | None]:
-        """Count the rows by cell, and where there are timestamps by the hour too."""
+    def counts(self, layout: CellLayout) -> tuple[IntArray, HourCounts | None, CodeSample]:
+        """Count the rows by cell, and where there are timestamps by the hour too; keep a sample of their cells."""
         assigner = CellAssigner(layout)
         prediction = self._roles[_PREDICTIONS] if layout.prediction else None
         timestamps = self._roles.get(_TIMESTAMPS)
@@ -175,18 +180,20 @@ class _Reader:
         wanted = [member.name for member in layout.features] + [name for name in (prediction, timestamps) if name]
         counts = np.zeros(layout.size, dtype=np.int64)
         hours = HourSums(self._options.timezone, layout.size)
+        sample = CodeSample(layout)
         rows = 0
         for piece in self._pieces.read(list(dict.fromkeys(wanted))):
             columns, predictions = piece.table.columns, piece.table.columns[prediction] if prediction else None
             rows += piece.table.rows
-            if timestamps is None:
+            seconds = epoch_seconds(columns[timestamps], zone) if timestamps else None
+            if seconds is None:
                 counts += assigner.bin(columns, piece.table.rows, predictions).cells
             else:
-                seconds = epoch_seconds(columns[timestamps], zone)
                 counts += hours.count(assigner, columns, predictions, seconds)
+            sample.add(columns, row_hashes(piece.first, piece.table.rows), seconds)
         if rows != self.rows:
             raise ProfileError(f"X came with {self.rows} rows, and with {rows} the next time; it must stay the same")
-        return counts, hours.result() if timestamps else None
+        return counts, hours.result() if timestamps else None, sample
 
 
 class _Scanned:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from modelwatch.exceptions import NotAvailableError, ProfileError, did_you_mean
+from modelwatch.profile.correlation import CorrelationConstants
 from modelwatch.profile.kinds import Task
 from modelwatch.profile.moments import Moments
 from modelwatch.profile.natural import Natural, by_length
@@ -80,6 +81,8 @@ class ReferenceProfile:
     """Natural variation by length of window, see :data:`modelwatch.profile.natural.LENGTHS`; empty if not learnt."""
     natural_days: int = 0
     """How many days it was learnt from."""
+    correlation: CorrelationConstants | None = None
+    """How features go together; None where fewer than two can be compared, or an older release built the profile."""
 
     def __post_init__(self) -> None:
         self.counts.setflags(write=False)

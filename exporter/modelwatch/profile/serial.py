@@ -13,6 +13,8 @@ from typing import Any, NoReturn, TypeVar
 import numpy as np
 
 from modelwatch.exceptions import ProfileError
+from modelwatch.profile.correlation import CorrelationConstants
+from modelwatch.profile.correlation_json import correlation_from_json, correlation_json
 from modelwatch.profile.kinds import TASKS
 from modelwatch.profile.moments import QUANTILES, Moments
 from modelwatch.profile.reference import ReferenceProfile
@@ -54,6 +56,8 @@ def dump(profile: ReferenceProfile) -> str:
     features = ",\n  ".join(members)
     lines.append(f' "features": [\n  {features}\n ]')
     lines.append(f' "prediction": {prediction}')
+    if profile.correlation is not None:
+        lines.append(f' "correlation": {_text(correlation_json(profile.correlation))}')
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
@@ -162,6 +166,7 @@ class _Reader:
             natural=natural,
             natural_days=learnt.days(doc.get("natural_days", 0), natural),
             calibrated=self._get(doc, "calibrated", bool),
+            correlation=self._correlation(doc, layout),
             revision=self._whole(doc, "revision"),
         )
 
@@ -273,6 +278,14 @@ class _Reader:
         if len(ends) != 2 or ends[0] > ends[1]:
             self._fail("time_range must be two ascending numbers")
         return ends[0], ends[1]
+
+    def _correlation(self, doc: Mapping[str, Any], layout: CellLayout) -> CorrelationConstants | None:
+        if doc.get("correlation") is None:
+            return None
+        try:
+            return correlation_from_json(doc["correlation"], layout)
+        except ValueError as error:
+            self._fail(str(error))
 
     def _time(self, doc: Mapping[str, Any]) -> datetime:
         text = self._get(doc, "created", str)

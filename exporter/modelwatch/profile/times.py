@@ -121,3 +121,19 @@ def _wall_hour(zone: str | None, quarter: int) -> int:
             " are these milliseconds?"
         ) from error
     return wall.toordinal() * 24 + wall.hour
+
+
+def local_seconds(seconds: FloatArray, zone: tzinfo) -> FloatArray:
+    """Return what the clocks in `zone` show at some times, as seconds since the epoch of a clock that never changes.
+
+    >>> local_seconds(np.array([0.0, np.nan]), zoneinfo.ZoneInfo("Asia/Tokyo"))
+    array([32400.,    nan])
+    """
+    known = np.isfinite(seconds)
+    quarters, inverse = np.unique(np.floor(seconds[known] / QUARTER_HOUR), return_inverse=True)
+    moments = (datetime.fromtimestamp(quarter * QUARTER_HOUR, zone) for quarter in quarters.tolist())
+    offsets = np.array([(moment.utcoffset() or timedelta()).total_seconds() for moment in moments])
+    out: FloatArray = np.where(known, seconds, np.nan)
+    if len(offsets):
+        out[known] += offsets[inverse]
+    return out

@@ -180,7 +180,7 @@ def compare(
         config, profile, columns, told["predictions"], 0.0, timestamps=times, budget=false_alarm_rate
     )
     if told["predictions"] is None:
-        result = only(result, ("data",))
+        result = only(result, ("data", "multivariate"))
     notes = profile.warnings if before is not None else ()
     return comparison_of(result, profile, batch.counts, config, least, named=bool(model_id), notes=notes)
 

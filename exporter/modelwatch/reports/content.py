@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from modelwatch.drift.report import drift_report
+from modelwatch.drift.report import MULTIVARIATE, drift_report
 from modelwatch.policy import Severity
 from modelwatch.records import PREDICTION, CheckResult, FamilyResult, FloatArray, WindowCounts
 from modelwatch.reports.bars import Bars, bars_of
@@ -14,12 +14,15 @@ from modelwatch.reports.bars import Bars, bars_of
 if TYPE_CHECKING:
     from modelwatch.profile import ReferenceProfile
 
-__all__ = ["Content", "Entry", "content_of", "visible"]
+__all__ = ["TOGETHER", "Content", "Entry", "content_of", "visible"]
+
+TOGETHER = "inputs together"
+"""How the entry is called that is about no feature by itself."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One feature, or the prediction."""
+    """One feature, or the prediction, or how the features go together."""
 
     name: str
     drift_type: str
@@ -40,7 +43,8 @@ class Entry:
         if "score" not in self.found:
             return ""
         f = self.found
-        return f"JS {f['score']:.3f}, tolerance {f['threshold']:.2f}, {f['test']}, n = {count(f['n'])}"
+        distance = "change of correlations" if self.drift_type == MULTIVARIATE else "JS"
+        return f"{distance} {f['score']:.3f}, tolerance {f['threshold']:.2f}, {f['test']}, n = {count(f['n'])}"
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class Content:
     """Days that the reference covers; 0 if that is not known."""
     families: tuple[tuple[str, FamilyResult], ...]
     entries: tuple[Entry, ...]
-    """Features, worst first, then the prediction."""
+    """Features, worst first, then the prediction, then how the features go together."""
     data: dict[str, Any] = field(repr=False)
     """The same as plain JSON."""
     min_severity: Severity = Severity.WARNING
@@ -131,7 +135,12 @@ def content_of(
     """
     report = drift_report(result)
     model_id = result.model_id if named else ""
-    reasons = [f"{name}: {family.reason}" for name, family in result.families.items() if family.reason]
+    reasons = [
+        f"{name}: {family.reason}"
+        for name, family in result.families.items()
+        # Of one feature nobody expects to hear that it goes together with none.
+        if family.reason and (name, family.state) != (MULTIVARIATE, "no_reference")
+    ]
     entries = [
         Entry(
             name,
@@ -143,7 +152,7 @@ def content_of(
         )
         for kind, family in report["details"].items()
         for name, found in family["features"].items()
-    ]
+    ] + _together(report["details"].get(MULTIVARIATE))
     severity = max((family.severity for family in result.families.values()), default=Severity.NONE)
     rows = max(result.windows.values(), default=0.0)
     return Content(
@@ -171,6 +180,15 @@ def content_of(
         min_severity=min_severity,
         notes=(*reasons, *notes),
     )
+
+
+def _together(family: dict[str, Any] | None) -> list[Entry]:
+    """Return how features go together, which is of none by itself, as an entry; none if it was not looked at."""
+    if family is None or "score" not in family:
+        return []
+    pairs = (f"{' and '.join(pair['features'])} ({pair['change']})" for pair in family["pairs"])
+    severity = _severity(family["severity"])
+    return [Entry(TOGETHER, MULTIVARIATE, severity, family["state"], {**family, "change": ", ".join(pairs)})]
 
 
 def _severity(label: str) -> Severity:

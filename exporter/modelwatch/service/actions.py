@@ -96,7 +96,8 @@ def asked_drift(
     else:
         absence = _absence(parts, model) if model.profile is None else None
         batch = (data, predictions if comprehensive else None)
-        result, told = batch_result(model.config, model.profile, *batch, now, absence)
+        profile = model.profile if parts.jobs is None else parts.jobs.compared_with(model)
+        result, told = batch_result(model.config, profile, *batch, now, absence)
         warnings += told
     if not comprehensive:
         result = checks.only(result, ("data",))

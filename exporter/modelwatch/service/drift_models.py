@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from modelwatch.config import DriftMonitoringConfig, ModelMonitoringConfig, MonitoringConfig
 from modelwatch.exceptions import InputError, ModelwatchError
 from modelwatch.profile import ReferenceProfile
+from modelwatch.profile.learnt import WHOLE, taught
 from modelwatch.recorder.engine import flush_storage
+from modelwatch.service.calibrating import read_learnt
 from modelwatch.service.learning import AUTO, Progress, follows
 from modelwatch.service.models import ModelBook, RegisteredModel, load_profile
 from modelwatch.service.stored import StoredConfigs
@@ -124,6 +126,20 @@ class DriftModels:
         The one that was set last stands, unless the configuration names another since; then the one that it names;
         then the one that its recorded counts were made over.
         """
+        profile, absence = self._plain_reference(config, now)
+        return (None if profile is None else self._taught(profile, config.model_id)), absence
+
+    def _taught(self, profile: ReferenceProfile, model_id: str) -> ReferenceProfile:
+        """Return a profile with what production has taught of it, if its own rows had no times."""
+        if profile.calibrated or self._store is None:
+            return profile
+        learnt = read_learnt(self._store, profile, model_id)
+        whole = None if learnt is None else learnt.parts.get(WHOLE)
+        return taught(profile, whole.hours) if whole is not None and whole.done else profile
+
+    def _plain_reference(
+        self, config: ModelMonitoringConfig, now: float
+    ) -> tuple[ReferenceProfile | None, tuple[str, str]]:
         profile = self._set_one(config)
         if profile is not None:
             return profile, ("", "")

@@ -10,24 +10,25 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from modelwatch.conventions import ALERT_CHECK_FAILING, DRIFT_ALERTS
-from modelwatch.exceptions import MissingPackageError, ModelwatchError
+from modelwatch.exceptions import MissingPackageError
 from modelwatch.notify import messages
 from modelwatch.notify.engine import AlertEngine, Condition
 from modelwatch.policy import Severity, alert_severity
-from modelwatch.profile import ReferenceProfile
-from modelwatch.records import CheckResult, FamilyResult
+from modelwatch.records import CheckResult
 from modelwatch.service import metric_alerts, operational
 from modelwatch.service.batch_check import load_checks
+from modelwatch.service.calibrating import Calibrator
 from modelwatch.service.check_leases import CheckLeases
-from modelwatch.service.facts import surroundings
+from modelwatch.service.drift_jobs import DriftJobs
 from modelwatch.service.learning import AUTO, Learner
 from modelwatch.service.operational import Situation
 from modelwatch.service.schedule import next_due
-from modelwatch.store import check_result_to_json
+from modelwatch.service.stored_profiles import StoredProfiles
 
 if TYPE_CHECKING:
     from modelwatch.checks import Absence
     from modelwatch.config import ModelMonitoringConfig
+    from modelwatch.profile import ReferenceProfile
     from modelwatch.service.models import ModelBook, RegisteredModel
     from modelwatch.store import StoreWriter, TotalSeries
     from modelwatch.store.queries import StoreQueries
@@ -63,13 +64,26 @@ class Jobs:
         self._started_at = started_at
         self._queries: StoreQueries | None = None
         self._queries_pid = os.getpid()
-        self._profiles: dict[str, ReferenceProfile] = {}
         self._failures: dict[str, int] = {}
         self._operations: dict[str, tuple[str, ...]] = {}
         self.leases = CheckLeases(store, lambda: {m.config.model_id for m in book.all()}, clock)
         self._lock = threading.Lock()
         self.learner = Learner(store, self.queries, lambda: self.timezone)
-        self._revisions: dict[str, int] = {}
+        self._profiles = StoredProfiles(store, book)
+        self.profile = self._profiles.get
+        self.calibrator = Calibrator(store, self.queries, self.profile, lambda: self.timezone)
+        self._drift = DriftJobs(
+            book,
+            store,
+            engine,
+            queries=self.queries,
+            profiles=self._profiles,
+            absence=self.absence,
+            calibration=self.calibrator.of,
+            timezone=lambda: self.timezone,
+            operations=self._operations,
+            started_at=started_at,
+        )
 
     # ── the lease ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -115,53 +129,16 @@ class Jobs:
         """Score every live version of a model, store the results and tell the alert engine."""
         model = self._book.get(model_id)
         try:
-            results = self._score(model, now)
+            results = self._drift.score(model, now)
         except MissingPackageError:
             raise
         except Exception as error:
             self._count_failure(model, error, now)
             raise
         self._failures.pop(model_id, None)
-        conditions = [c for result in results for c in self._drift_conditions(model, result, now)]
+        conditions = [c for result in results for c in self._drift.conditions(model, result, now)]
         self._engine.update(model_id, conditions, now, alertnames=CHECK_ALERTNAMES)
         return results
-
-    def _score(self, model: RegisteredModel, now: float) -> list[CheckResult]:
-        config = model.config
-        results = []
-        for result, state in self._checked(model, now):
-            self._store.save_result(
-                result.model_id,
-                result.model_version,
-                now,
-                True,
-                result.duration,
-                check_result_to_json(result),
-                state,
-                config.longest_interval_seconds,
-            )
-            results.append(result)
-        return results
-
-    def _checked(self, model: RegisteredModel, now: float) -> list[tuple[CheckResult, dict[str, Any]]]:
-        """Score every live version; return each result with what the next check needs to know."""
-        checks = load_checks()
-        config = model.config
-        earlier = {s.model_version: s.state for s in self._store.latest_results() if s.model_id == config.model_id}
-        absence = self.absence(config)
-        return [
-            checks.scheduled_check(
-                self.queries(),
-                config,
-                version,
-                profile,
-                earlier.get(version) or {},
-                now,
-                started_at=self._started_at,
-                absence=absence,
-            )
-            for version, profile in self._live_versions(model, now).items()
-        ]
 
     def absence(self, config: ModelMonitoringConfig) -> Absence:
         """Return state and reason of a model that has no reference yet."""
@@ -174,68 +151,20 @@ class Jobs:
         """Learn references from what is recorded, and read again those that have grown."""
         models = [m for m in self._mine_only() if m.profile is None or m.followed is not None]
         self.learner.round([m.config for m in models], now, mine=self.leases.still_holds)
-        for reference in self._store.references().values():
-            if self._revisions.get(reference.profile_id, reference.revision) != reference.revision:
-                self._profiles.pop(reference.profile_id, None)
-            self._revisions[reference.profile_id] = reference.revision
+        self._profiles.refresh()
+        self.calibrator.round([m.config for m in self._mine_only()], now, mine=self.leases.still_holds)
 
-    def _live_versions(self, model: RegisteredModel, now: float) -> dict[str, ReferenceProfile | None]:
-        """Return the versions seen in the longest window, each with the profile that its latest counts belong to."""
-        config = model.config
-        since = now - max(config.drift.window_seconds.values())
-        latest: dict[str, tuple[float, str]] = {}
-        for version, profile_id, _, last in self.queries().subjects(config.model_id, since):
-            latest[version] = max(latest.get(version, (0.0, "")), (last, profile_id))
-        if not latest:
-            return {config.model_version: model.profile}
-        return {version: self.profile(profile_id) for version, (_, profile_id) in latest.items()}
+    def compared_with(self, model: RegisteredModel) -> ReferenceProfile | None:
+        """Return what batches of a model are compared with: its profile, with what production has taught of it."""
+        if model.profile is None or model.profile.calibrated:
+            return model.profile
+        return self._profiles.taught(model.profile.id, model.config.model_id) or model.profile
 
     def look(self, model: RegisteredModel, now: float) -> CheckResult:
         """Score a model's recorded windows for somebody who asks; nothing is stored and nobody is told."""
-        results = [result for result, _ in self._checked(model, now)]
+        results = [result for result, _ in self._drift.checked(model, now)]
         mine = [r for r in results if r.model_version == model.config.model_version]
         return (mine or results)[0]
-
-    def _drift_conditions(self, model: RegisteredModel, result: CheckResult, now: float) -> list[Condition]:
-        found = []
-        for drift_type, family in result.families.items():
-            alertname = DRIFT_ALERTS.get(drift_type)
-            # Without learnt tolerances ordinary seasons are "real": an info would be a line of noise a check.
-            least = Severity.INFO if result.calibrated else Severity.WARNING
-            if alertname is None or family.severity < least:
-                continue
-            found.append(self._drift_condition(model, alertname, result, family, now))
-        return found
-
-    def _drift_condition(
-        self, model: RegisteredModel, alertname: str, result: CheckResult, family: FamilyResult, now: float
-    ) -> Condition:
-        family_report = load_checks().family_report
-        config = model.config
-        since = self._engine.active_since(alertname, config.model_id, result.model_version) or now
-        text = messages.drift_text(
-            result,
-            family,
-            facts=surroundings(
-                self.queries(), config, result.model_version, now, others=self._operations.get(config.model_id)
-            ),
-            since=since,
-            now=now,
-            timezone=self.timezone,
-            budget=config.drift.false_alarms_per_30d,
-        )
-        data: dict[str, Any] = {"model_id": config.model_id, "drift_type": family.drift_type, **family_report(family)}
-        return Condition(
-            alertname=alertname,
-            model_id=config.model_id,
-            model_version=result.model_version,
-            type=f"{family.drift_type}_drift",
-            severity=family.severity,
-            text=text,
-            data=data,
-            since=since,
-            checked_every=config.longest_interval_seconds,
-        )
 
     def _count_failure(self, model: RegisteredModel, error: Exception, now: float) -> None:
         """Count a failed check; from the third in a row on it is an alert of its own."""
@@ -355,28 +284,6 @@ class Jobs:
                     msg = f"what is stored is read with {error.name}: pip install {error.name}"
                     raise MissingPackageError(msg) from error
             return self._queries
-
-    def profile(self, profile_id: str) -> ReferenceProfile | None:
-        """Return the profile whose id stands with the counts, so that counts and profile can't disagree."""
-        if profile_id not in self._profiles:
-            text = self._store.load_profile(profile_id) or self._put_back(profile_id)
-            if text is None:
-                return None
-            try:
-                self._profiles[profile_id] = ReferenceProfile.from_json(text)
-            except ModelwatchError as error:
-                logger.warning("profile %s in the store can't be used: %s", profile_id[:8], error)
-                return None
-        return self._profiles[profile_id]
-
-    def _put_back(self, profile_id: str) -> str | None:
-        """Save again a profile that a model of this process has and the store has lost; return it as JSON."""
-        held = self._book.profile(profile_id)
-        if held is None:
-            return None
-        text = held.to_json()
-        self._store.save_profile(profile_id, text)
-        return text
 
     def close(self) -> None:
         """Close the reading side of the store."""

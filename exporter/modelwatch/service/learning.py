@@ -17,28 +17,28 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from modelwatch.exceptions import ProfileError
-from modelwatch.policy import Severity
 from modelwatch.profile import ReferenceProfile
+from modelwatch.profile.calibration import calibrate
+from modelwatch.profile.learnt import WHOLE
 from modelwatch.profile.times import read_zone
 from modelwatch.recorder.rows import RowBuffer
 from modelwatch.records import ROW_COLUMNS, ROW_PREDICTION
+from modelwatch.service.calibrating import read_learnt
+from modelwatch.service.sound_counts import alarms_of, in_alarm, usable
 from modelwatch.store.columns import TYPE_KEY
 from modelwatch.store.references import LEARNT
 
 if TYPE_CHECKING:
     from modelwatch.config import ModelMonitoringConfig
-    from modelwatch.records import FloatArray, RowChunk
-    from modelwatch.store import CountSeries, RecordedRows, StoredReference, StoreWriter
+    from modelwatch.records import RowChunk
+    from modelwatch.store import RecordedRows, StoredReference, StoreWriter
     from modelwatch.store.queries import StoreQueries
 
 __all__ = ["Learner", "Progress", "follows", "reference_words"]
 
 logger = logging.getLogger("modelwatch")
-
-BoolArray = NDArray[np.bool_]
 
 DAY = 86400.0
 AUTO = "auto"
@@ -136,6 +136,7 @@ class Learner:
         self._queries = queries
         self._timezone = timezone
         self._problems: dict[str, tuple[str, float]] = {}
+        self._marks: dict[str, tuple[int, int]] = {}
 
     def round(
         self,
@@ -220,7 +221,10 @@ class Learner:
         # Of workers that followed a moment later.
         self._store.drop_learning_rows(config.model_id)
         since, done = reference.learning_since, reference.counted_until
-        if since is None or done is None or done >= since + GROWN_SECONDS:
+        if since is None or done is None:
+            return
+        if done >= since + GROWN_SECONDS:
+            self._settle(config, reference, done)
             return
         hold = max(config.drift.window_seconds.values()) if config.drift.windows_written else DAY
         until = min(now - hold, since + GROWN_SECONDS)
@@ -236,15 +240,40 @@ class Learner:
         self._store.save_profile(grown.id, grown.to_json())
         self._store.note_growth(config.model_id, grown.id, until)
 
+    def _settle(self, config: ModelMonitoringConfig, reference: StoredReference, done: float) -> None:
+        """Give a profile that has grown up the strata and the normal variation of 14 sound days, and their counts."""
+        mark = self._store.learnt_mark(reference.profile_id, config.model_id)
+        if mark is None or self._marks.get(config.model_id) == mark:
+            return
+        self._marks[config.model_id] = mark
+        text = self._store.load_profile(reference.profile_id)
+        profile = None if text is None else ReferenceProfile.from_json(text)
+        if profile is None or profile.calibrated:
+            return
+        learnt = read_learnt(self._store, profile, config.model_id)
+        whole = None if learnt is None else learnt.parts.get(WHOLE)
+        if whole is None or not whole.done:
+            return
+        counts = whole.hours.cells.sum(axis=0)
+        grown = replace(
+            profile,
+            counts=counts,
+            rows=int(np.add.reduceat(counts, np.array(profile.layout.offsets)).max()),
+            timezone=whole.hours.timezone,
+            revision=profile.revision + 1,
+        )
+        settled = calibrate(grown, whole.hours)
+        self._store.save_profile(settled.id, settled.to_json())
+        self._store.note_growth(config.model_id, settled.id, done)
+
     def _add(
         self, model_id: str, profile: ReferenceProfile, span: tuple[float, float], hold: float, now: float
     ) -> ReferenceProfile:
         """Return the profile with the counts of the intervals that lie in a span of time and hold no drift."""
         queries, (start, end) = self._queries(), span
         series = queries.interval_counts(model_id, profile.id, start, end, size=profile.layout.size)
-        history = queries.drift_history(model_id, start, now)
-        alarms = [record.checked_at for record in history if record.severity >= Severity.WARNING]
-        taken = _usable(series, profile, start, end) & ~_in_alarm(series.starts, np.array(sorted(alarms)), hold)
+        alarms = alarms_of(queries.drift_history(model_id, start, now))
+        taken = usable(series, profile, start, end) & ~in_alarm(series.starts, alarms, hold)
         first = profile.time_range[0] if profile.time_range else start
         return replace(
             profile,
@@ -326,26 +355,6 @@ def _odd_kind(column: Any) -> str:  # noqa: ANN401 - a column
     kinds = Counter(value[TYPE_KEY] for value in column if isinstance(value, dict) and TYPE_KEY in value)
     readable = sum(value is not None for value in column) - kinds.total()
     return kinds.most_common(1)[0][0] if kinds and kinds.total() > readable else ""
-
-
-def _usable(
-    series: CountSeries, profile: ReferenceProfile, start: float, end: float
-) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Tell the intervals that begin in the time and in which every member was counted in every row."""
-    inside = (series.starts >= start) & (series.starts < end)
-    if not len(series.starts):
-        return np.asarray(inside, dtype=np.bool_)
-    per_member = np.add.reduceat(series.cells, np.array(profile.layout.offsets), axis=1)
-    return np.asarray(inside & (per_member == series.rows[:, None]).all(axis=1))
-
-
-def _in_alarm(starts: FloatArray, alarms: FloatArray, hold: float) -> BoolArray:
-    """Tell the intervals that lay in a window in which drift was found."""
-    if not len(alarms):
-        return np.zeros(len(starts), dtype=np.bool_)
-    following = np.searchsorted(alarms, starts)
-    next_alarm = np.append(alarms, np.inf)[following]
-    return np.asarray(next_alarm - starts <= hold)
 
 
 def _days(first: float, last: float, zone: str | None) -> int:

@@ -54,11 +54,11 @@ class LookingCalls:
         Returns
         -------
         dict
-            status, model_id, drift_detected, drift_types (of "data", "prediction"), severity ("none", "info",
-            "warning", "error", "critical"), summary (a sentence), details (by kind of drift: state, severity, reason,
-            and by feature score, threshold, n, window, test), top_features (at most five, worst first), performance;
-            warnings if there are any. Status and error if the batch can't be read, is empty, or has none of the
-            reference's columns.
+            status, model_id, drift_detected, drift_types (of "data", "prediction", "multivariate"), severity ("none",
+            "info", "warning", "error", "critical"), summary (a sentence), details (by kind of drift: state, severity,
+            reason, and by feature score, threshold, n, window, test), top_features (at most five, worst first),
+            performance; warnings if there are any. Status and error if the batch can't be read, is empty, or has none
+            of the reference's columns.
 
         Examples
         --------

@@ -30,6 +30,8 @@ __all__ = ["StoreQueries"]
 
 _BUSY_SECONDS = 5.0
 _PAGE = 32
+_SAMPLE_PAGE = 256
+_FEW_CHUNKS, _MANY_CHUNKS = 100, 2000
 _ALERT_FIELDS = (
     "alert_id", "timestamp", "level", "type", "message", "model_id", "status", "fingerprint", "starts_at",
 )  # fmt: skip
@@ -114,6 +116,27 @@ class StoreQueries:
         )
         return [(version, profile, first, last) for version, profile, first, last in self._all(query)]
 
+    def segments(self, model_id: str, profile_id: str, since: float, model_version: str | None = None) -> list[str]:
+        """Return the segments that were counted in intervals that end after ``since``, those with most rows first.
+
+        Returns
+        -------
+        list of str
+            Without that of the rows that are in none; empty if all rows are in one.
+        """
+        c, s = tables.interval_counts.c, tables.subjects.c
+        query = (
+            sa.select(s.segment, sa.func.sum(c.rows).label("rows"))
+            .join_from(tables.subjects, tables.interval_counts, s.subject_id == c.subject_id)
+            .where(s.model_id == model_id, s.profile_id == profile_id, *_overlaps(c.start, c.length, since, math.inf))
+            .group_by(s.segment)
+            .order_by(sa.desc("rows"), s.segment)
+        )
+        if model_version is not None:
+            query = query.where(s.model_version == model_version)
+        found = [segment for segment, _ in self._all(query)]
+        return [segment for segment in found if segment] if len(found) > 1 else []
+
     def totals(self, model_id: str, start: float, end: float, model_version: str | None = None) -> TotalSeries:
         """Return attempts, errors, latency and predictions by interval, summed over workers and parts.
 
@@ -151,14 +174,27 @@ class StoreQueries:
 
     def _row_chunks(self, table: sa.Table, model_id: str, start: float, end: float) -> Iterator[RowChunk]:
         for name, data in self._chunks(table, model_id, start, end):
-            chunk = chunks.decode(data, f"row {name}")
-            inside = _inside(chunk.times, start, end)
-            if inside is None:
+            chunk = _clipped(chunks.decode(data, f"row {name}"), start, end)
+            if chunk is not None:
                 yield chunk
-            elif inside:
-                columns = {key: _pick(values, inside) for key, values in chunk.columns.items()}
-                ids = [chunk.ids[i] for i in inside]
-                yield RowChunk(chunk.model_id, chunk.model_version, chunk.times[inside], ids, columns)
+
+    def row_sample(self, model_id: str, model_version: str, start: float, end: float, most: int) -> Iterator[RowChunk]:
+        """Yield sampled rows of a version in ``[start, end)``; of many more than `most`, chunks spread over the time.
+
+        A busy week is not read as a whole for that: what is left out is not even fetched. It may be more than `most`
+        rows all the same, where there are few chunks. Raises as :meth:`row_chunks` does.
+        """
+        c = tables.row_chunks.c
+        mine = (c.model_id == model_id, c.model_version == model_version, c.last_at >= start, c.first_at < end)
+        found = self._all(sa.select(c.chunk_id, c["rows"]).where(*mine).order_by(c.last_at, c.chunk_id))
+        kept = [chunk_id for chunk_id, _ in found[:: _stride([rows for _, rows in found], most)]]
+        for first in range(0, len(kept), _SAMPLE_PAGE):
+            query = sa.select(c.chunk_id, c.data).where(c.chunk_id.in_(kept[first : first + _SAMPLE_PAGE]))
+            for chunk_id, data in self._all(query.order_by(c.last_at, c.chunk_id)):
+                name = f"row chunk {chunk_id} of model {model_id!r} in {str(self.path)!r}"
+                chunk = _clipped(chunks.decode(data, name), start, end)
+                if chunk is not None:
+                    yield chunk
 
     def stored_rows(self, model_id: str) -> int:
         """Return how many rows of a model a reference could be learnt from."""
@@ -321,6 +357,26 @@ def _overlaps(
     begin: sa.Column[Any], length: sa.Column[Any], start: float, end: float
 ) -> tuple[sa.ColumnElement[bool], ...]:
     return begin + length > start, begin > start - _LONGEST_INTERVAL_SECONDS, begin < end
+
+
+def _stride(rows: list[int], most: int) -> int:
+    """Return every how many-th chunk is enough: so many rows, and neither very many chunks nor very few.
+
+    >>> _stride([100] * 100, 20_000), _stride([100] * 10_000, 20_000), _stride([30_000] * 3, 20_000)
+    (1, 50, 1)
+    """
+    by_rows = min(-(-sum(rows) // most), len(rows) // _FEW_CHUNKS)
+    return max(1, by_rows, -(-len(rows) // _MANY_CHUNKS))
+
+
+def _clipped(chunk: RowChunk, start: float, end: float) -> RowChunk | None:
+    """Return the rows of a chunk in ``[start, end)``, None for none."""
+    inside = _inside(chunk.times, start, end)
+    if inside is None:
+        return chunk
+    columns = {key: _pick(values, inside) for key, values in chunk.columns.items()}
+    ids = [chunk.ids[i] for i in inside]
+    return RowChunk(chunk.model_id, chunk.model_version, chunk.times[inside], ids, columns) if inside else None
 
 
 def _inside(times: FloatArray, start: float, end: float) -> list[int] | None:

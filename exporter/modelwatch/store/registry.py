@@ -151,7 +151,7 @@ class ModelStore:
         path = self._profile_path(profile_id)
         try:
             path.parent.mkdir(mode=0o770, exist_ok=True)
-            _write_whole(path, json_text)
+            write_whole(path, json_text.encode())
         except OSError as error:
             raise files.unusable(self._database.folder, f"can't write a profile: {error.strerror}") from error
         return path
@@ -174,16 +174,22 @@ class ModelStore:
             raise files.unusable(self._database.folder, f"can't read profile {profile_id!r}: {error}") from error
 
     def _profile_path(self, profile_id: str) -> Path:
-        if not _PROFILE_ID.fullmatch(profile_id):
-            raise InputError(f"a profile id has letters, digits, '_' and '-' only, not {profile_id!r}")
-        return self._database.folder / "profiles" / f"{profile_id}.json"
+        return profile_path(self._database.folder, profile_id)
 
 
-def _write_whole(path: Path, text: str) -> None:
+def profile_path(folder: Path, profile_id: str) -> Path:
+    """Return where a profile is saved; an id that is no safe file name is an InputError."""
+    if not _PROFILE_ID.fullmatch(profile_id):
+        raise InputError(f"a profile id has letters, digits, '_' and '-' only, not {profile_id!r}")
+    return folder / "profiles" / f"{profile_id}.json"
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.stem[:16]}-", dir=path.parent)
     try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        with open(descriptor, "wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, 0o660 & ~_umask())

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from modelwatch.policy import Severity
-from modelwatch.records import CheckResult, FamilyResult, FeatureShift, FurtherScore, TestResult
+from modelwatch.records import CheckResult, CorrelationChange, FamilyResult, FeatureShift, FurtherScore, TestResult
 
 __all__ = [
     "MAX_REPR",
@@ -115,6 +115,10 @@ def check_result_from_json(value: Mapping[str, Any]) -> CheckResult:
     """Undo :func:`check_result_to_json`. Fields that a newer release added are ignored; None becomes NaN again."""
     fields = _known(CheckResult, value)
     fields["families"] = {name: _family(family) for name, family in value["families"].items()}
+    fields["segments"] = {
+        part: {name: _family(family) for name, family in families.items()}
+        for part, families in value.get("segments", {}).items()
+    }
     fields["windows"] = {name: float(rows) for name, rows in value["windows"].items()}
     mean = value.get("prediction_mean")
     fields["prediction_mean"] = None if mean is None else (_number(mean[0]), _number(mean[1]))
@@ -130,6 +134,7 @@ def _family(value: Mapping[str, Any]) -> FamilyResult:
     fields["shifts"] = tuple(_shift(shift) for shift in value.get("shifts", ()))
     fields["noisy"] = tuple(value.get("noisy", ()))
     fields["further"] = tuple(FurtherScore(**_known(FurtherScore, score)) for score in value.get("further", ()))
+    fields["pairs"] = tuple(CorrelationChange(**_known(CorrelationChange, pair)) for pair in value.get("pairs", ()))
     return FamilyResult(**fields)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from modelwatch.store import files
 from modelwatch.store.database import Database
+from modelwatch.store.learnt import LEARNT_SUFFIX
 from modelwatch.store.retention import (
     Removed,
     checkpoint,
@@ -106,8 +107,9 @@ class UpkeepStore:
         try:
             found = [path for path in folder.iterdir() if _is_old(path, now)] if folder.is_dir() else []
             referred = self._database.run(_referred, write=False) if found else set()
-            unused = [p for p in found if p.name.startswith(".") or (p.suffix == ".json" and p.stem not in referred)]
-            return [path.stem for path in unused if _remove(path, now)]
+            unused = [p for p in found if p.name.startswith(".") or _profile_of(p) not in {None, *referred}]
+            gone = [path for path in unused if _remove(path, now)]
+            return [path.stem for path in gone if path.suffix != LEARNT_SUFFIX]
         except OSError as error:
             raise files.unusable(self._database.folder, f"can't remove a profile: {error.strerror}") from error
 
@@ -146,6 +148,11 @@ class UpkeepStore:
             return None if found is None else json.loads(found[0])
 
         return self._database.run(read, write=False)
+
+
+def _profile_of(path: Path) -> str | None:
+    """Return the id of the profile that a file holds, or holds what was learnt of; None for another file."""
+    return path.name.partition(".")[0] if path.suffix in (".json", LEARNT_SUFFIX) else None
 
 
 def _remove(path: Path, now: float) -> bool:

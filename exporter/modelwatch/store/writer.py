@@ -18,6 +18,7 @@ from modelwatch.store.cells import pack_counts, pack_floats
 from modelwatch.store.database import Database
 from modelwatch.store.deliveries import DeliveryStore
 from modelwatch.store.history import HistoryStore, write_minutes
+from modelwatch.store.learnt import LearntStore
 from modelwatch.store.leases import LeaseStore
 from modelwatch.store.live import LiveStore
 from modelwatch.store.references import ReferenceStore
@@ -71,6 +72,7 @@ _INSERT_LATEST = """
 class StoreWriter(
     ModelStore,
     ReferenceStore,
+    LearntStore,
     LeaseStore,
     ResultStore,
     AlertStore,

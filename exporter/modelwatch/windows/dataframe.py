@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from modelwatch.profile.cells import CellAssigner
 from modelwatch.profile.tables import read_table
 from modelwatch.profile.values import read_number
 from modelwatch.records import HIGH, INVALID_TYPE, LOW, PREDICTION, FloatArray, WindowCounts
+from modelwatch.windows.row_sample import RowSample
 
 if TYPE_CHECKING:
     from modelwatch.profile import ReferenceProfile
@@ -39,12 +40,19 @@ class Batch:
         Columns that the reference has no feature for.
     unlike : tuple of str
         Columns that hold another kind of values than the reference from first to last, and which kind.
+    columns : mapping of str to column
+        The values themselves; of rows that come in pieces, those of a part of them, and of the features that are
+        compared with each other.
+    held : int
+        How many rows `columns` have.
     """
 
     counts: WindowCounts
     absent: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     unlike: tuple[str, ...] = ()
+    columns: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    held: int = 0
 
 
 def counts_of(
@@ -118,7 +126,8 @@ def count_batch(
     if PREDICTION in unlike:
         raise InputError(f"current_predictions hold {unlike[PREDICTION]}")
     counts = WindowCounts(BATCH_WINDOW, now, now, float(rows), cells, sums=binned.sums)
-    return Batch(counts, absent, unknown, tuple(f"{name} holds {what}" for name, what in unlike.items()))
+    told = tuple(f"{name} holds {what}" for name, what in unlike.items())
+    return Batch(counts, absent, unknown, told, columns, rows)
 
 
 def count_pieces(profile: ReferenceProfile, pieces: Iterable[tuple[Mapping[str, Any], Any]]) -> Batch:
@@ -152,6 +161,8 @@ def count_pieces(profile: ReferenceProfile, pieces: Iterable[tuple[Mapping[str, 
     members = len(profile.layout.members)
     cells, sums, rows = np.zeros(profile.layout.size), np.zeros(members), 0
     first: dict[str, Any] = {}
+    together = () if profile.correlation is None else profile.correlation.features
+    sample = RowSample()
     for columns, predictions in pieces:
         count = len(next(iter(columns.values()), predictions if predictions is not None else ()))
         if not count:
@@ -159,6 +170,7 @@ def count_pieces(profile: ReferenceProfile, pieces: Iterable[tuple[Mapping[str, 
         column = None if predictions is None else _prediction_column(predictions)
         binned = assigner.bin(columns, count, column)
         cells, sums, rows = cells + binned.cells, sums + binned.sums, rows + count
+        sample.add({name: columns[name] for name in together if name in columns}, count)
         first = first or {**columns, PREDICTION: column}
     if not rows:
         raise InputError("the data have no rows: there is nothing to score")
@@ -173,6 +185,8 @@ def count_pieces(profile: ReferenceProfile, pieces: Iterable[tuple[Mapping[str, 
         absent,
         tuple(name for name in first if name not in known),
         tuple(f"{name} holds {what}" for name, what in unlike.items()),
+        sample.columns,
+        sample.rows,
     )
 
 

@@ -60,6 +60,7 @@ def window_counts(
     began: float | None,
     strata: Strata | None = None,
     least_rows: float = 0.0,
+    segment: str | None = None,
 ) -> list[WindowCounts]:
     """Sum the counts of a model version over windows that end now.
 
@@ -85,6 +86,8 @@ def window_counts(
         By which rows are counted for each member, where the windows are to be compared with hours like their own.
     least_rows : float
         If the longest window holds any rows, but fewer than these, it goes back 30 days.
+    segment : str or None
+        Whose rows are counted; None for all.
 
     Returns
     -------
@@ -94,9 +97,10 @@ def window_counts(
     """
 
     def sums(seconds: float) -> RunningSums:
+        of_segment = {} if segment is None else {"segment": segment}
         series = queries.interval_counts(
-            model_id, profile.id, now - seconds, now, model_version, size=profile.layout.size
-        )  # fmt: skip
+            model_id, profile.id, now - seconds, now, model_version, size=profile.layout.size, **of_segment
+        )
         return RunningSums(series, profile, strata)
 
     found = sums(max(windows.values()))

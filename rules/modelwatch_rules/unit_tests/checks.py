@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from modelwatch import conventions as c
 from modelwatch.conventions import DRIFT_TYPE, FEATURE, MODEL_ID, MODEL_LABELS, SEGMENT
 from modelwatch.policy import Severity
-from modelwatch_rules.alerting import DRIFT_TIERS, FAILURES_IN_A_ROW
+from modelwatch_rules.alerting import DRIFT_TIERS, FAILURES_IN_A_ROW, TIERS_OF_DRIFT
 from modelwatch_rules.recording import (
     CHECK_INTERVAL,
     CHECKED_LATELY,
@@ -34,6 +34,7 @@ __all__ = ["cases"]
 GROUP = "checks"
 MEMORY = Remembered(GROUP, c.DRIFT_LAST_SUCCESS, LAST_SUCCESS, MODEL_LABELS, c.DRIFT_CHECK_INTERVAL, CHECK_INTERVAL)
 DATA = {DRIFT_TYPE: "data", SEGMENT: "all"}
+WHOLE = {SEGMENT: ""}
 
 
 def cases(of: Context) -> Iterator[Case]:
@@ -122,13 +123,13 @@ def _inputs_bridged(of: Context) -> Case:
     case = of.case("what a check said of inputs outlives its last sample; of several, the highest", GROUP, step)
     model, others = of.model(), (of.model(version=OTHER_VERSION), of.model(of.neighbour))
     for instance, first, then in (("a:1", 4, 3), ("b:1", 3, 2)):
-        give_severity(case, model, _falling(step, first, then), "age", instance=instance)
+        give_severity(case, model, _falling(step, first, then), "age", instance=instance, **WHOLE)
         share = _falling(step, first / 8, then / 8)
         for feature in ("age", "held"):
             case.give(c.DRIFT_ATTRIBUTION, share, **model, feature=feature, window="1h", instance=instance)
-    give_severity(case, model, 2, "held")
+    give_severity(case, model, 2, "held", **WHOLE)
     for other in others:
-        give_severity(case, other, 2, "age")
+        give_severity(case, other, 2, "age", **WHOLE)
         case.give(c.DRIFT_ATTRIBUTION, 0.75, **other, feature="age", window="1h")
     age, held = {**model, FEATURE: "age"}, {**model, FEATURE: "held"}
     ages = [{**other, FEATURE: "age"} for other in others]
@@ -146,8 +147,9 @@ def _drifted(of: Context) -> Case:
     case = of.case("inputs at warning or above are told by their share in the drift, or 0 while they are held", GROUP)
     model = of.model()
     for feature, severity, share, more in (
-        ("age", 2, 0.5, {}), ("age", 1, None, {SEGMENT: "eu"}), ("hour", 1, 0.25, {}), ("held", 3, None, {}),
-        ("score", 4, 0.125, {DRIFT_TYPE: "prediction"}), ("", 4, None, {}),
+        ("age", 2, 0.5, WHOLE), ("age", 4, None, {SEGMENT: "eu"}), ("city", 4, None, {SEGMENT: "eu"}),
+        ("hour", 1, 0.25, WHOLE), ("held", 3, None, WHOLE), ("score", 4, 0.125, {DRIFT_TYPE: "prediction", **WHOLE}),
+        ("", 4, None, WHOLE),
     ):  # fmt: skip
         give_severity(case, model, severity, feature, **more)
         if share is not None:
@@ -212,10 +214,11 @@ def _drift_tiers(of: Context) -> Case:
     expected: dict[str, list[dict[str, str]]] = {alert: [] for alert in c.DRIFT_ALERTS.values()}
     for data in range(5):
         model = of.model(f"drift_{data}")
-        for drift_type, worth in (("data", data), ("prediction", 4 - data)):
+        for drift_type, worth in (("data", data), ("prediction", 4 - data), ("multivariate", (data + 1) % 5)):
             give_severity(case, model, [(well, worth), (keep + 9 * step, 0)], drift_type=drift_type)
             segment = {**model, SEGMENT: "all"}
-            expected[c.DRIFT_ALERTS[drift_type]] += of.tiers(segment, DRIFT_TIERS, Severity(worth))
+            alert = c.DRIFT_ALERTS[drift_type]
+            expected[alert] += of.tiers(segment, TIERS_OF_DRIFT.get(alert, DRIFT_TIERS), Severity(worth))
     for alert, alerts in expected.items():
         case.silent(step, alert)
         case.fires(2 * step, alert, *alerts)

@@ -66,7 +66,7 @@ def test_every_variable_of_a_model_offers_what_there_is(
     assert {world.scored, world.labelled, world.learning, world.unchecked} <= set(offered("model_id"))
     assert offered("job") == ["models", "sidecar"]
     wait_until(lambda: offered("window") == ["16s", choices[0]["window"]], DEADLINE)
-    wait_until(lambda: offered("drift_type") == ["data", "prediction"], DEADLINE)
+    wait_until(lambda: offered("drift_type") == ["data", "multivariate", "prediction"], DEADLINE)
     # Nothing is recorded by segment yet; the whole has an empty name, which Grafana leaves out, as the prediction has.
     assert offered("segment") == [""]
     assert [name for name in offered("feature") if name] == ["carrier", "distance", "hour"]
@@ -121,7 +121,7 @@ def test_the_bars_of_a_distribution_are_shares(
 def test_the_drifted_features_are_at_the_top(
     world: Any, choices: list[dict[str, str]], panels: list[Json], fill: Any, wait_until: Wait
 ) -> None:
-    (table,) = [panel for panel in panels if panel["type"] == "table"]
+    (table,) = [panel for panel in panels if panel["title"].startswith("Features now")]
     score = fill(table["targets"][1]["expr"], choices[0])
 
     def worst() -> set[str]:

@@ -1,0 +1,238 @@
+"""Drift between features as a part of a check: which rows are looked at, and why nothing is said where that is so."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from modelwatch.checks.common import MULTIVARIATE, Rule, Subject
+from modelwatch.drift.decision import ASKED_BUDGET, window_budget
+from modelwatch.drift.domain import judge_domain
+from modelwatch.drift.multivariate import Judged, Measured, judge, measure, top_changes
+from modelwatch.drift.readiness import in_unit_of, ready_windows
+from modelwatch.drift.remembered import Remembered, cleared_at, remember
+from modelwatch.exceptions import MissingPackageError
+from modelwatch.policy import Severity
+from modelwatch.profile.learn_correlation import least_rows
+from modelwatch.records import FamilyResult, WindowCounts
+from modelwatch.windows.rows import WindowRows, window_rows
+from modelwatch.windows.scored import UNSEASONAL_SECONDS, candidates
+
+if TYPE_CHECKING:
+    from modelwatch.profile import ReferenceProfile
+    from modelwatch.store.queries import StoreQueries
+    from modelwatch.windows.dataframe import Batch
+
+__all__ = ["asked_multivariate", "scheduled_multivariate"]
+
+NO_CORRELATIONS = (
+    "the reference does not know how its inputs go together: it was built by an older release, or has fewer than two"
+    " inputs that vary"
+)
+NO_ROWS = "rows are not stored (log_predictions: false), and counts by input don't tell how inputs go together"
+TOO_FEW_EARLIER = "too few rows are stored from before the window, or fewer than two inputs, to compare"
+TOO_FEW_INPUTS = "fewer than two inputs to compare"
+
+FAILED = "failed"
+EARLIER_SECONDS = 30 * 86400.0
+"""How far back before a window the rows lie that a domain classifier compares it with."""
+
+Found = list[tuple[Measured | None, Judged]]
+
+
+def scheduled_multivariate(
+    queries: StoreQueries,
+    subject: Subject,
+    windows: Sequence[WindowCounts],
+    rule: Rule,
+    state: Mapping[str, Any] | None,
+    drifting: Collection[str],
+    cleared: Mapping[str, float],
+) -> tuple[FamilyResult, dict[str, Any]]:
+    """Score how the features of the recorded windows go together.
+
+    Parameters
+    ----------
+    queries : StoreQueries
+        The store.
+    subject : Subject
+        Whose check it is; with a profile.
+    windows : sequence of WindowCounts
+        Those that are looked at, ascending.
+    rule : Rule
+        Their lengths, and the chance of a false alarm that this version may take.
+    state : mapping or None
+        What the check before this remembered.
+    drifting : collection of str
+        Features that drift by themselves. That is told already, and it changes their correlations too; so they are
+        left out here.
+    cleared : mapping of str to float
+        When the drift of a feature by itself ended: earlier rows of it, which longer windows still hold, are not to be
+        told a second time.
+
+    Returns
+    -------
+    FamilyResult, dict
+        The outcome, and the state for the next check.
+    """
+    config, profile = subject.config, subject.profile
+    assert profile is not None
+    found: Found = []
+    refused, names = _refused(profile, config.features.exclude, drifting)
+    ends = [cleared_at(state, subject.now), *(cleared.get(name) for name in names)]
+    since = max((end for end in ends if end is not None), default=None)
+    if not config.log_predictions:
+        refused = refused or ("insufficient_data", NO_ROWS)
+    if refused is None:
+        refused, found = _scored(queries, subject, windows, rule, names, since)
+    verdict, memory = remember(state, [judged for _, judged in found], subject.now, forget_after=rule.forget_after)
+    return _result(refused or ("ok", _left_out(drifting)), found, verdict, subject.now), memory
+
+
+def asked_multivariate(
+    subject: Subject, batch: Batch, drifting: Collection[str], budget: float = ASKED_BUDGET
+) -> FamilyResult:
+    """Score how the features of a batch go together: at the level of one check, without memory.
+
+    Parameters
+    ----------
+    subject : Subject
+        Whose check it is; with a profile.
+    batch : Batch
+        The rows.
+    drifting : collection of str
+        Features that drift by themselves, which are left out.
+    budget : float
+        The chance of a false alarm, over all kinds of drift.
+    """
+    profile = subject.profile
+    assert profile is not None
+    refused, names = _refused(profile, {*subject.config.features.exclude, *batch.absent}, drifting)
+    found: Found = []
+    rows = batch.held
+    if refused is None and rows < least_rows(len(names)):
+        refused = "insufficient_data", f"needs {least_rows(len(names))} rows, has {rows}"
+    if refused is None:
+        measured = measure(profile, {name: batch.columns[name] for name in names}, rows, batch.counts.window)
+        level = window_budget(MULTIVARIATE, budget, 1)
+        if measured is None:
+            refused = "insufficient_data", TOO_FEW_INPUTS
+        else:
+            found = [(measured, judge(measured, level, UNSEASONAL_SECONDS))]
+    severity = max((judged.test.severity for _, judged in found), default=Severity.NONE)
+    verdict = Remembered(severity, False, None)
+    return _result(refused or ("ok", _left_out(drifting)), found, verdict, subject.now)
+
+
+def _refused(
+    profile: ReferenceProfile, excluded: Collection[str], drifting: Collection[str]
+) -> tuple[tuple[str, str] | None, list[str]]:
+    """Return state and reason if nothing can be scored whatever the rows are, and else which features are compared."""
+    constants = profile.correlation
+    if constants is None:
+        return ("no_reference", NO_CORRELATIONS), []
+    names = [name for name in constants.features if name not in excluded and name not in drifting]
+    if len(names) >= 2:
+        return None, names
+    return ("insufficient_data", "; ".join(filter(None, (TOO_FEW_INPUTS, _left_out(drifting))))), []
+
+
+def _left_out(drifting: Collection[str]) -> str:
+    shown = sorted(drifting)[:5]
+    more = f" and {len(drifting) - len(shown)} more" if len(drifting) > len(shown) else ""
+    return f"left out, as they drift by themselves: {', '.join(shown)}{more}" if shown else ""
+
+
+def _scored(
+    queries: StoreQueries,
+    subject: Subject,
+    windows: Sequence[WindowCounts],
+    rule: Rule,
+    names: Sequence[str],
+    since: float | None,
+) -> tuple[tuple[str, str] | None, Found]:
+    """Return why nothing was scored, or the windows that were."""
+    config, profile, lengths = subject.config, subject.profile, rule.lengths
+    assert profile is not None
+    constants = profile.correlation
+    assert constants is not None
+    least = max(least_rows(len(names)), config.drift.min_rows)
+    learnt = bool(constants.natural)
+    ready = ready_windows(
+        windows, least, seconds=dict(lengths), candidates=candidates(config.drift, lengths, calibrated=learnt),
+        only_full=not learnt,
+    )  # fmt: skip
+    if not ready.scored:
+        return (ready.state, ready.reason), []
+    rows = _Rows(queries, subject, names)
+    level = window_budget(MULTIVARIATE, rule.budget, len(ready.scored))
+    found: Found = []
+    most = 0
+    for window in ready.scored:
+        # The longest one begins earlier where few rows come.
+        start = max(min(subject.now - lengths[window.window], window.start), since or 0.0)
+        read = rows.between(start, subject.now)
+        most = max(most, read.rows)
+        if read.rows < least:
+            continue
+        try:
+            found += _judged(profile, rows, read, start, window.window, lengths[window.window], level)
+        except MissingPackageError as error:
+            return (FAILED, str(error)), []
+    return (None if found else _why_nothing(subject, most, least, since)), found
+
+
+def _judged(
+    profile: ReferenceProfile, rows: _Rows, read: WindowRows, start: float, window: str, seconds: float, level: float
+) -> Found:
+    """Return what the rows of one window are worth, by the method that is configured; nothing if they say nothing."""
+    if rows.subject.config.drift.multivariate == "domain_classifier":
+        before = rows.between(start - EARLIER_SECONDS, start)
+        judged = judge_domain(profile, (read.columns, read.rows), (before.columns, before.rows), window, level)
+        return [] if judged is None else [(None, judged)]
+    measured = measure(profile, read.columns, read.rows, window)
+    return [] if measured is None else [(measured, judge(measured, level, seconds))]
+
+
+def _why_nothing(subject: Subject, stored: int, least: float, since: float | None) -> tuple[str, str]:
+    if stored >= least:
+        earlier = subject.config.drift.multivariate == "domain_classifier"
+        return "insufficient_data", TOO_FEW_EARLIER if earlier else TOO_FEW_INPUTS
+    after = f" that came after {in_unit_of(subject.now - since, subject.now - since)} ago" if since else ""
+    return "insufficient_data", f"needs {least:.0f} stored rows{after}, has {stored}"
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The stored rows of a model version."""
+
+    queries: StoreQueries
+    subject: Subject
+    names: Sequence[str]
+
+    def between(self, start: float, end: float) -> WindowRows:
+        """Return the rows of ``[start, end)``."""
+        subject = self.subject
+        return window_rows(self.queries, subject.config.model_id, subject.model_version, self.names, start, end)
+
+
+def _result(told: tuple[str, str], found: Found, verdict: Remembered, now: float) -> FamilyResult:
+    state, reason = told
+    if verdict.held:
+        passed = max(now - (verdict.scored_at or now), 0.0)
+        state, reason = "held", f"{reason or 'too few rows to score'}; last scored {in_unit_of(passed, passed)} ago"
+    elif verdict.severity >= Severity.WARNING:
+        state = "drift"
+    tests = tuple(judged.test for _, judged in found)
+    worst = min(found, key=lambda one: (-one[1].test.severity, one[1].test.p_value), default=None)
+    told_of = worst is not None and verdict.severity >= Severity.INFO
+    return FamilyResult(
+        drift_type=MULTIVARIATE,
+        state=state,
+        severity=verdict.severity,
+        reason=reason,
+        tests=tests,
+        feature_severity={"": verdict.severity} if found or verdict.held else {},
+        pairs=top_changes(worst[0]) if worst is not None and worst[0] is not None and told_of else (),
+    )
