@@ -148,8 +148,8 @@ def test_a_profile_makes_the_series_exact_and_none_gives_the_formula(tmp_path: P
     profile_of(tmp_path)
     path = write(models=[{"model_id": "known", "reference": "profile.json"}, {"model_id": "learns"}])
     rows = section(check(path)[1], "series, for one storage")
-    assert rows[1] == "known 200 260 profile.json"
-    assert rows[2] == "learns 101 + 31 per input 109 + 47 per input reference: auto"
+    assert rows[1] == "known 200 265 profile.json"
+    assert rows[2] == "learns 101 + 31 per input 110 + 48 per input reference: auto"
     assert "inputs of learns are not known: --features N" in rows[3]
     found = as_json(path, features=7)
     known, learns = found["models"]

@@ -104,8 +104,8 @@ def test_inputs_that_no_longer_go_together_are_drift_of_no_input_by_itself() -> 
     def rides(rows: int, shuffled: bool) -> pd.DataFrame:
         km = rng.lognormal(1.5, 0.5, rows)
         price = 2.0 * km + rng.normal(0, 1, rows)
-        made: pd.DataFrame = pd.DataFrame({"km": km, "price": rng.permutation(price) if shuffled else price})
-        return made
+        table: pd.DataFrame = pd.DataFrame({"km": km, "price": rng.permutation(price) if shuffled else price})
+        return table
 
     before, now = rides(4000, False), rides(2000, True)
     found = compare(before, now)

@@ -64,7 +64,6 @@ drift_config = DriftMonitoringConfig(
     confirm="2/3",
     timezone="Europe/Berlin",
     strata="48",
-    entity="account_id",
     compare={"baseline_version": "1"},
     multiplicity="by",
     multivariate="off",
@@ -151,7 +150,7 @@ moved: tuple[str, ...] = compared.drifted_features
 told: dict[str, Any] = compared.to_dict()
 pages: list[str] = [compared.to_html(), compared.to_json(), compared.to_junit(), str(compared)]
 looked_at: ReferenceProfile = compared.profile
-again_compared = compare(profile, {"bid": [0.2]}, predictions="score")
+again_compared = compare(reference=profile, current={"bid": [0.2]}, predictions="score")
 names: tuple[str, ...] = profile.feature_names
 cells: int = profile.member(name="logins").size + len(profile.counts_of(name="logins"))
 

@@ -105,8 +105,6 @@ class DriftMonitoringConfig(ConfigModel):
         IANA name of the zone of the hours that are compared; default that of the file, else of the profile.
     strata : {"auto", "none", "48", "168"}, default "auto"
         Which hours are compared with which: hours of the day on weekdays and weekends (48), of the week (168).
-    entity : str, optional
-        A feature that says what a row is about; repeated rows of one are no further evidence.
     compare : CompareConfig or dict, optional
         ``{"baseline_version": "7"}``: other versions are compared with that one too, in the same hours.
     multiplicity : {"bh", "by"}, default "bh"
@@ -129,7 +127,7 @@ class DriftMonitoringConfig(ConfigModel):
     {'1h': 3600.0, '24h': 86400.0}
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"min_label_coverage"})
+    later: ClassVar[frozenset[str]] = frozenset({"entity", "min_label_coverage"})
 
     model_id: Annotated[str, name_validator("model_id")] | None = Field(None, description="text")
     reference: Text = Field("auto", description="'auto' or the path of a reference profile")
@@ -161,7 +159,6 @@ class DriftMonitoringConfig(ConfigModel):
     strata: Annotated[Literal["auto", "none", "48", "168"], BeforeValidator(_as_text)] = Field(
         "auto", description="one of 'auto', 'none', '48', '168'"
     )
-    entity: FeatureName | None = Field(None, description="a feature name")
     compare: CompareConfig | None = Field(None, description="a mapping with the key baseline_version")
     multiplicity: Literal["bh", "by"] = Field("bh", description="one of 'bh', 'by'")
     multivariate: Annotated[Literal["correlation", "domain_classifier", "off"], BeforeValidator(_as_word)] = Field(
@@ -187,7 +184,6 @@ class DriftMonitoringConfig(ConfigModel):
             confirm: str | None = None,
             timezone: str | None = None,
             strata: Literal["auto", "none", "48", "168"] = "auto",
-            entity: str | None = None,
             compare: CompareConfig | Mapping[str, str] | None = None,
             multiplicity: Literal["bh", "by"] = "bh",
             multivariate: Literal["correlation", "domain_classifier", "off"] = "correlation",
