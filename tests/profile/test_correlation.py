@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timezone
 from itertools import combinations
 from typing import Any
@@ -20,6 +21,7 @@ from modelwatch.profile import learn_correlation as learning
 from modelwatch.profile.correlation import STRONGEST, CorrelationConstants, codes_of, pairs_of, scores_of
 from modelwatch.profile.natural import tolerance_factor
 from modelwatch.profile.normal_scores import cells_of, score_table
+from modelwatch.profile.rebase import rebase_on_rows
 from modelwatch.records import HIGH, LOW, CellLayout, FeatureCells
 
 DAY = 86400.0
@@ -313,3 +315,29 @@ def test_a_damaged_file_is_refused_with_its_place(
 def test_pairs_are_in_the_order_of_the_upper_triangle() -> None:
     first, second = pairs_of(4)
     assert list(zip(first.tolist(), second.tolist(), strict=True)) == list(combinations(range(4), 2))
+
+
+def test_a_feature_with_a_new_normal_is_compared_with_no_other_and_the_rest_as_before() -> None:
+    rng = np.random.default_rng(21)
+    columns = correlated(rng, 5000)
+    profile = ReferenceProfile.build(columns)
+    whole = constants_of(profile)
+    rebased = rebase_on_rows(profile, "b", 50.0 * columns["b"], np.zeros(5000), 0.0)
+    left = constants_of(ReferenceProfile.from_json(rebased.to_json()))
+    assert left.features == ("a", "town", "alone")
+    known = dict(zip(combinations(whole.features, 2), whole.correlation.tolist(), strict=True))
+    assert left.correlation.tolist() == [r for pair, r in known.items() if "b" not in pair]
+    assert left.mean == pytest.approx(whole.mean / 2.0)
+    assert whole.without("c") is whole
+    two = constants_of(ReferenceProfile.build({name: columns[name] for name in ("a", "b")}))
+    assert two.without("a") is None
+
+
+def test_merged_references_know_what_the_larger_one_knows() -> None:
+    rng = np.random.default_rng(22)
+    small = ReferenceProfile.build(correlated(rng, 1000))
+    cells = CellAssigner(small.layout).bin(correlated(rng, 3000), 3000).cells
+    nothing = replace(small, correlation=None, counts=cells, rows=3000)
+    assert small.merge(nothing).correlation is nothing.merge(small).correlation is small.correlation
+    larger = replace(nothing, correlation=replace(constants_of(small), rows=3000))
+    assert small.merge(larger).correlation is larger.merge(small).correlation is larger.correlation

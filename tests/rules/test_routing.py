@@ -392,6 +392,7 @@ def test_only_alerts_about_the_same_finding_of_the_same_model_inhibit_each_other
 
 def test_drift_of_a_whole_model_mutes_that_of_its_segments_and_not_of_other_models() -> None:
     rules = inhibitions('segment=""')
+    drift = "MLModelDataDrift|MLModelPredictionDrift|MLModelMultivariateDrift"
     assert [(rule["source_matchers"][0], rule["target_matchers"][0]) for rule in rules] == [
         (f'severity="{severity}"', muted) for severity, muted in UP_TO
     ]
@@ -399,7 +400,7 @@ def test_drift_of_a_whole_model_mutes_that_of_its_segments_and_not_of_other_mode
         assert rule["equal"] == ["alertname", "model_id", "model_version", *SITE_LABELS]
         assert 'segment!=""' in rule["target_matchers"]
         for side in ("source_matchers", "target_matchers"):
-            assert {'model_id=~".+"', 'alertname=~"MLModelDataDrift|MLModelPredictionDrift"'} <= set(rule[side])
+            assert {'model_id=~".+"', f'alertname=~"{drift}"'} <= set(rule[side])
 
 
 UP_TO = (

@@ -8,7 +8,7 @@ the reference, once, when the profile is built.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -82,6 +82,24 @@ class CorrelationConstants:
     def atanh(self) -> FloatArray:
         """Fisher's transform of the correlations, shape (pairs,)."""
         return fisher(self.correlation)
+
+    def without(self, name: str) -> CorrelationConstants | None:
+        """Return the constants of the other features; None if fewer than two are left."""
+        if name not in self.features:
+            return self
+        kept = np.array([feature != name for feature in self.features])
+        first, second = pairs_of(len(kept))
+        pairs = kept[first] & kept[second]
+        if not pairs.any():
+            return None
+        return replace(
+            self,
+            features=tuple(feature for feature in self.features if feature != name),
+            scores=tuple(table for feature, table in zip(self.features, self.scores, strict=True) if feature != name),
+            correlation=self.correlation[pairs],
+            # T adds up over pairs. It varies less over some of them, by how much is not known.
+            mean=self.mean * float(pairs.mean()),
+        )
 
     def noise_factor(self, n: float) -> float:
         """Return by what T of `n` rows is larger than that of a resample: ``n0 (1/(n - 3) + 1/m)``."""

@@ -45,6 +45,12 @@ def merge(one: ReferenceProfile, other: ReferenceProfile) -> ReferenceProfile:
         natural=natural,
         natural_days=_days(one, other, one.natural_days, other.natural_days),
         calibrated=one.calibrated or other.calibrated,
+        # Correlations of both together can't be had from those of each; the reference with more rows knows them best.
+        correlation=max(
+            (p.correlation for p in (one, other) if p.correlation is not None),
+            key=lambda known: known.rows,
+            default=None,
+        ),
         revision=one.revision + other.revision,
     )
 

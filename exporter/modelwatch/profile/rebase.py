@@ -161,6 +161,8 @@ def _replaced(
         layout=CellLayout(features, profile.layout.prediction),
         counts=np.concatenate([profile.counts[:begin], counts, profile.counts[end:]]),
         strata=strata,
+        # How it goes together with the others now is not known.
+        correlation=None if profile.correlation is None else profile.correlation.without(name),
         moments=moments,
         options={**profile.options, "rebased": noted},
         revision=profile.revision + 1,
