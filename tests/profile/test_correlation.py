@@ -64,7 +64,9 @@ def test_a_row_falls_into_the_cell_that_it_is_counted_in(values: list[Any]) -> N
         assert found[shape + 2 :].sum() == counted[shape + 2 :].sum()
 
 
-@pytest.mark.parametrize("column", [None, "text", 5, np.zeros((3, 2)), object()], ids=repr)
+@pytest.mark.parametrize(
+    "column", [None, "text", 5, np.zeros((3, 2)), object()], ids=lambda column: type(column).__name__
+)
 def test_what_is_no_column_is_missing_in_every_row(column: Any) -> None:
     cells = cells_of(NUMBER, column, 3)
     assert {int(cell) - NUMBER.shape_size for cell in cells} == {2}
