@@ -138,7 +138,7 @@ def test_a_file_from_before_strata_is_read(profile: ReferenceProfile) -> None:
     assert loaded == profile
 
 
-@pytest.mark.parametrize(("features", "limit"), [(25, 110_000), (100, 440_000)])
+@pytest.mark.parametrize(("features", "limit"), [(25, 115_000), (100, 450_000)])
 def test_a_calibrated_file_stays_small(seasonal: Callable[..., Any], features: int, limit: int) -> None:
     rows = seasonal(14, 60, **{f"f{i}": 0.05 for i in range(features)})
     assert len(rows.build().to_json()) < limit
