@@ -82,7 +82,9 @@ class Walker:
     def _vectorselector(self, node: Any) -> Labels:
         known = level_labels(node.name) if ":" in node.name else {**self.metrics, **OTHERS}.get(node.name)
         assert known is not None, f"no metric {node.name}"
-        matched = {matcher.name for matcher in node.matchers.matchers}
+        # A label that has to be empty may as well not be there.
+        matchers = [m for m in node.matchers.matchers if m.value or m.op != promql.MatchOp.Equal]
+        matched = {matcher.name for matcher in matchers}
         assert matched <= known, f"{node.name} has no label {matched - known}"
         self.used.setdefault(node.name, set()).update(matched)
         return known

@@ -39,7 +39,8 @@ def choices(world: Any, variables: dict[str, Json], fill: Any, wait_until: Wait)
 def test_every_query_of_every_panel_returns_data(
     world: Any, choices: list[dict[str, str]], expressions: list[tuple[str, str]], fill: Any, wait_until: Wait
 ) -> None:
-    empty = dict(expressions)
+    # Pairs of inputs are exposed only while they do not go together: tests/e2e/test_every_alert.py provokes that.
+    empty = {where: expr for where, expr in expressions if not where.startswith("Pairs of features")}
 
     def answered(expr: str) -> bool:
         return any(world.prometheus.query(fill(expr, chosen)) for chosen in choices)
