@@ -107,7 +107,8 @@ EARLY = (
     Kind.of(c.ALERT_PREDICTION_DRIFT, M["FROZEN"], "error", r"Predictions drifted \(JS .+\)", [RISK]),
     Kind.of(
         c.ALERT_MULTIVARIATE_DRIFT, M["MIXED"], "warning",
-        r"Inputs no longer go together as they did \(distance and fare\)", [RISK],
+        # By its end the pair that is furthest from the reference may be another one.
+        r"Inputs no longer go together as they did \(\w+ and \w+\)", [RISK],
     ),
     Kind.of(c.ALERT_STUCK_OUTPUT, M["FROZEN"], "warning", "Nearly all predictions are the same", [RISK]),
     Kind.of(
