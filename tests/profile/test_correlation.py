@@ -64,6 +64,21 @@ def test_a_row_falls_into_the_cell_that_it_is_counted_in(values: list[Any]) -> N
         assert found[shape + 2 :].sum() == counted[shape + 2 :].sum()
 
 
+class Rude:
+    """Raises what a look-up takes for a key that is not there."""
+
+    def __hash__(self) -> int:
+        raise KeyError("rude")
+
+
+def test_what_can_not_be_hashed_is_no_category_and_costs_no_other_row() -> None:
+    values = ["x", Rude(), [1]]
+    found = np.bincount(cells_of(TOWN, values, 3), minlength=TOWN.size)
+    counted = CellAssigner(CellLayout((TOWN,))).bin({TOWN.name: values}, 3).cells
+    assert found[: TOWN.shape_size].tolist() == counted[: TOWN.shape_size].tolist()
+    assert found.sum() == 3
+
+
 @pytest.mark.parametrize(
     "column", [None, "text", 5, np.zeros((3, 2)), object()], ids=lambda column: type(column).__name__
 )

@@ -132,12 +132,12 @@ class _Known:
         """Return the cell of one value."""
         key = (type(value), value)
         try:
-            return self._seen[key]
-        except KeyError:
-            cell = self._seen[key] = self._read(value)
-            return cell
+            found = self._seen.get(key)
+            if found is None:
+                found = self._seen[key] = self._read(value)
         except Exception:  # noqa: BLE001 - part of the recorder boundary: what can't be hashed, or raises when it is
             return self._read(value)
+        return found
 
     def _read(self, value: object) -> int:
         text, tail = read_category(value)
