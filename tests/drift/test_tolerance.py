@@ -15,13 +15,13 @@ from modelwatch.drift.family import ScoredFamily, score_family
 from modelwatch.drift.family import test_results as results_of
 from modelwatch.drift.shifts import family_shifts
 from modelwatch.drift.statistics import d_to_js, js_to_d
-from modelwatch.drift.table import MISSING_TEST, NOVEL_TEST, SHAPE_TEST
-from modelwatch.drift.tolerance import tolerances_of
+from modelwatch.drift.table import MISSING_TEST, NOVEL_TEST, SHAPE_TEST, _gates
+from modelwatch.drift.tolerance import likeness_of, tolerances_of
 from modelwatch.drift.tracking import clear_tiers, track, verdict_of
 from modelwatch.policy import Severity
 from modelwatch.profile import ReferenceProfile
 from modelwatch.profile.natural import Natural, tolerance_factor
-from modelwatch.records import WindowCounts
+from modelwatch.records import HIGH, WindowCounts
 
 Window = Callable[..., WindowCounts]
 Rows = Callable[..., dict[str, Any]]
@@ -114,6 +114,53 @@ def test_a_shift_that_is_natural_does_not_alarm_and_one_that_is_not_does(
     thresholds = {r.feature: r.threshold for r in results_of(found, found.severity)}
     assert thresholds["a"] == pytest.approx(natural(0.05))
     assert thresholds["b"] == 0.05
+
+
+@pytest.fixture
+def alike(profile: ReferenceProfile) -> ReferenceProfile:
+    """The same reference, in which half of what the first feature has at its ends is the hour's, not the row's."""
+    nothing = np.zeros((len(profile.layout.members), 3))
+    clustered = np.zeros((3, len(nothing)))
+    clustered[:2, 0] = 5.0, 10.0
+    hour = Natural(nothing, nothing, clustered=clustered)
+    return replace(profile, natural={"1h": hour}, natural_days=DAYS, calibrated=True)
+
+
+def test_a_record_that_all_rows_of_an_hour_share_is_one_observation(
+    alike: ReferenceProfile, score: Callable[..., ScoredFamily], rows: Rows
+) -> None:
+    columns = rows(400)
+    columns["a"] = np.where(np.arange(400) < 100, 1e6, columns["a"])
+    columns["b"] = np.where(np.arange(400) < 100, 1e6, columns["b"])
+    found = score(alike, columns)
+    severity = found.severity[0, :, NOVEL_TEST]
+    assert severity[0] == Severity.NONE
+    assert severity[1] >= Severity.ERROR, "rows of the others are independent"
+    assert found.table is not None
+    assert found.table.effect[0, :, NOVEL_TEST].tolist() == [1.0 + 0.5 * 399, 1.0, 1.0, 1.0]
+    assert (found.table.effect[..., :NOVEL_TEST] == 1.0).all()
+    assert found.table.score[0, 0, NOVEL_TEST] == pytest.approx(found.table.score[0, 1, NOVEL_TEST]), "it is shown"
+    first, second = (r for r in results_of(found, found.severity) if r.feature in ("a", "b"))
+    assert first.score_low < 0.05 < second.score_low
+
+
+def test_a_test_on_rows_that_are_alike_is_that_of_as_many_rows_as_they_are_worth(
+    profile: ReferenceProfile, alike: ReferenceProfile
+) -> None:
+    """An effect of 200 on 40 000 rows, of 400 that are worth a row each, is what 200 independent ones say."""
+    layout, tau = profile.layout, np.full((1, 1, 3), js_to_d(0.05))
+    observed, reference = (np.zeros((1, layout.size)) for _ in range(2))
+    size = layout.members[0].shape_size
+    observed[0, 0], observed[0, size + HIGH] = 30_000.0, 10_000.0
+    reference[0, 0], reference[0, size + HIGH] = 9e6, 1e6
+    found, effect = _gates(layout, [0], observed, reference, tau, np.array([[199.0 / 39_999.0]]))
+    fewer, _ = _gates(layout, [0], observed / 200.0, reference / 200.0, tau, None)
+    assert effect[0, 0].tolist() == pytest.approx([1.0, 1.0, 200.0])
+    assert found.p[0, 0, NOVEL_TEST] == pytest.approx(fewer.p[0, 0, NOVEL_TEST])
+    assert found.p_large[0, 0, NOVEL_TEST] == pytest.approx(fewer.p_large[0, 0, NOVEL_TEST])
+    assert found.n[0, 0, NOVEL_TEST] == 40_000.0
+    assert likeness_of(alike, [0], np.array([[HOUR]])) == 0.5
+    assert likeness_of(alike, [0], np.array([[DAY]])) == 0.0, "nothing is known of days"
 
 
 def test_attribution_counts_what_lies_beyond_each_features_own_tolerance(

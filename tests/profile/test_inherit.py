@@ -45,6 +45,7 @@ def test_tolerances_go_by_the_name_of_the_feature(donor: ReferenceProfile) -> No
     order = [donor.feature_names.index(name) for name in profile.feature_names] + [len(donor.feature_names)]
     for window, natural in donor.natural.items():
         np.testing.assert_array_equal(profile.natural[window].v, natural.v[order])
+        np.testing.assert_array_equal(profile.natural[window].correlation, natural.correlation[order])
     assert (profile.calibrated, profile.natural_days, profile.days) == (True, 28, 0)
     assert profile.verdict == "FULL: 8 000 rows, tolerances inherited"
     assert profile.options["inherited_from"] == donor.id
@@ -113,6 +114,7 @@ def test_what_the_donor_does_not_know_is_said_and_taken_as_it_is(donor: Referenc
     assert f"inherit: profile {donor.label} knows nothing of 'city', 'fresh'" in profile.warnings
     fresh = profile.feature_names.index("fresh")
     assert profile.natural["24h"].v[fresh].tolist() == [0.0, 0.0, 0.0]
+    assert profile.natural["24h"].clustered[:, fresh].tolist() == [0.0, 0.0, 0.0]
 
 
 def test_what_a_profile_has_learnt_itself_stays(donor: ReferenceProfile, seasonal: Make) -> None:

@@ -257,3 +257,43 @@ def test_the_summary_says_what_is_tolerated_and_what_is_too_noisy(seasonal: Make
     assert lines[head + 1].split()[::2] == ["calm", "0.05"]
     assert lines[head + 2].split()[:3] == ["wild", "noisy", "noisy"]
     assert lines[head + 3].startswith("noisy: ")
+
+
+def in_hours(share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shares of the cells by hour, of which the lowest cell has the given one."""
+    out = shares_of(len(share))
+    out[:, 0] = share
+    out[:, 1:10] = (1.0 - share[:, None]) / 9.0
+    return out
+
+
+@pytest.mark.parametrize("rows", [50, 2000])
+def test_rows_that_are_independent_have_nothing_in_common(rows: int) -> None:
+    for found in learn_natural(LAYOUT, hourly(shares_of(56 * 24), rows), "48").values():
+        assert rows * found.correlation[0] < 1.0
+
+
+@pytest.mark.parametrize("rows", [50, 2000])
+def test_how_alike_the_rows_of_an_hour_are_is_learnt_however_many_they_are(rows: int) -> None:
+    """Of a share that varies with variance V about its mean P, it is V / P(1 - P)."""
+    share = np.where(np.random.default_rng(4).random(56 * 24) < 0.1, 0.6, 0.05)
+    found = learn_natural(LAYOUT, hourly(in_hours(share), rows), "48")
+    both = np.array([share, (1.0 - share) / 9.0])  # the ends: the lowest cell and the highest
+    mean = both.mean(axis=1)
+    expected = both.var(axis=1).sum() / (mean * (1.0 - mean)).sum()
+    assert found["1h"].correlation[0] == pytest.approx(expected, rel=0.2)
+    assert found["24h"].correlation[0] < expected / 10.0, "hours are independent of one another"
+
+
+def test_weeks_too_few_to_tell_are_as_alike_as_days() -> None:
+    share = np.repeat(np.random.default_rng(5).choice([0.02, 0.4], 28), 24)
+    found = learn_natural(LAYOUT, hourly(in_hours(share)), "48")
+    assert found["24h"].correlation[0] > 0.1
+    np.testing.assert_array_equal(found["168h"].correlation, found["24h"].correlation)
+
+
+def test_categories_have_no_ends() -> None:
+    layout = CellLayout((FeatureCells("x", "categorical", categories=tuple("abcdefghi")),))
+    share = np.repeat(np.random.default_rng(5).choice([0.02, 0.4], 28), 24)
+    assert layout.size == LAYOUT.size
+    assert learn_natural(layout, hourly(in_hours(share)), "48")["24h"].correlation.tolist() == [0.0]

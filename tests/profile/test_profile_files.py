@@ -126,7 +126,19 @@ def test_what_was_learnt_survives_the_file(calibrated: ReferenceProfile, tmp_pat
         np.testing.assert_array_equal(loaded.natural[window].weighted, natural.weighted)
         np.testing.assert_array_equal(loaded.natural[window].weight, natural.weight)
         np.testing.assert_array_equal(loaded.natural[window].noise, natural.noise)
+        np.testing.assert_array_equal(loaded.natural[window].clustered, natural.clustered)
+        assert natural.clustered[1].all() == (window != "1h"), "the prediction knows it too; hours hold too few rows"
     assert loaded.summary() == calibrated.summary()
+
+
+def test_a_file_that_does_not_know_how_alike_rows_are_takes_them_for_independent(calibrated: ReferenceProfile) -> None:
+    document = json.loads(calibrated.to_json())
+    for member in (*document["features"], document["prediction"]):
+        for sums in member["natural"].values():
+            del sums[3:]
+    loaded = ReferenceProfile.from_json(json.dumps(document))
+    assert not loaded.clustering.any()
+    np.testing.assert_array_equal(loaded.variation, calibrated.variation)
 
 
 def test_a_file_from_before_strata_is_read(profile: ReferenceProfile) -> None:
@@ -138,7 +150,7 @@ def test_a_file_from_before_strata_is_read(profile: ReferenceProfile) -> None:
     assert loaded == profile
 
 
-@pytest.mark.parametrize(("features", "limit"), [(25, 115_000), (100, 450_000)])
+@pytest.mark.parametrize(("features", "limit"), [(25, 120_000), (100, 470_000)])
 def test_a_calibrated_file_stays_small(seasonal: Callable[..., Any], features: int, limit: int) -> None:
     rows = seasonal(14, 60, **{f"f{i}": 0.05 for i in range(features)})
     assert len(rows.build().to_json()) < limit
@@ -240,6 +252,8 @@ LEARNT_FAULTS: list[tuple[Callable[[Document], None], str]] = [
     (set_at("features", 0, "natural", "1h", 1)([-1, 0, 0]), "do not belong to their weights"),
     (set_at("features", 0, "natural", "1h", 0)([1e30, 0, 0]), "do not belong to their weights"),
     (set_at("features", 0, "natural", "1h", 2)([-1, 0, 0]), "do not belong to their weights"),
+    (set_at("features", 0, "natural", "24h", 3)([0, -1, 0]), "do not belong to their weights"),
+    (set_at("features", 0, "natural", "24h", 3)([0, 1]), "must hold 3 numbers"),
     (set_at("natural_days")(0), "natural_days is 0; it must be a whole number of at least 1"),
     (set_at("natural_days")(True), "natural_days is True"),
     (set_at("natural_days")(10**9), "natural_days is 1000000000"),

@@ -85,7 +85,7 @@ def _bounds(scored: ScoredFamily, names: Sequence[str], rule: Rule, config: Mode
     if table is None or not names:
         return [0.0] * len(names)
     at = [scored.features.index(name) for name in names]
-    d, k, s = (values[:, at] for values in (table.d, table.k, table.sampling))
+    d, k, s = (values[:, at] for values in (table.d, table.k, table.evidence))
     q = window_budget(scored.drift_type, rule.budget, len(table.windows) - table.watched)
     made = table.usable[:, at] & (table.p_real[:, at] <= q)
     made[: table.watched] = False

@@ -290,9 +290,10 @@ def _gross(table: TestTable) -> BoolArray:
     tau = np.maximum(js_to_d(limits), table.tolerances.natural)
     found = table.tested & (table.n >= GROSS_MIN_ROWS)
     found[table.watched + 1 :] = False
-    found &= table.d - table.k * table.sampling > tau  # cheap, and hardly ever so
+    s = table.evidence
+    found &= table.d - table.k * s > tau  # cheap, and hardly ever so
     if found.any():
-        found &= large_gate(table.d, table.k, table.sampling, tau) <= 1.0 - GROSS_CONFIDENCE
+        found &= large_gate(table.d, table.k, s, tau) <= 1.0 - GROSS_CONFIDENCE
     return np.asarray(found)
 
 
@@ -343,7 +344,7 @@ def test_results(scored: ScoredFamily, severity: NDArray[np.int64]) -> tuple[Tes
     chosen = {
         name: np.take_along_axis(values, at, axis=-1)[..., 0]
         for name, values in {
-            "n": table.n, "m": table.m, "d": table.d, "k": table.k, "s": table.sampling, "score": table.score,
+            "n": table.n, "m": table.m, "d": table.d, "k": table.k, "s": table.evidence, "score": table.score,
             "p_real": table.p_real, "p": table.p_value, "severity": severity, "tau": table.tau[0],
         }.items()
     }  # fmt: skip

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from modelwatch.drift.reference import reference_cells
 from modelwatch.drift.statistics import GateResult, js_to_d, large_gate, two_gate
-from modelwatch.drift.tolerance import Tolerances, tolerances_of
+from modelwatch.drift.tolerance import Tolerances, likeness_of, tolerances_of
 from modelwatch.records import HIGH, LOW, MISSING, TAIL_CELLS, CellLayout, FeatureCells, FloatArray, WindowCounts
 
 if TYPE_CHECKING:
@@ -64,6 +64,9 @@ class TestTable:
         As in :class:`~modelwatch.drift.statistics.GateResult`; ``p_value`` is at the tolerance of a warning.
     p_large : ndarray, shape (tiers, windows, features, tests)
         "Within tolerance", for each tier.
+    effect : ndarray
+        The design effect: so many rows of the window are worth one that is independent of all others. More than 1
+        only of novel values, and where the reference shows that rows of one window are alike.
     tolerances : Tolerances
         Those of each window, feature and test.
     usable : ndarray of bool
@@ -91,6 +94,7 @@ class TestTable:
     p_real: FloatArray
     p_value: FloatArray
     p_large: FloatArray
+    effect: FloatArray
     tolerances: Tolerances
     usable: BoolArray
     tested: BoolArray
@@ -100,6 +104,11 @@ class TestTable:
     def sampling(self) -> FloatArray:
         """``1/n + 1/m``; 1 where a test is not usable."""
         return _sampling(self.n, self.m, self.usable)
+
+    @property
+    def evidence(self) -> FloatArray:
+        """`sampling` of so many rows as the window's are worth: what tests and bounds go by."""
+        return np.asarray(self.sampling * self.effect)
 
     @property
     def tau(self) -> FloatArray:
@@ -151,7 +160,7 @@ class TestTable:
         return replace(self, windows=(*self.windows[:first], *again.windows))
 
 
-_BY_WINDOW = ("n", "m", "d", "k", "score", "p_real", "p_value", "usable", "tested")
+_BY_WINDOW = ("n", "m", "d", "k", "score", "p_real", "p_value", "effect", "usable", "tested")
 
 
 def measure(
@@ -183,10 +192,13 @@ def measure(
         In which no window is only watched.
     """
     reference = reference_cells(profile, windows, config) if reference is None else reference
-    tolerances = tolerances_of(profile, config, members, _spans(windows, members))
-    found = _gates(profile.layout, members, np.stack([w.cells for w in windows]), reference, tolerances.tau[0])
+    spans = _spans(windows, members)
+    tolerances = tolerances_of(profile, config, members, spans)
+    likeness = likeness_of(profile, members, spans)
+    cells = np.stack([w.cells for w in windows])
+    found, effect = _gates(profile.layout, members, cells, reference, tolerances.tau[0], likeness)
     usable = (found.n >= max(config.min_rows, 1.0)) & (found.m > 0)
-    p_large = _by_tier(found, tolerances.tau, usable)
+    p_large = _by_tier(found, tolerances.tau, usable, effect)
     tested = usable.copy()
     tested[:, :, SHAPE_TEST] &= ~tolerances.noisy
     return TestTable(
@@ -203,19 +215,20 @@ def measure(
         p_real=found.p_real,
         p_value=found.p,
         p_large=p_large,
+        effect=effect,
         tolerances=tolerances,
         usable=usable,
         tested=tested,
     )
 
 
-def _by_tier(found: GateResult, tau: FloatArray, usable: BoolArray) -> FloatArray:
+def _by_tier(found: GateResult, tau: FloatArray, usable: BoolArray, effect: FloatArray) -> FloatArray:
     """Return "within tolerance" for each tier; 1 for higher ones where that is likely of the lowest already."""
     out = np.ones(tau.shape)
     out[0] = found.p_large
     at = usable & (found.p_large <= 0.5)
     if at.any():
-        s = _sampling(found.n, found.m, usable)[at]
+        s = (_sampling(found.n, found.m, usable) * effect)[at]
         out[1:, at] = large_gate(found.d[at], found.k[at], s, tau[1:, at])
     return out
 
@@ -268,16 +281,35 @@ def _as_slice(places: Sequence[int]) -> slice | list[int]:
 
 
 def _gates(
-    layout: CellLayout, members: Sequence[int], observed: FloatArray, reference: FloatArray, tau: FloatArray
-) -> GateResult:
-    """Measure shapes and, in two cells each, missing and novel values; tests along the last axis."""
+    layout: CellLayout,
+    members: Sequence[int],
+    observed: FloatArray,
+    reference: FloatArray,
+    tau: FloatArray,
+    likeness: FloatArray | None,
+) -> tuple[GateResult, FloatArray]:
+    """Measure shapes and, in two cells each, missing and novel values; tests along the last axis.
+
+    Returns the design effect of each test too. By it the counts of novel values are divided before they are tested (Rao
+    and Scott 1992, doi:10.2307/2532311): else a record of the weather, which all rows of an hour share, would be as
+    sure as if each of them had seen another sky.
+    """
     (o, o_pairs), (r, r_pairs) = _gathered(layout, members, [observed, reference])
     shape = two_gate(o, r, tau[..., SHAPE_TEST])
     shares = two_gate(o_pairs, r_pairs, tau[..., MISSING_TEST:])
-    return GateResult(**{
+    found = GateResult(**{
         f.name: np.concatenate([getattr(shape, f.name)[..., None], getattr(shares, f.name)], axis=-1)
         for f in fields(GateResult)
     })  # fmt: skip
+    effect = np.ones(found.n.shape)
+    if likeness is not None:
+        alike = 1.0 + likeness * np.maximum(found.n[..., NOVEL_TEST] - 1.0, 0.0)
+        effect[..., NOVEL_TEST] = alike
+        pairs = (pair[:, :, NOVEL_TEST - MISSING_TEST] / alike[..., None] for pair in (o_pairs, r_pairs))
+        again = two_gate(*pairs, tau[..., NOVEL_TEST])
+        for name in ("p", "p_real", "p_large"):
+            getattr(found, name)[..., NOVEL_TEST] = getattr(again, name)
+    return found, effect
 
 
 def _gathered(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from modelwatch.config import DriftMonitoringConfig
     from modelwatch.profile import ReferenceProfile
 
-__all__ = ["NOISY_JS", "Tolerances", "learnt_length", "levels_of", "tolerances_of"]
+__all__ = ["NOISY_JS", "Tolerances", "learnt_length", "levels_of", "likeness_of", "tolerances_of"]
 
 NOISY_JS = 0.25
 """Natural distance from which a shape says nothing: four times as much is more than any distance."""
@@ -107,3 +107,32 @@ def tolerances_of(
     # Who writes a tolerance wants to hear of a feature however wild it is.
     noisy = (variation[..., 0] > js_to_d(NOISY_JS)) & np.isinf(told)
     return Tolerances(np.maximum(levels, natural), natural, noisy)
+
+
+def likeness_of(profile: ReferenceProfile, members: Sequence[int], seconds: FloatArray) -> FloatArray | None:
+    """Return how alike the rows of one window are at the ends of a feature's range: from 0, independent, to 1.
+
+    Parameters
+    ----------
+    profile : ReferenceProfile
+        Knows it, if it has learnt natural variation.
+    members : sequence of int
+        Indices into ``profile.layout.members``.
+    seconds : ndarray, shape (windows, members) or (windows, 1)
+        The time that rows come from, in each window for each member.
+
+    Returns
+    -------
+    ndarray or None, shape (windows, members)
+        None where all are independent, as far as is known.
+
+    Examples
+    --------
+    >>> from modelwatch import ReferenceProfile
+    >>> likeness_of(ReferenceProfile.build({"age": np.arange(500.0)}), [0], np.array([[3600.0]])) is None
+    True
+    """
+    if profile.natural_days <= 0 or not profile.clustering.any():
+        return None
+    spans = np.broadcast_to(seconds, (len(seconds), len(members)))
+    return np.asarray(profile.clustering[learnt_length(spans), np.asarray(members, dtype=np.intp)])

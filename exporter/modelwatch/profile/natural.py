@@ -24,6 +24,8 @@ HOUR_ROWS = 50
 """An hour with fewer rows says nothing about hours."""
 SURE = 2.0
 """So many standard deviations of chance are taken off: what chance makes of a few small windows is not natural."""
+DIGITS = 6
+"""Significant digits of sums: more says nothing, and makes a third of a profile's file."""
 NOISY = 0.25
 """A feature whose natural Jensen-Shannon distance is larger can't raise an alarm by its shape."""
 
@@ -44,11 +46,15 @@ class Natural:
         ``sum_w 1 / s_w²``.
     noise : ndarray, shape (members, 3), or 0 where windows are taken for endless
         ``sum_w 2 k / s_w²``, the variance of `weighted` by chance. All three add up over parts of a reference.
+    clustered : ndarray, shape (3, members), or 0 where rows are taken for independent
+        How alike the rows of a window are at the ends of the range, as three sums of the same kind: what its count
+        there is off beyond chance, how much there is to be off by, and the variance of the first by chance.
     """
 
     weighted: FloatArray
     weight: FloatArray
     noise: FloatArray | float = 0.0
+    clustered: FloatArray | float = 0.0
 
     @property
     def v(self) -> FloatArray:
@@ -75,9 +81,29 @@ class Natural:
         """
         return d_to_js(np.maximum(js_to_d(level), tolerance_factor(days) * self.v))
 
+    @property
+    def correlation(self) -> FloatArray:
+        """How alike rows of one window are at the ends of the range, from 0 to 1; 0 of categories. Shape (members,).
+
+        The intraclass correlation, as a moment estimate from the variance between windows (Kish 1965, Survey sampling,
+        5.4): under one sky all flights of an hour have the coldest temperature of the year, or none has. Two standard
+        deviations of chance are taken off here too.
+
+        >>> nothing = np.zeros((2, 3))
+        >>> sums, weights, noise = [90.0, 9.0], [100.0, 100.0], [25.0, 25.0]
+        >>> Natural(nothing, nothing, clustered=np.array([sums, weights, noise])).correlation.tolist()
+        [0.8, 0.0]
+        """
+        sums, weight, noise = np.broadcast_to(self.clustered, (3, len(self.weight)))
+        sure = np.maximum(sums - SURE * np.sqrt(noise), 0.0)
+        return np.asarray(np.minimum(sure / np.where(weight > 0, weight, 1.0), 1.0))
+
     def plus(self, other: Natural) -> Natural:
         """Return what both parts of a reference know together."""
-        return Natural(self.weighted + other.weighted, self.weight + other.weight, self.noise + other.noise)
+        return Natural(
+            self.weighted + other.weighted, self.weight + other.weight,
+            self.noise + other.noise, self.clustered + other.clustered,
+        )  # fmt: skip
 
 
 def tolerance_factor(days: float) -> float:
@@ -144,7 +170,7 @@ def learn_natural(layout: CellLayout, hours: HourCounts, kind: StrataKind | None
             sums["168h"].add(index, *weekly)
     if whole_weeks < LEAST_WEEKS:
         sums["168h"] = sums["24h"].halved()
-    return {window: Natural(found.weighted, found.weight, found.noise) for window, found in sums.items()}
+    return {window: found.natural() for window, found in sums.items()}
 
 
 class _Sums:
@@ -153,13 +179,22 @@ class _Sums:
     def __init__(self, layout: CellLayout) -> None:
         self._layout = layout
         self._shapes = [member.shape_size for member in layout.members]
+        self._ranges = [member.kind == "numeric" for member in layout.members]
         self.weighted, self.weight, self.noise = (np.zeros((len(layout.members), TESTS)) for _ in range(3))
+        self.clustered = np.zeros((3, len(layout.members)))
 
     def halved(self) -> _Sums:
-        """Return what says that windows vary half as much, and is as sure of it."""
+        """Return what says that windows vary half as much, and is as sure of it; their rows are as much alike."""
         out = _Sums(self._layout)
         out.weighted, out.weight, out.noise = self.weighted / 2.0, self.weight.copy(), self.noise / 4.0
+        out.clustered = self.clustered.copy()
         return out
+
+    def natural(self) -> Natural:
+        """Return what was learnt, in as many digits as a file keeps."""
+        return Natural(
+            *(significant(part, DIGITS) for part in (self.weighted, self.weight, self.noise, self.clustered))
+        )
 
     def add(self, index: int, observed: FloatArray, reference: FloatArray, *, least: float = 1.0) -> None:
         """Add windows of one member: their counts, and those that they are compared with."""
@@ -173,6 +208,35 @@ class _Sums:
             self.weighted[index, test] += ((d - expected(o, r, n, m, scored)) * weight).sum()
             self.weight[index, test] += weight.sum()
             self.noise[index, test] += (2.0 * k * weight).sum()
+        if self._ranges[index]:
+            self.clustered[:, index] += _clustered(observed[:, :shape], reference[:, :shape], least)
+
+
+def significant(values: FloatArray, digits: int) -> FloatArray:
+    """Round to so many significant digits.
+
+    >>> significant(np.array([0.0, 123456.0, -0.00123456]), 3).tolist()
+    [0.0, 123000.0, -0.00123]
+    """
+    return np.array([float(f"{value:.{digits - 1}e}") for value in values.ravel().tolist()]).reshape(values.shape)
+
+
+def _clustered(observed: FloatArray, reference: FloatArray, least: float) -> FloatArray:
+    """Return the three sums that tell how alike the rows of a window are in the lowest and in the highest cell.
+
+    The reference has no novel rows by which to tell: its range is its own. Who is next to have a value beyond it is
+    among those in its outermost cells.
+    """
+    n, m = observed.sum(axis=1), reference.sum(axis=1)
+    scored = (n >= max(least, 2.0)) & (m > 0)
+    o, r, n, m = observed[scored], reference[scored], n[scored, None], m[scored, None]
+    ends = [0, -1]
+    o, r = o[:, ends], r[:, ends]
+    pooled = (o + r) / (n + m)
+    rows = n * pooled * (1.0 - pooled)
+    chance = rows * (1.0 + n / m)
+    beyond = (o - n * r / m) ** 2 - chance
+    return np.array([beyond.sum(), (rows * (n - 1.0)).sum(), (2.0 * chance**2 + chance).sum()])
 
 
 def _tests(cells: FloatArray, shape: int) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -243,4 +307,19 @@ def by_length(natural: Mapping[str, Natural], members: int) -> FloatArray:
         longer = out[place] = np.where(learnt.weight > 0, learnt.v, longer)
     hour, day = (list(LENGTHS).index(label) for label in ("1h", "24h"))
     out[hour] = np.maximum(out[hour], out[day])
+    return out
+
+
+def correlation_by_length(natural: Mapping[str, Natural], members: int) -> FloatArray:
+    """Return how alike rows are in windows of each of `LENGTHS`, (lengths, members); 0 where nothing is known.
+
+    Where it is not learnt for a length, the next longer one says it.
+    """
+    out = np.zeros((len(LENGTHS), members))
+    longer = np.zeros(members)
+    for place, label in reversed(list(enumerate(LENGTHS))):
+        if label in natural:
+            known = np.broadcast_to(natural[label].clustered, (3, members))[1] > 0
+            longer = np.where(known, natural[label].correlation, longer)
+        out[place] = longer
     return out

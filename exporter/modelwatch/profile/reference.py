@@ -14,7 +14,7 @@ from modelwatch.exceptions import NotAvailableError, ProfileError, did_you_mean
 from modelwatch.profile.correlation import CorrelationConstants
 from modelwatch.profile.kinds import Task
 from modelwatch.profile.moments import Moments
-from modelwatch.profile.natural import Natural, by_length
+from modelwatch.profile.natural import Natural, by_length, correlation_by_length
 from modelwatch.profile.strata import Strata
 from modelwatch.profile.writing import reason, write_atomically
 from modelwatch.records import CellLayout, FeatureCells, FloatArray, IntArray
@@ -203,6 +203,11 @@ class ReferenceProfile:
     def variation(self) -> FloatArray:
         """Natural variation of all members by length of window: (lengths, members, tests), on the scale of d."""
         return by_length(self.natural, len(self.layout.members))
+
+    @cached_property
+    def clustering(self) -> FloatArray:
+        """How alike the rows of one window are at the ends of the range, 0 to 1: (lengths, members)."""
+        return correlation_by_length(self.natural, len(self.layout.members))
 
     def member(self, name: str) -> FeatureCells:
         """Return the cells of a feature, or of the prediction.
