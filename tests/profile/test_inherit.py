@@ -114,7 +114,7 @@ def test_what_the_donor_does_not_know_is_said_and_taken_as_it_is(donor: Referenc
     assert f"inherit: profile {donor.label} knows nothing of 'city', 'fresh'" in profile.warnings
     fresh = profile.feature_names.index("fresh")
     assert profile.natural["24h"].v[fresh].tolist() == [0.0, 0.0, 0.0]
-    assert profile.natural["24h"].clustered[:, fresh].tolist() == [0.0, 0.0, 0.0]
+    assert np.asarray(profile.natural["24h"].clustered)[:, fresh].tolist() == [0.0, 0.0, 0.0]
 
 
 def test_what_a_profile_has_learnt_itself_stays(donor: ReferenceProfile, seasonal: Make) -> None:

@@ -127,7 +127,9 @@ def test_what_was_learnt_survives_the_file(calibrated: ReferenceProfile, tmp_pat
         np.testing.assert_array_equal(loaded.natural[window].weight, natural.weight)
         np.testing.assert_array_equal(loaded.natural[window].noise, natural.noise)
         np.testing.assert_array_equal(loaded.natural[window].clustered, natural.clustered)
-        assert natural.clustered[1].all() == (window != "1h"), "the prediction knows it too; hours hold too few rows"
+        assert np.asarray(natural.clustered)[1].all() == (window != "1h"), (
+            "the prediction knows it too; hours hold too few rows"
+        )
     assert loaded.summary() == calibrated.summary()
 
 

@@ -305,8 +305,8 @@ def _gates(
     if likeness is not None:
         alike = 1.0 + likeness * np.maximum(found.n[..., NOVEL_TEST] - 1.0, 0.0)
         effect[..., NOVEL_TEST] = alike
-        pairs = (pair[:, :, NOVEL_TEST - MISSING_TEST] / alike[..., None] for pair in (o_pairs, r_pairs))
-        again = two_gate(*pairs, tau[..., NOVEL_TEST])
+        novel_o, novel_r = (pair[:, :, NOVEL_TEST - MISSING_TEST] / alike[..., None] for pair in (o_pairs, r_pairs))
+        again = two_gate(novel_o, novel_r, tau[..., NOVEL_TEST])
         for name in ("p", "p_real", "p_large"):
             getattr(found, name)[..., NOVEL_TEST] = getattr(again, name)
     return found, effect

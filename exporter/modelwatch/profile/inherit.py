@@ -73,10 +73,8 @@ def _natural(found: Natural, places: IntArray) -> Natural:
     known = (places >= 0)[:, None]
     parts = (found.weighted, found.weight, np.broadcast_to(found.noise, found.weight.shape))
     clustered = np.broadcast_to(found.clustered, (3, len(found.weight)))
-    return Natural(
-        *(np.where(known, part[places], 0.0) for part in parts),
-        clustered=np.where(places >= 0, clustered[:, places], 0.0),
-    )
+    weighted, weight, noise = (np.where(known, part[places], 0.0) for part in parts)
+    return Natural(weighted, weight, noise, np.where(places >= 0, clustered[:, places], 0.0))
 
 
 def _strata(profile: ReferenceProfile, donor: ReferenceProfile, strata: Strata, places: IntArray) -> Strata:

@@ -133,7 +133,7 @@ class LearntReader:
             wrong = (weight < 0).any() or (noise < 0).any() or (weighted > weight * (D_PER_JS2 * 1.001)).any()
             if wrong or rows < 0 or chance < 0:
                 self._fail(f"{where} holds sums that do not belong to their weights")
-        return Natural(*out[:3], clustered=out[3].T)
+        return Natural(out[0], out[1], out[2], out[3].T)
 
     def _numbers(self, given: object, where: str) -> FloatArray:
         if not isinstance(given, list) or len(given) != TESTS:
