@@ -248,7 +248,7 @@ DRIFT_ATTRIBUTION = _metric(
 FEATURE_NOISY = _metric(
     "feature_noisy",
     "gauge",
-    "1 if a feature varies so much by itself that its shape can't alarm, else 0; feature '' is the prediction."
+    "1 if a feature varies so much by itself that its shape can't alarm, but its mean; feature '' is the prediction."
     + _CACHED,
     *MODEL_LABELS,
     FEATURE,

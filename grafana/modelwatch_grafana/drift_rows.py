@@ -94,8 +94,8 @@ def _tolerances() -> Panel:
     return table(
         "Tolerance by feature, $window window",
         "The distance from which a feature is a warning, widest first: 0.05, or four times its own normal variation, "
-        "whichever is larger. A feature whose shape is too noisy to alarm is watched for missing and novel values; "
-        "its score is shown all the same.",
+        "whichever is larger. Of a feature whose shape varies too much by itself, the mean is watched instead where "
+        "that varies less, as in a week; and missing and novel values.",
         [
             Column("Tolerance", of(c.DRIFT_THRESHOLD, **scored)),
             Column("Score", of(c.DRIFT_SCORE, **scored)),

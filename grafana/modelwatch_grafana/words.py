@@ -77,7 +77,7 @@ STATE_STEPS = tuple(
 CALIBRATED: Json = value_mapping(
     {0: ("default tolerances: up to warning, gross changes error", "blue"), 1: ("learnt from the reference", "green")}
 )
-NOISY: Json = value_mapping({0: ("watched", "green"), 1: ("too noisy to alarm", "yellow")})
+NOISY: Json = value_mapping({0: ("watched", "green"), 1: ("noisy: its mean", "yellow")})
 NOISY_STEPS = (Step(None, "green"), Step(1.0, "yellow"))
 REFERENCES: Json = value_mapping({1: ("learnt", "green"), 2: ("given", "green")})
 UP: Json = value_mapping({0: ("down", "red"), 1: ("up", "green")})

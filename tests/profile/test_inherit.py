@@ -46,6 +46,7 @@ def test_tolerances_go_by_the_name_of_the_feature(donor: ReferenceProfile) -> No
     for window, natural in donor.natural.items():
         np.testing.assert_array_equal(profile.natural[window].v, natural.v[order])
         np.testing.assert_array_equal(profile.natural[window].correlation, natural.correlation[order])
+        np.testing.assert_array_equal(profile.natural[window].mean_v, natural.mean_v[order])
     assert (profile.calibrated, profile.natural_days, profile.days) == (True, 28, 0)
     assert profile.verdict == "FULL: 8 000 rows, tolerances inherited"
     assert profile.options["inherited_from"] == donor.id

@@ -128,7 +128,7 @@ def test_strata_and_natural_variation_add_up(seasonal: Make) -> None:
     later = replace(one, time_range=tuple(end + 28 * 86400 for end in one.time_range))
     both = one.merge(later)
     np.testing.assert_array_equal(both.strata.counts, 2 * one.strata.counts)
-    for part in ("weighted", "weight", "noise", "clustered"):
+    for part in ("weighted", "weight", "noise", "clustered", "means"):
         np.testing.assert_allclose(getattr(both.natural["24h"], part), 2 * getattr(one.natural["24h"], part))
     assert both.natural["24h"].weight.sum() == pytest.approx(2 * one.natural["24h"].weight.sum())
     assert (both.calibrated, both.days, both.natural_days) == (True, 56, 56)

@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from modelwatch.exceptions import ProfileError
+from modelwatch.profile import ReferenceProfile
 from modelwatch.profile.divergence import divergence, expected
 from modelwatch.profile.hours import HourCounts
 from modelwatch.profile.natural import Natural, learn_natural, tolerance_factor
@@ -123,7 +124,7 @@ def test_a_week_varies_half_as_much_as_a_day_until_there_are_eight() -> None:
     shares[:, 0] *= 1 + 0.5 * np.repeat(np.arange(57) % 2, 24)
     shares /= shares.sum(axis=1, keepdims=True)
     short, long = (learn_natural(LAYOUT, hourly(shares[: days * 24]), "48") for days in (55, 57))
-    np.testing.assert_allclose(short["168h"].v, short["24h"].v / 2)
+    np.testing.assert_allclose(short["168h"].v, short["24h"].v / 2, rtol=1e-5)
     assert long["168h"].v[0, 0] < long["24h"].v[0, 0] / 20
 
 
@@ -259,6 +260,18 @@ def test_the_summary_says_what_is_tolerated_and_what_is_too_noisy(seasonal: Make
     assert lines[head + 3].startswith("noisy: ")
 
 
+def test_the_summary_says_where_the_mean_can_still_alarm() -> None:
+    """A week is only seven weathers, and no week's shape like another's; but seven means have one mean."""
+    rng = np.random.default_rng(6)
+    days = np.repeat(np.arange(70), 24 * 30)
+    values = rng.normal(size=70)[days] + 0.1 * rng.normal(size=len(days))
+    profile = ReferenceProfile.build({"temp": values}, timestamps=BEGIN + np.arange(len(days)) * 120.0)
+    lines = profile.summary().splitlines()
+    head = next(i for i, line in enumerate(lines) if line.startswith("Tolerated"))
+    assert lines[head + 1].split() == ["temp", "noisy", "noisy", "mean"]
+    assert [line.partition(":")[0] for line in lines[head + 2 : head + 4]] == ["noisy", "mean"]
+
+
 def in_hours(share: NDArray[np.float64]) -> NDArray[np.float64]:
     """Shares of the cells by hour, of which the lowest cell has the given one."""
     out = shares_of(len(share))
@@ -297,3 +310,22 @@ def test_categories_have_no_ends() -> None:
     share = np.repeat(np.random.default_rng(5).choice([0.02, 0.4], 28), 24)
     assert layout.size == LAYOUT.size
     assert learn_natural(layout, hourly(in_hours(share)), "48")["24h"].correlation.tolist() == [0.0]
+
+
+@pytest.mark.parametrize("noise", [0.2, 0.8])
+def test_how_far_the_mean_moves_between_days_is_learnt_in_standard_deviations(seasonal: Make, noise: float) -> None:
+    found = seasonal(56, 200, **{f"f{i}": noise for i in range(6)}).build().natural
+    learnt = found["24h"].mean_v / (noise**2 / (1.0 + noise**2))  # of the variance of all rows
+    assert learnt.mean() == pytest.approx(1.0, rel=0.25)
+    assert (found["168h"].mean_v < 0.6 * found["24h"].mean_v).all(), "days come and go in a week"
+
+
+def test_the_mean_of_what_only_chance_varies_does_not_vary() -> None:
+    for found in learn_natural(LAYOUT, hourly(shares_of(56 * 24), 200), "48").values():
+        assert found.mean_v[0] < 0.002
+
+
+def test_the_mean_of_a_week_varies_half_as_much_as_a_days_until_there_are_eight() -> None:
+    shares = in_hours(np.repeat(0.1 + 0.1 * (np.arange(28) % 2), 24))
+    found = learn_natural(LAYOUT, hourly(shares), "48")
+    assert found["168h"].mean_v[0] == pytest.approx(found["24h"].mean_v[0] / 2, rel=1e-5)

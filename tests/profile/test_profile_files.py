@@ -127,19 +127,21 @@ def test_what_was_learnt_survives_the_file(calibrated: ReferenceProfile, tmp_pat
         np.testing.assert_array_equal(loaded.natural[window].weight, natural.weight)
         np.testing.assert_array_equal(loaded.natural[window].noise, natural.noise)
         np.testing.assert_array_equal(loaded.natural[window].clustered, natural.clustered)
+        np.testing.assert_array_equal(loaded.natural[window].means, natural.means)
         assert np.asarray(natural.clustered)[1].all() == (window != "1h"), (
             "the prediction knows it too; hours hold too few rows"
         )
     assert loaded.summary() == calibrated.summary()
 
 
-def test_a_file_that_does_not_know_how_alike_rows_are_takes_them_for_independent(calibrated: ReferenceProfile) -> None:
+def test_a_file_from_before_rows_were_alike_takes_them_for_independent(calibrated: ReferenceProfile) -> None:
     document = json.loads(calibrated.to_json())
     for member in (*document["features"], document["prediction"]):
         for sums in member["natural"].values():
             del sums[3:]
     loaded = ReferenceProfile.from_json(json.dumps(document))
     assert not loaded.clustering.any()
+    assert np.isinf(loaded.mean_variation).all(), "nor does it know how means vary"
     np.testing.assert_array_equal(loaded.variation, calibrated.variation)
 
 
@@ -255,6 +257,7 @@ LEARNT_FAULTS: list[tuple[Callable[[Document], None], str]] = [
     (set_at("features", 0, "natural", "1h", 0)([1e30, 0, 0]), "do not belong to their weights"),
     (set_at("features", 0, "natural", "1h", 2)([-1, 0, 0]), "do not belong to their weights"),
     (set_at("features", 0, "natural", "24h", 3)([0, -1, 0]), "do not belong to their weights"),
+    (set_at("features", 0, "natural", "24h", 4)([0, 0, -1]), "do not belong to their weights"),
     (set_at("features", 0, "natural", "24h", 3)([0, 1]), "must hold 3 numbers"),
     (set_at("natural_days")(0), "natural_days is 0; it must be a whole number of at least 1"),
     (set_at("natural_days")(True), "natural_days is True"),

@@ -14,6 +14,7 @@ import numpy as np
 
 from modelwatch.drift.decision import check_budget, window_budget
 from modelwatch.drift.family import GROSS_CONFIDENCE
+from modelwatch.drift.means import largest_shift, mean_tolerances
 from modelwatch.drift.statistics import GateResult, d_to_js, js_to_d, large_gate, two_gate
 from modelwatch.drift.table import GROSS_SHAPE_JS, SHAPE_TEST, tally
 from modelwatch.drift.tolerance import tolerances_of
@@ -28,8 +29,8 @@ __all__ = ["blind_spots"]
 MANY_ROWS = 1e9
 """As good as any number of rows: what is left is the noise of the reference."""
 NOISY = (
-    "it varies as much by itself from day to day: a longer reference, or a cap under drift.tolerance, lets it alarm;"
-    " missing and new values do so anyway"
+    "it varies as much by itself from day to day, and so does its mean: a longer reference, or a cap under"
+    " drift.tolerance, lets it alarm; missing and new values do so anyway"
 )
 
 
@@ -60,10 +61,12 @@ def blind_spots(config: ModelMonitoringConfig, profile: ReferenceProfile) -> lis
         level = window_budget(kind, budget, 1) / max(_tests(profile, mine), 1)
         spans = np.array([*config.drift.window_seconds.values()])[:, None]
         tolerated = tolerances_of(profile, config.drift, mine, spans)
+        natural = mean_tolerances(profile, mine, spans)
         least = tolerated.tau[0, :, :, SHAPE_TEST].min(axis=0)
         for place, member in enumerate(profile.layout.members[i] for i in mine):
             if tolerated.noisy[:, place].all():
-                found.append(BlindSpot(member.name, NOISY))
+                if largest_shift(profile, mine[place]) <= natural[:, place].min():
+                    found.append(BlindSpot(member.name, NOISY))
                 continue
             shape = profile.counts_of(member.name)[: member.shape_size]
             change = _Change(round(float(d_to_js(least[place])), 12), level, gross=not profile.calibrated)

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwatch.drift.means import MeanShifts, mean_shifts
 from modelwatch.drift.reference import reference_cells
-from modelwatch.drift.statistics import GateResult, js_to_d, large_gate, two_gate
-from modelwatch.drift.tolerance import Tolerances, likeness_of, tolerances_of
+from modelwatch.drift.statistics import GateResult, d_to_js, js_to_d, large_gate, two_gate
+from modelwatch.drift.tolerance import Tolerances, levels_of, likeness_of, tolerances_of
 from modelwatch.records import HIGH, LOW, MISSING, TAIL_CELLS, CellLayout, FeatureCells, FloatArray, WindowCounts
 
 if TYPE_CHECKING:
@@ -72,8 +73,8 @@ class TestTable:
     usable : ndarray of bool
         Whether a test could be made: it has rows enough on both sides.
     tested : ndarray of bool
-        Whether it can alarm: it is usable, and no shape of a feature that is noisy. Of windows that are only watched,
-        shapes are tested in the first alone.
+        Whether it can alarm: it is usable, and no shape of a feature that is noisy, in whose place its mean is tested
+        where that varies less. Of windows that are only watched, shapes are tested in the first alone.
     watched : int
         So many leading windows are only watched for gross changes. There the tolerance of a shape is what is gross:
         over a part of a day a shape may differ only because of the hours it holds.
@@ -198,9 +199,13 @@ def measure(
     cells = np.stack([w.cells for w in windows])
     found, effect = _gates(profile.layout, members, cells, reference, tolerances.tau[0], likeness)
     usable = (found.n >= max(config.min_rows, 1.0)) & (found.m > 0)
-    p_large = _by_tier(found, tolerances.tau, usable, effect)
     tested = usable.copy()
     tested[:, :, SHAPE_TEST] &= ~tolerances.noisy
+    means = mean_shifts(profile, members, cells, reference, spans, tolerances.noisy) if tolerances.noisy.any() else None
+    if means is not None:
+        _put_means(means, found, tolerances, levels_of(config))
+        tested[:, :, SHAPE_TEST] |= means.at & usable[:, :, SHAPE_TEST]
+    p_large = _by_tier(found, tolerances.tau, usable, effect)
     return TestTable(
         members=tuple(profile.layout.members[i] for i in members),
         indices=tuple(members),
@@ -220,6 +225,22 @@ def measure(
         usable=usable,
         tested=tested,
     )
+
+
+def _put_means(means: MeanShifts, found: GateResult, tolerances: Tolerances, levels: Sequence[float]) -> None:
+    """Put shifts of means in the place of the shapes that are too noisy to be tested; in place."""
+    tau = np.maximum(js_to_d(levels)[:, None], means.natural)
+    one = np.ones(len(means.square))
+    s = 1.0 / found.n[..., SHAPE_TEST][means.at] + 1.0 / found.m[..., SHAPE_TEST][means.at]
+    within = large_gate(means.square, one, s, tau[0])
+    put = {
+        "d": means.square, "k": one, "score": d_to_js(means.square - s), "p_real": means.p_real, "p_large": within,
+        "p": np.maximum(means.p_real, within),
+    }  # fmt: skip
+    for name, values in put.items():
+        getattr(found, name)[..., SHAPE_TEST][means.at] = values
+    tolerances.tau[..., SHAPE_TEST][:, means.at] = tau
+    tolerances.natural[..., SHAPE_TEST][means.at] = means.natural
 
 
 def _by_tier(found: GateResult, tau: FloatArray, usable: BoolArray, effect: FloatArray) -> FloatArray:

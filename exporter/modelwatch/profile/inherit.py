@@ -72,9 +72,12 @@ def _places(profile: ReferenceProfile, donor: ReferenceProfile) -> IntArray:
 def _natural(found: Natural, places: IntArray) -> Natural:
     known = (places >= 0)[:, None]
     parts = (found.weighted, found.weight, np.broadcast_to(found.noise, found.weight.shape))
-    clustered = np.broadcast_to(found.clustered, (3, len(found.weight)))
     weighted, weight, noise = (np.where(known, part[places], 0.0) for part in parts)
-    return Natural(weighted, weight, noise, np.where(places >= 0, clustered[:, places], 0.0))
+    clustered, means = (
+        np.where(places >= 0, np.broadcast_to(part, (3, len(found.weight)))[:, places], 0.0)
+        for part in (found.clustered, found.means)
+    )
+    return Natural(weighted, weight, noise, clustered, means)
 
 
 def _strata(profile: ReferenceProfile, donor: ReferenceProfile, strata: Strata, places: IntArray) -> Strata:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from modelwatch.profile.divergence import d_to_js, divergence, expected, js_to_d, sampling
 from modelwatch.profile.hours import HourCounts
+from modelwatch.profile.means import mean_shift, normal_scores
 from modelwatch.profile.strata import STRATA, Pools, StrataKind, stratum_of_hour
 from modelwatch.records import HIGH, LOW, MISSING, CellLayout, FloatArray, IntArray
 
@@ -49,12 +50,16 @@ class Natural:
     clustered : ndarray, shape (3, members), or 0 where rows are taken for independent
         How alike the rows of a window are at the ends of the range, as three sums of the same kind: what its count
         there is off beyond chance, how much there is to be off by, and the variance of the first by chance.
+    means : ndarray, shape (3, members), or 0 where they were not learnt
+        `weighted`, `weight` and `noise` of the squared shift of the mean, of normal scores in their standard
+        deviations: near the same scale, since a small shift by x is a distance d of x² or a little less.
     """
 
     weighted: FloatArray
     weight: FloatArray
     noise: FloatArray | float = 0.0
     clustered: FloatArray | float = 0.0
+    means: FloatArray | float = 0.0
 
     @property
     def v(self) -> FloatArray:
@@ -98,11 +103,24 @@ class Natural:
         sure = np.maximum(sums - SURE * np.sqrt(noise), 0.0)
         return np.asarray(np.minimum(sure / np.where(weight > 0, weight, 1.0), 1.0))
 
+    @property
+    def mean_v(self) -> FloatArray:
+        """Mean squared natural shift of the mean beyond what chance may have made; inf where unknown. Shape (members,).
+
+        >>> nothing = np.zeros((2, 3))
+        >>> sums, weights, noise = [4e6, 0.0], [1e8, 0.0], [1e12, 0.0]
+        >>> Natural(nothing, nothing, means=np.array([sums, weights, noise])).mean_v.tolist()
+        [0.02, inf]
+        """
+        sums, weight, noise = np.broadcast_to(self.means, (3, len(self.weight)))
+        sure = np.maximum(sums - SURE * np.sqrt(noise), 0.0)
+        return np.asarray(np.where(weight > 0, sure / np.where(weight > 0, weight, 1.0), np.inf))
+
     def plus(self, other: Natural) -> Natural:
         """Return what both parts of a reference know together."""
         return Natural(
-            self.weighted + other.weighted, self.weight + other.weight,
-            self.noise + other.noise, self.clustered + other.clustered,
+            self.weighted + other.weighted, self.weight + other.weight, self.noise + other.noise,
+            self.clustered + other.clustered, self.means + other.means,
         )  # fmt: skip
 
 
@@ -153,7 +171,8 @@ def learn_natural(layout: CellLayout, hours: HourCounts, kind: StrataKind | None
     days = hours.hours // 24 - hours.hours[:1].sum() // 24
     weeks = days // 7
     whole_weeks = len(np.unique(weeks[weeks < (days.max(initial=-1) + 1) // 7]))
-    sums = {"1h": _Sums(layout), "24h": _Sums(layout), "168h": _Sums(layout)}
+    scores = normal_scores(layout, hours.cells.sum(axis=0))
+    sums = {window: _Sums(layout, scores) for window in LENGTHS}
     plans: dict[bytes, tuple[_LeftOut, _LeftOut]] = {}
     for index, (member, offset) in enumerate(zip(layout.members, layout.offsets, strict=True)):
         groups = pools.groups[index][strata]
@@ -176,25 +195,25 @@ def learn_natural(layout: CellLayout, hours: HourCounts, kind: StrataKind | None
 class _Sums:
     """What adds up to natural variation in windows of one length, for each member and test."""
 
-    def __init__(self, layout: CellLayout) -> None:
+    def __init__(self, layout: CellLayout, scores: Sequence[FloatArray | None]) -> None:
         self._layout = layout
+        self._scores = scores
         self._shapes = [member.shape_size for member in layout.members]
-        self._ranges = [member.kind == "numeric" for member in layout.members]
         self.weighted, self.weight, self.noise = (np.zeros((len(layout.members), TESTS)) for _ in range(3))
-        self.clustered = np.zeros((3, len(layout.members)))
+        self.clustered, self.means = (np.zeros((3, len(layout.members))) for _ in range(2))
 
     def halved(self) -> _Sums:
         """Return what says that windows vary half as much, and is as sure of it; their rows are as much alike."""
-        out = _Sums(self._layout)
+        out = _Sums(self._layout, self._scores)
         out.weighted, out.weight, out.noise = self.weighted / 2.0, self.weight.copy(), self.noise / 4.0
         out.clustered = self.clustered.copy()
+        out.means = self.means * np.array([0.5, 1.0, 0.25])[:, None]
         return out
 
     def natural(self) -> Natural:
         """Return what was learnt, in as many digits as a file keeps."""
-        return Natural(
-            *(significant(part, DIGITS) for part in (self.weighted, self.weight, self.noise, self.clustered))
-        )
+        parts = (self.weighted, self.weight, self.noise, self.clustered, self.means)
+        return Natural(*(significant(part, DIGITS) for part in parts))
 
     def add(self, index: int, observed: FloatArray, reference: FloatArray, *, least: float = 1.0) -> None:
         """Add windows of one member: their counts, and those that they are compared with."""
@@ -208,8 +227,12 @@ class _Sums:
             self.weighted[index, test] += ((d - expected(o, r, n, m, scored)) * weight).sum()
             self.weight[index, test] += weight.sum()
             self.noise[index, test] += (2.0 * k * weight).sum()
-        if self._ranges[index]:
-            self.clustered[:, index] += _clustered(observed[:, :shape], reference[:, :shape], least)
+        scores = self._scores[index]
+        if scores is not None:
+            o, r = observed[:, :shape], reference[:, :shape]
+            scored = (o.sum(axis=1) >= max(least, 2.0)) & (r.sum(axis=1) > 0)
+            self.clustered[:, index] += _clustered(o[scored], r[scored])
+            self.means[:, index] += _means(o[scored], r[scored], scores)
 
 
 def significant(values: FloatArray, digits: int) -> FloatArray:
@@ -221,15 +244,13 @@ def significant(values: FloatArray, digits: int) -> FloatArray:
     return np.array([float(f"{value:.{digits - 1}e}") for value in values.ravel().tolist()]).reshape(values.shape)
 
 
-def _clustered(observed: FloatArray, reference: FloatArray, least: float) -> FloatArray:
+def _clustered(o: FloatArray, r: FloatArray) -> FloatArray:
     """Return the three sums that tell how alike the rows of a window are in the lowest and in the highest cell.
 
     The reference has no novel rows by which to tell: its range is its own. Who is next to have a value beyond it is
     among those in its outermost cells.
     """
-    n, m = observed.sum(axis=1), reference.sum(axis=1)
-    scored = (n >= max(least, 2.0)) & (m > 0)
-    o, r, n, m = observed[scored], reference[scored], n[scored, None], m[scored, None]
+    n, m = o.sum(axis=1)[:, None], r.sum(axis=1)[:, None]
     ends = [0, -1]
     o, r = o[:, ends], r[:, ends]
     pooled = (o + r) / (n + m)
@@ -237,6 +258,12 @@ def _clustered(observed: FloatArray, reference: FloatArray, least: float) -> Flo
     chance = rows * (1.0 + n / m)
     beyond = (o - n * r / m) ** 2 - chance
     return np.array([beyond.sum(), (rows * (n - 1.0)).sum(), (2.0 * chance**2 + chance).sum()])
+
+
+def _means(o: FloatArray, r: FloatArray, scores: FloatArray) -> FloatArray:
+    """Return the three sums of the squared shift of the mean: what is off beyond chance, its weight, and its noise."""
+    square, s = mean_shift(o, r, scores)
+    return np.array([((square - s) / s**2).sum(), (1.0 / s**2).sum(), (2.0 / s**2).sum()])
 
 
 def _tests(cells: FloatArray, shape: int) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -322,4 +349,13 @@ def correlation_by_length(natural: Mapping[str, Natural], members: int) -> Float
             known = np.broadcast_to(natural[label].clustered, (3, members))[1] > 0
             longer = np.where(known, natural[label].correlation, longer)
         out[place] = longer
+    return out
+
+
+def means_by_length(natural: Mapping[str, Natural], members: int) -> FloatArray:
+    """Return `Natural.mean_v` in windows of each of `LENGTHS`, (lengths, members); inf where it is not known."""
+    out = np.full((len(LENGTHS), members), np.inf)
+    for place, label in enumerate(LENGTHS):
+        if label in natural:
+            out[place] = natural[label].mean_v
     return out

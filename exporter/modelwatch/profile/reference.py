@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from modelwatch.exceptions import NotAvailableError, ProfileError, did_you_mean
 from modelwatch.profile.correlation import CorrelationConstants
 from modelwatch.profile.kinds import Task
+from modelwatch.profile.means import normal_scores
 from modelwatch.profile.moments import Moments
-from modelwatch.profile.natural import Natural, by_length, correlation_by_length
+from modelwatch.profile.natural import Natural, by_length, correlation_by_length, means_by_length
 from modelwatch.profile.strata import Strata
 from modelwatch.profile.writing import reason, write_atomically
 from modelwatch.records import CellLayout, FeatureCells, FloatArray, IntArray
@@ -208,6 +209,16 @@ class ReferenceProfile:
     def clustering(self) -> FloatArray:
         """How alike the rows of one window are at the ends of the range, 0 to 1: (lengths, members)."""
         return correlation_by_length(self.natural, len(self.layout.members))
+
+    @cached_property
+    def mean_variation(self) -> FloatArray:
+        """Natural variation of the means, in squared standard deviations: (lengths, members); inf where unknown."""
+        return means_by_length(self.natural, len(self.layout.members))
+
+    @cached_property
+    def normal_scores(self) -> tuple[FloatArray | None, ...]:
+        """What the shape cells of each member are worth in a mean; None for categories."""
+        return normal_scores(self.layout, self.counts)
 
     def member(self, name: str) -> FeatureCells:
         """Return the cells of a feature, or of the prediction.

@@ -34,15 +34,15 @@ def dump_strata(counts: IntArray) -> str:
 def dump_natural(natural: Mapping[str, Natural], index: int) -> dict[str, list[list[float]]]:
     """Return natural variation of one member: by window the sums of its tests, their weights and their noise.
 
-    The fourth list, of what its rows have in common, is left out where they have nothing.
+    A number has two lists more: of what its rows have in common, and of its mean.
     """
     out = {}
     for window, found in natural.items():
         noise = np.broadcast_to(found.noise, found.weight.shape)
         out[window] = [part[index].tolist() for part in (found.weighted, found.weight, noise)]
-        clustered = np.broadcast_to(found.clustered, (3, len(found.weight)))[:, index]
-        if clustered.any():
-            out[window].append(clustered.tolist())
+        more = [np.broadcast_to(part, (3, len(found.weight)))[:, index] for part in (found.clustered, found.means)]
+        if any(part.any() for part in more):
+            out[window] += [part.tolist() for part in more]
     return out
 
 
@@ -122,18 +122,18 @@ class LearntReader:
         return {window: self._window([one[window] for one in given], window) for window in LENGTHS}  # type: ignore[index]
 
     def _window(self, given: list[object], window: str) -> Natural:
-        out = np.zeros((4, len(given), TESTS))
+        out = np.zeros((5, len(given), TESTS))
         for index, parts in enumerate(given):
             where = f"{self._places[index]}.natural.{window}"
-            if not isinstance(parts, list) or len(parts) not in (3, 4):
-                self._fail(f"{where} must be three lists: the sums, their weights and their noise; a fourth may follow")
+            if not isinstance(parts, list) or len(parts) not in (3, 5):
+                self._fail(f"{where} must be three lists: the sums, their weights and their noise; two may follow")
             out[: len(parts), index] = [self._numbers(part, where) for part in parts]
-            weighted, weight, noise, (_, rows, chance) = out[:, index]
+            weighted, weight, noise, alike, means = out[:, index]
             # A distance has a largest value, and so has a mean of them.
             wrong = (weight < 0).any() or (noise < 0).any() or (weighted > weight * (D_PER_JS2 * 1.001)).any()
-            if wrong or rows < 0 or chance < 0:
+            if wrong or min(*alike[1:], *means[1:]) < 0:
                 self._fail(f"{where} holds sums that do not belong to their weights")
-        return Natural(out[0], out[1], out[2], out[3].T)
+        return Natural(out[0], out[1], out[2], out[3].T, out[4].T)
 
     def _numbers(self, given: object, where: str) -> FloatArray:
         if not isinstance(given, list) or len(given) != TESTS:

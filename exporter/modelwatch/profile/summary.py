@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modelwatch.profile.natural import NOISY
+from modelwatch.profile.divergence import D_PER_JS2, d_to_js, js_to_d
+from modelwatch.profile.natural import LENGTHS, NOISY, tolerance_factor
 from modelwatch.records import HIGH, INVALID_TYPE, LOW, MISSING, PREDICTION, FeatureCells, IntArray
 
 if TYPE_CHECKING:
@@ -59,21 +60,29 @@ def _line(profile: ReferenceProfile, member: FeatureCells, width: int) -> str:
 
 def _tolerances(profile: ReferenceProfile, width: int) -> list[str]:
     """Return what is tolerated of each shape, by window, and which are too noisy to be watched."""
-    windows = list(profile.natural)
+    windows = [label for label in LENGTHS if label in profile.natural]
     title = "Tolerated Jensen-Shannon distance in the last"
     lines = [title + "".join(f"  {window:>5}" for window in windows)]
-    found = [profile.natural[window] for window in windows]
-    shapes = [(natural.js[:, 0], natural.tolerance(profile.natural_days, _LEVEL)[:, 0]) for natural in found]
-    noisy = False
+    factor = tolerance_factor(profile.natural_days)
+    natural = [profile.variation[place, :, 0] for place, label in enumerate(LENGTHS) if label in profile.natural]
+    means = [factor * profile.mean_variation[place] for place, label in enumerate(LENGTHS) if label in profile.natural]
+    told: set[str] = set()
     for index, member in enumerate(profile.layout.members):
-        texts = ["noisy" if js[index] > NOISY else f"{tolerance[index]:.2f}" for js, tolerance in shapes]
-        noisy = noisy or "noisy" in texts
+        texts = [
+            f"{float(d_to_js(max(js_to_d(_LEVEL), factor * v[index]))):.2f}"
+            if v[index] <= js_to_d(NOISY)
+            else ("mean" if mean[index] < D_PER_JS2 else "noisy")
+            for v, mean in zip(natural, means, strict=True)
+        ]
+        told.update(texts)
         lines.append(f"  {_short(member, width):<{len(title) - 2}}" + "".join(f"  {text:>5}" for text in texts))
-    if noisy:
+    if "noisy" in told:
         lines.append(
             f"noisy: its shape varies by more than JS {NOISY:g} by nature and can't raise an alarm there; a longer"
             " reference, or one of the same season, may tell more"
         )
+    if "mean" in told:
+        lines.append("mean: so does its shape there, but its mean varies less, and is what can raise an alarm")
     return lines
 
 
