@@ -17,7 +17,8 @@ from modelwatch.checks.common import Rule, rule_of
 from modelwatch.checks.replay import Step, replay
 from modelwatch.drift.decision import window_budget
 from modelwatch.drift.family import GROSS_CONFIDENCE, GROSS_MIN_ROWS, ScoredFamily
-from modelwatch.drift.statistics import js_lower, js_to_d, large_gate
+from modelwatch.drift.shares import share_lower
+from modelwatch.drift.statistics import d_to_js, js_lower, js_to_d, large_gate
 from modelwatch.drift.table import GROSS_SHAPE_JS, GROSS_SHARE_JS, SHAPE_TEST, TESTS
 from modelwatch.policy import Severity
 from modelwatch.records import FloatArray
@@ -89,7 +90,14 @@ def _bounds(scored: ScoredFamily, names: Sequence[str], rule: Rule, config: Mode
     q = window_budget(scored.drift_type, rule.budget, len(table.windows) - table.watched)
     made = table.usable[:, at] & (table.p_real[:, at] <= q)
     made[: table.watched] = False
-    bounds = _lower(d, k, s, made, q, np.full(len(TESTS), config.drift.thresholds.warning))
+    warning = config.drift.thresholds.warning
+    bounds = _lower(d, k, s, made, q, np.full(len(TESTS), warning))
+    bounds[..., SHAPE_TEST + 1 :] = 0.0
+    w, f, t = (np.asarray(place) for place in np.nonzero(made & (np.arange(len(TESTS)) != SHAPE_TEST)))
+    if len(w):
+        shares = table.shares((w, np.array(at)[f], t))
+        exact = d_to_js(share_lower(*shares, s[w, f, t], q))
+        bounds[w, f, t] = np.where(exact > warning, exact, 0.0)
     if rule.cap < Severity.ERROR:
         gross = table.usable[:, at] & (table.n[:, at] >= GROSS_MIN_ROWS)
         gross[table.watched + 1 :] = False

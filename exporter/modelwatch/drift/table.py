@@ -15,9 +15,20 @@ from numpy.typing import NDArray
 
 from modelwatch.drift.means import MeanShifts, mean_shifts
 from modelwatch.drift.reference import reference_cells
+from modelwatch.drift.shares import PASSED, share_gate, shares_at
 from modelwatch.drift.statistics import GateResult, d_to_js, js_to_d, large_gate, two_gate
 from modelwatch.drift.tolerance import Tolerances, levels_of, likeness_of, tolerances_of
-from modelwatch.records import HIGH, LOW, MISSING, TAIL_CELLS, CellLayout, FeatureCells, FloatArray, WindowCounts
+from modelwatch.records import (
+    HIGH,
+    LOW,
+    MISSING,
+    TAIL_CELLS,
+    CellLayout,
+    FeatureCells,
+    FloatArray,
+    IntArray,
+    WindowCounts,
+)
 
 if TYPE_CHECKING:
     from modelwatch.config import DriftMonitoringConfig
@@ -116,6 +127,12 @@ class TestTable:
         """The tolerance of each tier on the scale of d, shape (tiers, windows, features, tests)."""
         return self.tolerances.tau
 
+    def shares(self, at: tuple[IntArray, IntArray, IntArray]) -> tuple[FloatArray, FloatArray]:
+        """Return the shares, observed and expected, of missing or novel values at (windows, features, tests)."""
+        tails = np.array(self.offsets) + np.array([member.shape_size for member in self.members])
+        observed = np.stack([window.cells for window in self.windows])
+        return shares_at(tails, (observed, self.reference), (self.n, self.m), self.effect, at)
+
     def reference_of(self, window: int) -> FloatArray:
         """Return what one window was compared with, shape (layout.size,)."""
         return np.asarray(self.reference[window if len(self.reference) > 1 else 0])
@@ -206,7 +223,7 @@ def measure(
         _put_means(means, found, tolerances, levels_of(config))
         tested[:, :, SHAPE_TEST] |= means.at & usable[:, :, SHAPE_TEST]
     p_large = _by_tier(found, tolerances.tau, usable, effect)
-    return TestTable(
+    table = TestTable(
         members=tuple(profile.layout.members[i] for i in members),
         indices=tuple(members),
         offsets=tuple(profile.layout.offsets[i] for i in members),
@@ -225,6 +242,8 @@ def measure(
         usable=usable,
         tested=tested,
     )
+    _be_exact(table)
+    return table
 
 
 def _put_means(means: MeanShifts, found: GateResult, tolerances: Tolerances, levels: Sequence[float]) -> None:
@@ -241,6 +260,18 @@ def _put_means(means: MeanShifts, found: GateResult, tolerances: Tolerances, lev
         getattr(found, name)[..., SHAPE_TEST][means.at] = values
     tolerances.tau[..., SHAPE_TEST][:, means.at] = tau
     tolerances.natural[..., SHAPE_TEST][means.at] = means.natural
+
+
+def _be_exact(table: TestTable) -> None:
+    """Test exactly whether shares of missing and novel values that have changed lie beyond a tolerance; in place."""
+    changed = table.usable & (table.p_real <= PASSED)
+    changed[..., SHAPE_TEST] = False
+    if not changed.any():
+        return
+    w, f, t = (np.asarray(place) for place in np.nonzero(changed))
+    share, expected = table.shares((w, f, t))
+    table.p_large[:, w, f, t] = share_gate(share, expected, table.evidence[w, f, t], table.tau[:, w, f, t])
+    table.p_value[w, f, t] = np.maximum(table.p_real[w, f, t], table.p_large[0, w, f, t])
 
 
 def _by_tier(found: GateResult, tau: FloatArray, usable: BoolArray, effect: FloatArray) -> FloatArray:
