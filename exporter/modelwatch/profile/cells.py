@@ -72,6 +72,7 @@ class CellAssigner:
         self._sort_rows = sort_rows
         self._numeric = np.array([i for i, m in enumerate(layout.members) if m.kind == "numeric"], dtype=np.int64)
         self._blocks: dict[int, list[_NumericBlock]] = {}
+        self._answers_begin = sum(member.size for member in layout.features)
         self._categorical = [
             (member, offset, {text: place for place, text in enumerate(member.categories)})
             for member, offset in zip(layout.members, layout.offsets, strict=True)
@@ -89,11 +90,13 @@ class CellAssigner:
         Parameters
         ----------
         columns : mapping of str to column
-            Lists, arrays, or anything with ``to_numpy``; a feature without a column is missing in every row.
+            Lists, arrays, or anything with ``to_numpy``; a feature without a column is missing in every row. So is the
+            score of predicted classes, which stands among them under the name `PREDICTION_SCORE`.
         n : int
             Number of rows.
         predictions : column, optional
-            What the model returned. Without it the prediction's cells stay 0: nothing is known about them.
+            What the model returned. Without it the prediction's cells stay 0, and those of its score: nothing is known
+            about them.
 
         Returns
         -------
@@ -110,7 +113,7 @@ class CellAssigner:
         for member, offset, places in self._categorical:
             _count_texts(member, places, given.get(member.name), n, cells[offset : offset + member.size])
         if self.layout.prediction is not None and predictions is None:
-            cells[self.layout.offsets[-1] :] = 0
+            cells[self._answers_begin :] = 0
         return BinnedBatch(n, cells, sums)
 
     def bin_groups(
@@ -157,7 +160,7 @@ class CellAssigner:
                 own = cells[group, offset : offset + member.size]
                 _count_texts(member, places, part, len(rows[group]), own)
         if self.layout.prediction is not None and predictions is None:
-            cells[:, self.layout.offsets[-1] :] = 0
+            cells[:, self._answers_begin :] = 0
         return [BinnedBatch(len(rows[group]), cells[group], sums[group]) for group in range(count)]
 
     def _sorts(self, n: int) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwatch.profile.class_scores import TopClass, top_of_matrix
 from modelwatch.recorder.columns import Columns, to_columns
 from modelwatch.recorder.ids import LazyIds
 from modelwatch.recorder.models import VersionEntry
@@ -258,6 +259,11 @@ class Batch:
     segments: Any = None
     """One for all, or a column."""
 
+    @property
+    def width(self) -> int:
+        """How many values one row has, of its features or of the scores of its classes."""
+        return max(self.features.width, words_of_answer(self.predictions))
+
     def slices(self, rows: int) -> Iterator[BatchSlice]:
         """Return it in slices of at most so many rows."""
         for first in range(0, self.size, rows):
@@ -267,7 +273,7 @@ class Batch:
                 self._ids(some),
                 _spread(self.times, some),
                 _spread(self.latencies, some),
-                plain_values(self.predictions[some]),
+                _answers(self.predictions[some]),
                 self.features.part(some),
                 _unboxed(self.actuals[some]),
                 self._metadata(some),
@@ -303,6 +309,23 @@ def pick(column: Any, mask: BoolArray) -> Any:  # noqa: ANN401 - a column, or on
     if isinstance(column, np.ndarray):
         return column[mask] if column.ndim else column
     return list(compress(column, mask)) if isinstance(column, (list, tuple, LazyIds)) and column else column
+
+
+def words_of_answer(predictions: Column) -> int:
+    """Return how many words of 8 bytes one prediction holds: one, or one per class where each has its score.
+
+    >>> words_of_answer([0.5]), words_of_answer(np.zeros((2, 7)))
+    (1, 7)
+    """
+    return int(predictions.shape[1]) if isinstance(predictions, np.ndarray) and predictions.ndim > 1 else 1
+
+
+def _answers(predictions: Column) -> Values:
+    """Return predictions as plain values, and the scores of classes as the class that they are for."""
+    if not isinstance(predictions, np.ndarray) or predictions.ndim == 1:
+        return plain_values(predictions)
+    top = top_of_matrix(predictions)
+    return list(map(TopClass, top.labels, top.scores.tolist()))
 
 
 def _unboxed(column: Column) -> list[Any]:
