@@ -120,7 +120,8 @@ def test_where_the_reference_has_labels_alone_scores_are_kept_for_the_next_one(m
 
 def test_a_row_without_a_score_misses_one(make_recorder: Any, sink: Any, scored: ReferenceProfile) -> None:
     recorder = make_recorder(sink, model={"task": "multiclass", "profile": scored})
-    for value in (MATRIX[0], "0", None, [math.nan] * 3, [None, 0.2, 0.6], {}, ["a", "b", "c"]):
+    given: list[Any] = [MATRIX[0], "0", None, [math.nan] * 3, [None, 0.2, 0.6], {}, ["a", "b", "c"]]
+    for value in given:
         recorder.record("m", value, {"age": 0.5})
     recorder.flush()
     assert stored(sink, ROW_PREDICTION)[:6] == ["2", "0", None, None, "2", None]

@@ -18,6 +18,7 @@ ANSWER_NAMES = ("prediction", "score", "probability", "label")
 """Fields of a structured result that are the prediction, the first that is there, if nobody says which is."""
 LEAST_CLASSES = 3
 """Of two classes one score says all: that of the positive class."""
+BoolArray = NDArray[np.bool_]
 _SUM_ERROR = 0.02
 """Probabilities that were rounded add up to one no more exactly than this."""
 
@@ -63,7 +64,7 @@ def top_of_matrix(matrix: NDArray[Any]) -> TopClasses:
     scores = matrix.astype(np.float64, copy=False)
     unknown = np.isnan(scores)
     places = (np.where(unknown, -np.inf, scores) if unknown.any() else scores).argmax(axis=1)
-    known = ~unknown.all(axis=1)
+    known: BoolArray = ~unknown.all(axis=1)
     # Where infinity is the lowest score there is, a gap before it must not be taken for it.
     top = np.where(known, np.take_along_axis(scores, places[:, None], axis=1)[:, 0], np.nan)
     top = np.where(known & np.isnan(top), -np.inf, top)
