@@ -88,6 +88,23 @@ def test_an_array_is_looked_at_by_the_background_thread_and_may_change_after_the
     assert read_predictions(MATRIX) is MATRIX
 
 
+@pytest.mark.parametrize("step", [1, 2])
+def test_arrays_rows_and_labels_count_together(
+    step: int, make_recorder: Any, sink: Any, scored: ReferenceProfile, clock: Any
+) -> None:
+    recorder = make_recorder(sink, model={"task": "multiclass", "profile": scored, "count_interval": 60.0})
+    recorder.record_many("m", MATRIX, {"age": [0.5] * 3}, timestamps=[clock.now - 90.0, clock.now, clock.now])
+    if step == 2:
+        recorder.record_many("m", ["1", MATRIX[0], None], {"age": [0.5] * 3})
+    recorder.record_many("m", MATRIX[:2], {"age": [0.5] * 2})
+    recorder.flush()
+    labels = sorted(filter(None, stored(sink, ROW_PREDICTION)))
+    assert labels == sorted(["2", "0", "1", "2", "0", *(["1", "2"] if step == 2 else [])])
+    scores = [score for score in stored(sink, PREDICTION_SCORE) if score is not None and not math.isnan(score)]
+    assert sorted(scores) == sorted([*TOP, *TOP[:2], *([0.7] if step == 2 else [])])
+    assert cells_of(sink, scored, PREDICTION_SCORE).sum() == 5 + 3 * (step == 2)
+
+
 def test_all_scores_that_wait_count_as_memory(make_recorder: Any) -> None:
     recorder = make_recorder(model={"task": "multiclass"})
     recorder.record_many("m", np.zeros((10, 500)), None)

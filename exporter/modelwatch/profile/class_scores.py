@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -48,6 +49,14 @@ class TopClasses:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def chosen(self, mask: BoolArray) -> TopClasses:
+        """Return some rows."""
+        return TopClasses(list(compress(self.labels, mask)), self.scores[mask])
+
+    def rows(self) -> list[TopClass]:
+        """Return one object per row."""
+        return list(map(TopClass, self.labels, self.scores.tolist()))
+
 
 def top_of_matrix(matrix: NDArray[Any]) -> TopClasses:
     """Return the classes of rows of scores, named by the places of their columns; NaN is no score.
@@ -68,7 +77,10 @@ def top_of_matrix(matrix: NDArray[Any]) -> TopClasses:
     # Where infinity is the lowest score there is, a gap before it must not be taken for it.
     top = np.where(known, np.take_along_axis(scores, places[:, None], axis=1)[:, 0], np.nan)
     top = np.where(known & np.isnan(top), -np.inf, top)
-    return TopClasses([str(p) if k else None for p, k in zip(places.tolist(), known.tolist(), strict=True)], top)
+    labels: list[str | None] = list(map(str, places.tolist()))
+    for row in np.flatnonzero(~known).tolist():
+        labels[row] = None
+    return TopClasses(labels, top)
 
 
 def top_of_vector(values: Sequence[Any]) -> TopClass:
@@ -77,6 +89,13 @@ def top_of_vector(values: Sequence[Any]) -> TopClass:
     >>> top_of_vector([0.1, 0.2, 0.7]), top_of_vector([None, None, None])
     (TopClass(label='2', score=0.7), TopClass(label=None, score=nan))
     """
+    try:
+        total = sum(values)
+        if total == total:  # no NaN is among them: the usual case, without a look at each
+            top = max(values)
+            return TopClass(str(values.index(top)), float(top))
+    except (TypeError, ValueError, OverflowError):  # None, or texts
+        pass
     known = [place for place, value in enumerate(values) if value is not None and value == value]
     if not known:
         return TopClass(None, math.nan)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwatch.profile.class_scores import TopClass, top_of_matrix
+from modelwatch.profile.class_scores import TopClasses, top_of_matrix
 from modelwatch.recorder.columns import Columns, to_columns
 from modelwatch.recorder.ids import LazyIds
 from modelwatch.recorder.models import VersionEntry
@@ -23,6 +23,8 @@ from modelwatch.records import FloatArray
 
 Column = NDArray[Any] | list[Any]
 BoolArray = NDArray[np.bool_]
+Answers = Values | TopClasses
+"""Predictions on their way to being counted."""
 
 MAX_WAITING_WORDS = 1 << 24
 """Words of 8 bytes of batches that may wait in one process: 128 MiB."""
@@ -182,7 +184,7 @@ class BatchSlice:
     ids: Sequence[str | None]
     times: Sequence[Any] | FloatArray
     latencies: Sequence[Any] | FloatArray
-    predictions: Values
+    predictions: Answers
     features: Features
     actuals: Sequence[Any]
     metadata: Sequence[Any]
@@ -306,6 +308,8 @@ class ActualsBatch:
 
 def pick(column: Any, mask: BoolArray) -> Any:  # noqa: ANN401 - a column, or one value for all rows
     """Return some rows of a column; what is empty or one value for all stays as it is."""
+    if isinstance(column, TopClasses):
+        return column.chosen(mask)
     if isinstance(column, np.ndarray):
         return column[mask] if column.ndim else column
     return list(compress(column, mask)) if isinstance(column, (list, tuple, LazyIds)) and column else column
@@ -320,12 +324,11 @@ def words_of_answer(predictions: Column) -> int:
     return int(predictions.shape[1]) if isinstance(predictions, np.ndarray) and predictions.ndim > 1 else 1
 
 
-def _answers(predictions: Column) -> Values:
-    """Return predictions as plain values, and the scores of classes as the class that they are for."""
+def _answers(predictions: Column) -> Answers:
+    """Return predictions as plain values, and the scores of classes as the classes that they are for."""
     if not isinstance(predictions, np.ndarray) or predictions.ndim == 1:
         return plain_values(predictions)
-    top = top_of_matrix(predictions)
-    return list(map(TopClass, top.labels, top.scores.tolist()))
+    return top_of_matrix(predictions)
 
 
 def _unboxed(column: Column) -> list[Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwatch.profile.class_scores import LEAST_CLASSES, TopClass, top_of_mapping, top_of_vector
+from modelwatch.profile.class_scores import LEAST_CLASSES, TopClass, TopClasses, top_of_mapping, top_of_vector
 from modelwatch.recorder.fields import structured_answer
 from modelwatch.recorder.text import label_text
 from modelwatch.records import FloatArray
@@ -56,7 +56,9 @@ def scored_prediction(value: Any) -> TopClass:  # noqa: ANN401 - whatever a mode
     """
     if type(value) in _PLAIN:
         return TopClass(value, math.nan)
-    if type(value) is TopClass:
+    if type(value) in (list, tuple):
+        return _from_vector(value)
+    if type(value) is TopClass:  # of an array that came with other predictions
         return value
     if isinstance(value, np.generic):
         return TopClass(value.item(), math.nan)
@@ -115,7 +117,7 @@ def plain_predictions(values: Sequence[Any] | FloatArray) -> tuple[Values, int]:
     return plain, unreadable
 
 
-def scored_predictions(values: Sequence[Any] | FloatArray) -> tuple[Values, FloatArray | None, int]:
+def scored_predictions(values: Sequence[Any] | FloatArray | TopClasses) -> tuple[Values, FloatArray | None, int]:
     """
     Return predictions as plain values, the scores of predicted classes, and how many can't be read.
 
@@ -124,6 +126,8 @@ def scored_predictions(values: Sequence[Any] | FloatArray) -> tuple[Values, Floa
     >>> scored_predictions([[0.1, 0.2, 0.7], "1", {}])
     (['2', '1', None], array([0.7, nan, nan]), 1)
     """
+    if isinstance(values, TopClasses):
+        return values.labels, None if np.isnan(values.scores).all() else values.scores, 0
     numbers = floats_or_list(values)
     if isinstance(numbers, np.ndarray) or _PLAIN.issuperset(map(type, values)):
         return numbers, None, 0
