@@ -333,7 +333,8 @@ def test_the_scores_of_predicted_classes_are_predicted_values(tmp_path: Path, re
     assert samples(found, "modelwatch_prediction_value_count")[key] == 10
     assert samples(found, "modelwatch_prediction_value_sum")[key] == pytest.approx(scores[:10].max(axis=1).sum())
     missing = samples(found, "modelwatch_feature_missing_total")
-    assert (missing[(*key, "@prediction_score")], missing[(*key, "")]) == (1, 0)
+    of_score, of_class = (*key, "@prediction_score"), (*key, "")
+    assert (missing[of_score], missing[of_class]) == (1, 0)
     classes = samples(found, "modelwatch_prediction_class_total")
     assert sum(classes.values()) == 11
     recorder.close()

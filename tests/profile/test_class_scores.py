@@ -192,6 +192,10 @@ def test_the_new_normal_of_an_input_leaves_scores_as_they_are(profile: Reference
         assert found.counts_of(name).tolist() == profile.counts_of(name).tolist()
 
 
+def test_weights_are_those_of_the_columns_of_inputs(profile: ReferenceProfile) -> None:
+    assert build(scores(), importance=[1.0, 2.0]).importance == {"age": 1.0, "city": 2.0}
+
+
 def test_the_summary_shows_scores_by_their_name(profile: ReferenceProfile) -> None:
     assert any(line.startswith("  (top score)   numeric") for line in profile.summary().splitlines())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -85,10 +85,9 @@ def build_profile(
     check_watched(features, prediction, warnings)
     readings = [reading for reading in (*features, prediction, score) if reading is not None]
     layout = CellLayout(tuple(r.cells for r in features), *(r.cells if r else None for r in (prediction, score)))
-    if scored is not None and score is not None:
-        table.columns[PREDICTION_SCORE] = scored.scores
+    counted = table if scored is None else replace(table, columns={**table.columns, PREDICTION_SCORE: scored.scores})
     seconds = _read_times(timestamps, table.rows, options.timezone, warnings)
-    counts, hours = _count(CellAssigner(layout), table, column, seconds, options.timezone)
+    counts, hours = _count(CellAssigner(layout), counted, column, seconds, options.timezone)
     labelled = _read_actuals(actuals, table.rows, warnings)
     importance = read_importance(options.importance, table, layout)
     coded = partial(codes_of, columns=table.columns, n=table.rows)

@@ -73,14 +73,10 @@ def top_of_matrix(matrix: NDArray[Any]) -> TopClasses:
     scores = matrix.astype(np.float64, copy=False)
     unknown = np.isnan(scores)
     places = (np.where(unknown, -np.inf, scores) if unknown.any() else scores).argmax(axis=1)
-    known: BoolArray = ~unknown.all(axis=1)
-    # Where infinity is the lowest score there is, a gap before it must not be taken for it.
-    top = np.where(known, np.take_along_axis(scores, places[:, None], axis=1)[:, 0], np.nan)
-    top = np.where(known & np.isnan(top), -np.inf, top)
     labels: list[str | None] = list(map(str, places.tolist()))
-    for row in np.flatnonzero(~known).tolist():
+    for row in np.flatnonzero(unknown.all(axis=1)).tolist():
         labels[row] = None
-    return TopClasses(labels, top)
+    return TopClasses(labels, np.take_along_axis(scores, places[:, None], axis=1)[:, 0])
 
 
 def top_of_vector(values: Sequence[Any]) -> TopClass:
