@@ -120,7 +120,8 @@ def result_series(config: ModelMonitoringConfig, layout: CellLayout | None, wind
     scores = len((c.DRIFT_SCORE, c.DRIFT_THRESHOLD)) * tested * scored
     noisy = tested - compared
     further = sum(_further(member, config) for member in layout.members if member.name not in config.features.exclude)
-    return fixed + len(("current", "reference")) * windows + len(inputs) + scores + noisy + further * scored
+    severities = len(inputs) + (layout.score is not None)  # that of the prediction stands for the whole
+    return fixed + len(("current", "reference")) * windows + severities + scores + noisy + further * scored
 
 
 def drifting_series(config: ModelMonitoringConfig, layout: CellLayout, scored: int) -> int:
