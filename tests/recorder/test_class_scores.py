@@ -59,6 +59,7 @@ def test_the_class_and_its_score_are_stored_and_counted(
     assert stored(sink, PREDICTION_SCORE) == pytest.approx(TOP)
     expected = CellAssigner(scored.layout).bin({PREDICTION_SCORE: stored(sink, PREDICTION_SCORE)}, 3, ["2", "0", "1"])
     first = scored.layout.offsets[1]
+    assert expected.cells[first:].sum() == 6
     np.testing.assert_array_equal(sum(counts.cells for counts in sink.counts)[first:], expected.cells[first:])
 
 

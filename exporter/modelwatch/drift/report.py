@@ -18,7 +18,7 @@ from modelwatch.records import (
     prediction_words,
 )
 
-__all__ = ["drift_report", "family_report"]
+__all__ = ["called", "drift_report", "family_report"]
 
 TOP_FEATURES = 5
 MULTIVARIATE = "multivariate"
