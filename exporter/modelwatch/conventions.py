@@ -75,7 +75,10 @@ SAMPLED_PREDICTIONS = _metric(
     "sampled_predictions_total", "counter", "Predictions whose features were looked at.", *MODEL_LABELS
 )
 PREDICTION_VALUE = _metric(
-    "prediction_value", "histogram", "Predicted values inside the reference range.", *PROFILE_LABELS
+    "prediction_value",
+    "histogram",
+    "Predicted values, or scores of predicted classes, inside the reference range.",
+    *PROFILE_LABELS,
 )
 PREDICTION_CLASS = _metric(
     "prediction_class_total", "counter", "Predictions by predicted class.", *MODEL_LABELS, SEGMENT, "class"
@@ -156,7 +159,11 @@ FEATURE_REFERENCE = _metric(
     FEATURE,
 )
 PREDICTION_REFERENCE = _metric(
-    "prediction_reference", "histogram", "Predicted values in the reference; constant.", *MODEL_LABELS, PROFILE
+    "prediction_reference",
+    "histogram",
+    "Predicted values, or scores of predicted classes, in the reference; constant.",
+    *MODEL_LABELS,
+    PROFILE,
 )
 FEATURE_REFERENCE_CATEGORY = _metric(
     "feature_reference_category_ratio",

@@ -32,13 +32,32 @@ Kind = Literal["numeric", "categorical"]
 
 TAIL_CELLS = 6
 LOW, HIGH, MISSING, INVALID_TYPE, INVALID_PARSE, INVALID_TOO_BIG = range(TAIL_CELLS)
-PREDICTION = ""
-"""The name under which a prediction's cells stand; no feature may have it."""
+PREDICTION, PREDICTION_SCORE = "", "@prediction_score"
+"""The names under which the cells of predictions stand, and of the scores of predicted classes; no feature's."""
+PREDICTIONS = frozenset({PREDICTION, PREDICTION_SCORE})
+
+
+def prediction_words(name: str) -> str:
+    """Return what a prediction is called where people read of it.
+
+    >>> prediction_words(PREDICTION), prediction_words(PREDICTION_SCORE)
+    ('prediction', 'top score')
+    """
+    return "top score" if name == PREDICTION_SCORE else "prediction"
+
+
+def shown_name(name: str) -> str:
+    """Return a name in a list of inputs, among which predictions stand out.
+
+    >>> shown_name("age"), shown_name(PREDICTION), shown_name(PREDICTION_SCORE)
+    ('age', '(prediction)', '(top score)')
+    """
+    return f"({prediction_words(name)})" if name in PREDICTIONS else name
 
 
 @dataclass(frozen=True)
 class FeatureCells:
-    """The cells of one feature, or of the prediction (name ``""``).
+    """The cells of one feature, of the prediction (name ``""``), or of the score of the predicted class.
 
     Numeric: ``edges`` are ascending upper bounds of the bins, the last one the reference maximum; ``minimum`` is the
     reference minimum. A value v with ``minimum <= v <= edges[-1]`` falls in the first bin whose edge is >= v.
@@ -92,15 +111,22 @@ class FeatureCells:
 
 @dataclass(frozen=True)
 class CellLayout:
-    """Where the cells of every feature lie in one flat count vector: features in order, the prediction last."""
+    """Where the cells of every feature lie in one flat count vector: features in order, predictions last."""
 
     features: tuple[FeatureCells, ...]
     prediction: FeatureCells | None = None
+    score: FeatureCells | None = None
+    """Of the predicted class, where a multiclass model says how sure it is of it; only beside a prediction."""
+
+    @cached_property
+    def predictions(self) -> tuple[FeatureCells, ...]:
+        """The prediction and its score, those that there are."""
+        return tuple(member for member in (self.prediction, self.score) if member is not None)
 
     @cached_property
     def members(self) -> tuple[FeatureCells, ...]:
-        """All features, then the prediction if there is one."""
-        return (*self.features, self.prediction) if self.prediction is not None else self.features
+        """All features, then the prediction and its score if there are any."""
+        return (*self.features, *self.predictions)
 
     @cached_property
     def offsets(self) -> tuple[int, ...]:
@@ -167,7 +193,7 @@ class IntervalCounts:
 
 
 ROW_PREDICTION, ROW_LATENCY, ROW_METADATA = "@prediction", "@latency_ms", "@metadata"
-ROW_COLUMNS = (ROW_PREDICTION, ROW_LATENCY, ROW_METADATA)
+ROW_COLUMNS = (ROW_PREDICTION, PREDICTION_SCORE, ROW_LATENCY, ROW_METADATA)
 """Columns of a row chunk that are not features; a feature of such a name is not stored beside them."""
 
 
@@ -292,7 +318,7 @@ class TestResult:
 
 @dataclass(frozen=True)
 class BlindSpot:
-    """An input, or the prediction (name ``""``), whose shape can't alarm, and why, as a phrase."""
+    """An input, or a prediction (one of `PREDICTIONS`), whose shape can't alarm, and why, as a phrase."""
 
     feature: str
     reason: str

@@ -240,8 +240,9 @@ def predictions_against_reference() -> tuple[Panel, ...]:
     return (
         _bins(
             "Predicted values",
-            "Share of the predicted values in each bin of the reference profile, by the bin's upper bound.",
-            "predicts classes, nothing in this window, or no reference predictions in the profile",
+            "Share of the predicted values, or of the scores of predicted classes, in each bin of the reference "
+            "profile, by the bin's upper bound.",
+            "predicts labels without scores, nothing in this window, or no reference predictions in the profile",
             share_by_bin(c.PREDICTION_VALUE, c.PREDICTION_REFERENCE, profile=CHOSEN_PROFILE),
         ),
         _categories(

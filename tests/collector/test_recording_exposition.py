@@ -38,10 +38,18 @@ def recorder(tmp_path: Path) -> Any:
 
 
 @pytest.fixture
-def registry(recorder: Recorder) -> CollectorRegistry:
-    registry = CollectorRegistry()
-    registry.register(RecordingCollector(recorder, lambda: "abc"))
-    return registry
+def registry_of() -> Any:
+    def registered(recorder: Recorder) -> CollectorRegistry:
+        registry = CollectorRegistry()
+        registry.register(RecordingCollector(recorder, lambda: "abc"))
+        return registry
+
+    return registered
+
+
+@pytest.fixture
+def registry(recorder: Recorder, registry_of: Any) -> Any:
+    return registry_of(recorder)
 
 
 def families(registry: CollectorRegistry) -> dict[str, Any]:
@@ -310,3 +318,23 @@ def test_a_scrape_of_many_workers_is_to_the_byte_what_prometheus_client_writes(
     assert samples(registry, "modelwatch_metric_value") == {("m", "1", "auc"): 0.8}
     for worker in workers[1:]:
         worker.close()
+
+
+def test_the_scores_of_predicted_classes_are_predicted_values(tmp_path: Path, registry_of: Any) -> None:
+    scores = np.random.default_rng(0).dirichlet([4.0, 2.0, 1.0], 2000)
+    profile = ReferenceProfile.build({"age": np.arange(2000.0)}, scores)
+    recorder = Recorder(tmp_path, None, start_thread=False)
+    recorder.add_model(RecordedModel("m", "1", task="multiclass", profile=profile))
+    recorder.record_many("m", scores[:10], {"age": [1.0] * 10})
+    recorder.record("m", "1", {"age": 1.0})
+    recorder.flush()
+    found = registry_of(recorder)
+    key = ("m", "1", profile.label, "")
+    assert samples(found, "modelwatch_prediction_value_count")[key] == 10
+    assert samples(found, "modelwatch_prediction_value_sum")[key] == pytest.approx(scores[:10].max(axis=1).sum())
+    missing = samples(found, "modelwatch_feature_missing_total")
+    of_score, of_class = (*key, "@prediction_score"), (*key, "")
+    assert (missing[of_score], missing[of_class]) == (1, 0)
+    classes = samples(found, "modelwatch_prediction_class_total")
+    assert sum(classes.values()) == 11
+    recorder.close()

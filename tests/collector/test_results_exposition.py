@@ -6,6 +6,7 @@ import logging
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -377,3 +378,26 @@ def test_registering_reads_nothing() -> None:
     store = HeldStore()
     store.fail = True
     assert ResultsCollector(store).describe() == []
+
+
+def test_of_classes_and_their_scores_the_worse_stands_for_all_predictions() -> None:
+    tests = [a_test("", "1h", 0.01), a_test("@prediction_score", "1h", 0.3), a_test("", "24h", 0.09),
+             a_test("@prediction_score", "24h", 0.02)]  # fmt: skip
+    family = {"state": "drift", "severity": 3, "feature_severity": {"": 0, "@prediction_score": 3}, "tests": tests}
+    found = {**RESULT, "families": {**RESULT["families"], "prediction": family}}
+    scores = samples(expose(HeldStore(checked(**found))), c.DRIFT_SCORE)
+    told = {key[3:5]: value for key, value in scores.items() if key[2] == "prediction"}
+    assert told == {
+        ("", "1h"): 0.3, ("", "24h"): 0.09, ("@prediction_score", "1h"): 0.3, ("@prediction_score", "24h"): 0.02,
+    }  # fmt: skip
+
+
+def test_the_reference_of_scores_is_one_of_predicted_values() -> None:
+    scores = np.random.default_rng(0).dirichlet([4.0, 2.0, 1.0], 600)
+    profile = ReferenceProfile.build({"age": np.arange(600.0)}, scores)
+    store = HeldStore(checked(**{**RESULT, "profile_id": profile.id}), profiles={profile.id: profile.to_json()})
+    text = generate_latest(expose(store)).decode()
+    labels = f'model_id="m",model_version="1",profile="{profile.label}"'
+    assert f"modelwatch_prediction_reference_count{{{labels}}} 600.0" in text
+    assert f'modelwatch_feature_reference_category_ratio{{category="0",feature="",{labels}}}' in text
+    assert 'feature_reference_count{feature="@prediction_score"' not in text

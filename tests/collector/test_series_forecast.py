@@ -31,7 +31,7 @@ from modelwatch.sidecar.watch import Watch
 from modelwatch.windows.scored import candidates, window_lengths
 
 MODEL = "ads"
-KINDS = ("scores", "labels", "regression", "negative", "no_predictions")
+KINDS = ("scores", "labels", "class_scores", "regression", "negative", "no_predictions")
 HOURS = 26
 
 
@@ -50,6 +50,8 @@ def make_predictions(kind: str, n: int, seed: int) -> Any:
     rng = np.random.default_rng(seed + 1)
     if kind == "labels":
         return rng.choice(["cat", "dog", "bird"], n).tolist()
+    if kind == "class_scores":
+        return rng.dirichlet([4.0, 2.0, 1.0], n)
     return {"scores": rng.beta(2, 5, n), "regression": rng.gamma(3, 90, n), "negative": rng.normal(0, 90, n)}.get(kind)
 
 

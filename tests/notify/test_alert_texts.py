@@ -349,3 +349,13 @@ def test_clean_is_printable_and_keeps_printable_text(value: str) -> None:
 
 def test_numpy_scalars_read_like_numbers() -> None:
     assert number(np.float64(41183.0)) == "41 200"
+
+
+def test_of_predictions_that_drift_in_class_and_score_both_are_told() -> None:
+    names = ("@prediction_score", "")
+    found = family(names, drift_type="prediction", severity=Severity.WARNING)
+    made = text(found)
+    assert made.subject == "[WARNING] ad_score_model_v1: predictions drifted since 02:10 EST"
+    assert "Top score: mean +3.1 sd" in made.message
+    assert "Predictions: mean +3.1 sd" in made.message
+    assert "@prediction_score" not in made.message + made.html

@@ -25,6 +25,7 @@ from modelwatch.records import (
     INVALID_TYPE,
     LOW,
     MISSING,
+    PREDICTION_SCORE,
     CellLayout,
     FeatureCells,
     IntArray,
@@ -296,3 +297,25 @@ def test_a_batch_larger_than_a_block_is_counted_in_full() -> None:
 def test_sums_stay_finite_at_the_end_of_the_float_range() -> None:
     member = FeatureCells("x", "numeric", minimum=-1.7e308, edges=(1.7e308,))
     assert np.isfinite(CellAssigner(CellLayout((member,))).bin({"x": [1.7e308] * 4}, 4).sums).all()
+
+
+@pytest.mark.parametrize(
+    ("columns", "predictions", "cells"),
+    [
+        ({}, ["a", "b"], [0] * 8),
+        ({PREDICTION_SCORE: [0.4, 0.6]}, ["a", "b"], [1, 1, 0, 0, 0, 0, 0, 0]),
+        ({PREDICTION_SCORE: None}, ["a", "b"], [0, 0, 0, 0, 2, 0, 0, 0]),
+        ({PREDICTION_SCORE: [0.4, 0.6]}, None, [0] * 8),
+    ],
+    ids=["labels alone", "both", "none has a score", "no predictions"],
+)
+def test_scores_that_nobody_gave_are_unknown_and_those_of_rows_that_have_none_are_missing(
+    columns: dict[str, Any], predictions: Any, cells: list[int]
+) -> None:
+    score = FeatureCells(PREDICTION_SCORE, "numeric", minimum=0.0, edges=(0.5, 1.0))
+    layout = CellLayout((), FeatureCells("", "categorical", categories=("a", "b")), score)
+    assigner, first = CellAssigner(layout), layout.offsets[1]
+    (grouped,) = assigner.bin_groups(columns, np.zeros(2, dtype=np.int64), 1, predictions)
+    for batch in (assigner.bin(columns, 2, predictions), grouped):
+        assert batch.cells[first:].tolist() == cells
+        assert batch.cells[:first].sum() == (2 if predictions else 0)

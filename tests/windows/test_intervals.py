@@ -78,3 +78,12 @@ def test_what_can_not_be_times_is_said(profile: ReferenceProfile, times: list[fl
     rows = {"age": [1.0] * len(times), "at": times}
     with pytest.raises(InputError, match=message):
         count_intervals(profile, [rows], 900.0, timestamps="at")
+
+
+def test_of_labels_in_a_file_the_scores_that_a_reference_knows_are_unknown_not_missing() -> None:
+    scores = np.random.default_rng(0).dirichlet([4.0, 2.0, 1.0], 500)
+    profile = ReferenceProfile.build({"age": np.arange(500.0)}, scores)
+    piece = {"age": [1.0, 2.0], "at": [10.0, 70.0], "label": ["0", "1"]}
+    series = count_intervals(profile, [piece], 60.0, timestamps="at", predictions="label")
+    answers = series.cells[:, profile.layout.offsets[1] :].sum(axis=1)
+    assert answers.tolist() == [1.0, 1.0]

@@ -18,7 +18,7 @@ from modelwatch.checks.replay import Step
 from modelwatch.checks.silencing import Key, is_silent, needed_tolerances, steps_of, with_tolerance
 from modelwatch.drift.report import drift_report
 from modelwatch.policy import Severity
-from modelwatch.records import PREDICTION, FloatArray
+from modelwatch.records import FloatArray, prediction_words
 
 if TYPE_CHECKING:
     from modelwatch.config import ModelMonitoringConfig
@@ -70,7 +70,7 @@ class Suggestion:
     Attributes
     ----------
     feature : str
-        Its name; "prediction" for the prediction, which has no tolerance of its own.
+        Its name; "prediction" for the prediction and "top score" for its score, which have no tolerance of their own.
     drift_type : str
         "data" or "prediction".
     checks : int
@@ -210,7 +210,7 @@ def backtest(
 
 
 def _named(kind: str, name: str) -> str:
-    return "prediction" if kind == "prediction" and name == PREDICTION else name
+    return prediction_words(name) if kind == "prediction" else name
 
 
 def _severities(step: Step) -> dict[str, Severity]:

@@ -12,7 +12,7 @@ from modelwatch.drift.family import ScoredFamily, unscored
 from modelwatch.drift.outcome import family_result
 from modelwatch.drift.tracking import Verdict, verdict_of
 from modelwatch.policy import Severity
-from modelwatch.records import PREDICTION, CheckResult, FamilyResult
+from modelwatch.records import PREDICTIONS, CheckResult, FamilyResult
 from modelwatch.windows.scored import EXTENDED_SECONDS, candidates, extends, window_lengths
 
 if TYPE_CHECKING:
@@ -140,10 +140,10 @@ def drifting_features(families: Mapping[str, FamilyResult]) -> set[str]:
 
 
 def members_of(drift_type: str, profile: ReferenceProfile, config: ModelMonitoringConfig) -> list[int]:
-    """Return the places in the layout of the features, or of the prediction."""
-    left_out = set(config.features.exclude)
-    wanted = [m.name == PREDICTION if drift_type == "prediction" else m.name not in left_out | {PREDICTION}
-              for m in profile.layout.members]  # fmt: skip
+    """Return the places in the layout of the features, or of the prediction and its score."""
+    left_out = PREDICTIONS.union(config.features.exclude)
+    of_predictions = drift_type == "prediction"
+    wanted = [m.name in PREDICTIONS if of_predictions else m.name not in left_out for m in profile.layout.members]
     return [i for i, ok in enumerate(wanted) if ok]
 
 

@@ -25,6 +25,7 @@ from modelwatch.exceptions import ConfigError
 from modelwatch.notify.secret_files import secret_problem
 from modelwatch.notify.wording import number
 from modelwatch.recorder.segments import MAX_SEGMENTS
+from modelwatch.records import shown_name
 from modelwatch.service.cleanup import size_cap
 from modelwatch.service.disk_forecast import DiskForecast
 
@@ -79,7 +80,7 @@ class ConfigReport:
             out += ["", *self._series(), "", *self._disk()]
         blind = [(model, spot) for model in self.forecast.models for spot in model.blind]
         if blind:
-            rows = [[name_of(model.config), spot.feature or "(prediction)", spot.reason] for model, spot in blind]
+            rows = [[name_of(model.config), shown_name(spot.feature), spot.reason] for model, spot in blind]
             out += ["", "shape can't alarm", *table(["model", "input", "why"], rows)]
         return [*out, ""]
 

@@ -9,7 +9,7 @@ import numpy as np
 from modelwatch import conventions as c
 from modelwatch.collector.families import Families
 from modelwatch.conventions import Metric
-from modelwatch.records import HIGH, INVALID_TYPE, LOW, MISSING, PREDICTION, CellLayout, FeatureCells
+from modelwatch.records import HIGH, INVALID_TYPE, LOW, MISSING, PREDICTIONS, CellLayout, FeatureCells
 
 if TYPE_CHECKING:
     from modelwatch.recorder.blocks import VectorBlock
@@ -55,7 +55,8 @@ class CellSeries:
         labels = (*self._shown, member.name)
         tail = offset + member.shape_size
         if member.kind == "numeric":
-            metric, own = (c.PREDICTION_VALUE, self._shown) if member.name == PREDICTION else (c.FEATURE_VALUE, labels)
+            predicted = member.name in PREDICTIONS  # one of both at most: beside a score the prediction is a class
+            metric, own = (c.PREDICTION_VALUE, self._shown) if predicted else (c.FEATURE_VALUE, labels)
             self._histograms.append((metric, own, member.edges, slice(offset, tail), number))
             sides: dict[Labels, int] = {
                 (*labels, side): tail + place for side, place in zip(c.SIDES, (LOW, HIGH), strict=True)

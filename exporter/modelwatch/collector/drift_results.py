@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from modelwatch import conventions as c
@@ -48,14 +49,36 @@ def _add_family(out: Families, labels: tuple[str, str], drift_type: str, family:
         noisy = set(family.get("noisy", ()))
         for feature in dict.fromkeys((*family.get("feature_severity", {}), *noisy)):
             out.add(c.FEATURE_NOISY, (*labels, feature), float(feature in noisy))
-    for test in family.get("tests", ()):
-        where = (*labels, drift_type, test["feature"], test["window"], SEGMENT_ALL)
+    for feature, test in _shown_tests(drift_type, family.get("tests", ())):
+        where = (*labels, drift_type, feature, test["window"], SEGMENT_ALL)
         if test.get("score") is not None:
             out.add(c.DRIFT_SCORE, where, test["score"])
         if test.get("threshold") is not None:
             out.add(c.DRIFT_THRESHOLD, where, test["threshold"])
     _add_further(out, labels, drift_type, family)
     _add_pairs(out, labels, family)
+
+
+def _shown_tests(drift_type: str, tests: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield tests with the name that they are shown under.
+
+    Under "" stands the whole model: of a prediction and its score the one that is further beyond its tolerance.
+    """
+    whole: dict[str, Mapping[str, Any]] = {}
+    for test in tests:
+        if drift_type != "prediction":
+            yield test["feature"], test
+            continue
+        if test["feature"]:
+            yield test["feature"], test
+        whole[test["window"]] = max(test, whole.get(test["window"], test), key=_beyond)
+    for test in whole.values():
+        yield "", test
+
+
+def _beyond(test: Mapping[str, Any]) -> float:
+    score, threshold = test.get("score"), test.get("threshold")
+    return -1.0 if score is None else score / threshold if threshold else math.inf
 
 
 def _add_further(out: Families, labels: tuple[str, str], drift_type: str, family: Mapping[str, Any]) -> None:
@@ -82,9 +105,9 @@ def _add_part(out: Families, labels: tuple[str, str], segment: str, drift_type: 
     for feature in (*shown, ""):
         severity = severities[feature] if feature else family.get("severity", 0)
         out.add(c.DRIFT_SEVERITY, (*labels, drift_type, feature, segment), severity)
-    for test in family.get("tests", ()):
-        if test["feature"] in worst and (test["feature"] in shown or not test["feature"]):
-            where = (*labels, drift_type, test["feature"], test["window"], segment)
+    for feature, test in _shown_tests(drift_type, [t for t in family.get("tests", ()) if t["feature"] in worst]):
+        if feature in shown or not feature:
+            where = (*labels, drift_type, feature, test["window"], segment)
             for metric, value in ((c.DRIFT_SCORE, test.get("score")), (c.DRIFT_THRESHOLD, test.get("threshold"))):
                 if value is not None:
                     out.add(metric, where, value)

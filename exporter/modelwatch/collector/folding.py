@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from modelwatch import conventions as c
 from modelwatch.recorder.blocks import Key, NamesBlock, SlotTotals, VectorBlock
 from modelwatch.recorder.segments import MAX_SEGMENTS, SEGMENT_ALL
-from modelwatch.records import PREDICTION, CellLayout, FeatureCells
+from modelwatch.records import PREDICTIONS, CellLayout, FeatureCells
 
 if TYPE_CHECKING:
     from modelwatch.recorder import RecordedModel
@@ -116,8 +116,8 @@ def _named(room: int, each: int) -> int | None:
 
 def _by_importance(model: RecordedModel, layout: CellLayout) -> list[FeatureCells]:
     weights = dict(model.importance)
-    # The prediction stays longest; sorting keeps the layout's order where weights are equal.
-    return sorted(layout.members, key=lambda m: (m.name != PREDICTION, -weights.get(m.name, 0.0)))
+    # Predictions stay longest; sorting keeps the layout's order where weights are equal.
+    return sorted(layout.members, key=lambda m: (m.name not in PREDICTIONS, -weights.get(m.name, 0.0)))
 
 
 @dataclass

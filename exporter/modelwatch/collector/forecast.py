@@ -18,7 +18,7 @@ from modelwatch.config import DEFAULT_MAX_SERIES
 from modelwatch.performance import OPERATIONAL_METRICS, bounds_of
 from modelwatch.recorder.outcomes import SCORE_CLASSES
 from modelwatch.recorder.segments import MAX_SEGMENTS
-from modelwatch.records import PREDICTION, FeatureCells
+from modelwatch.records import PREDICTIONS, FeatureCells
 
 if TYPE_CHECKING:
     from modelwatch.config import ModelMonitoringConfig
@@ -114,13 +114,14 @@ def result_series(config: ModelMonitoringConfig, layout: CellLayout | None, wind
     fixed = limits + learning + checks + states + counts + _parts(config) * len(OF_ONE_FEATURE)
     if layout is None:
         return fixed
-    inputs = [name for name in _names(layout) if name not in (PREDICTION, *config.features.exclude)]
+    inputs = [name for name in _names(layout) if name not in PREDICTIONS.union(config.features.exclude)]
     compared = together and config.log_predictions and len(inputs) > 1
-    tested = len(inputs) + (layout.prediction is not None) + compared
+    tested = len(inputs) + len(layout.predictions) + compared
     scores = len((c.DRIFT_SCORE, c.DRIFT_THRESHOLD)) * tested * scored
     noisy = tested - compared
     further = sum(_further(member, config) for member in layout.members if member.name not in config.features.exclude)
-    return fixed + len(("current", "reference")) * windows + len(inputs) + scores + noisy + further * scored
+    severities = len(inputs) + (layout.score is not None)  # that of the prediction stands for the whole
+    return fixed + len(("current", "reference")) * windows + severities + scores + noisy + further * scored
 
 
 def drifting_series(config: ModelMonitoringConfig, layout: CellLayout, scored: int) -> int:
@@ -184,5 +185,5 @@ def _further(member: FeatureCells, config: ModelMonitoringConfig) -> int:
 def _reference_member(member: FeatureCells) -> int:
     if member.kind == "categorical":
         return len(member.categories) + 1
-    bins = 0 if member.name == PREDICTION else len(member.edges) + 1
+    bins = 0 if member.name in PREDICTIONS else len(member.edges) + 1
     return histogram_series(member.edges) + bins

@@ -19,7 +19,7 @@ from modelwatch.collector.readers import is_scrape
 from modelwatch.exceptions import ModelwatchError
 from modelwatch.performance import bounds_of, threshold_severity, verdicts
 from modelwatch.profile import ReferenceProfile
-from modelwatch.records import PREDICTION, FeatureCells
+from modelwatch.records import PREDICTIONS, FeatureCells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -276,7 +276,7 @@ def _add_reference_member(
         # Every finite value of the reference is in its range, so that mean times rows is their sum.
         moments = profile.moments.get(member.name)
         total = moments.mean * rows if moments is not None else 0.0
-        if member.name == PREDICTION:
+        if member.name in PREDICTIONS:
             out.add_histogram(c.PREDICTION_REFERENCE, labels, member.edges, shape, total)
         else:
             out.add_histogram(c.FEATURE_REFERENCE, (*labels, member.name), member.edges, shape, total)

@@ -18,7 +18,7 @@ from modelwatch.drift.means import largest_shift, mean_tolerances
 from modelwatch.drift.statistics import GateResult, d_to_js, js_to_d, large_gate, two_gate
 from modelwatch.drift.table import GROSS_SHAPE_JS, SHAPE_TEST, tally
 from modelwatch.drift.tolerance import tolerances_of
-from modelwatch.records import PREDICTION, BlindSpot, FeatureCells, FloatArray, IntArray
+from modelwatch.records import PREDICTIONS, BlindSpot, FeatureCells, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from modelwatch.config import ModelMonitoringConfig
@@ -56,7 +56,7 @@ def blind_spots(config: ModelMonitoringConfig, profile: ReferenceProfile) -> lis
     budget = check_budget(config.interval_seconds, config.drift.false_alarms_per_30d)
     found = []
     for kind in ("data", "prediction"):
-        mine = [i for i in members if (profile.layout.members[i].name == PREDICTION) == (kind == "prediction")]
+        mine = [i for i in members if (profile.layout.members[i].name in PREDICTIONS) == (kind == "prediction")]
         # One window is the most favourable case; a change of this input alone is judged at the level of one test.
         level = window_budget(kind, budget, 1) / max(_tests(profile, mine), 1)
         spans = np.array([*config.drift.window_seconds.values()])[:, None]

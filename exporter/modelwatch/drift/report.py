@@ -8,14 +8,20 @@ from typing import Any
 from modelwatch.drift.pair_words import changed_together, summary_words, together_report
 from modelwatch.drift.words import count_words, further_words, shift_words
 from modelwatch.policy import Severity
-from modelwatch.records import PREDICTION, CheckResult, FamilyResult, FeatureShift, TestResult
+from modelwatch.records import (
+    PREDICTION_SCORE,
+    PREDICTIONS,
+    CheckResult,
+    FamilyResult,
+    FeatureShift,
+    TestResult,
+    prediction_words,
+)
 
-__all__ = ["drift_report", "family_report"]
+__all__ = ["called", "drift_report", "family_report"]
 
 TOP_FEATURES = 5
 MULTIVARIATE = "multivariate"
-PREDICTION_NAME = "prediction"
-"""How the prediction is called where a name is needed."""
 
 
 def drift_report(result: CheckResult) -> dict[str, Any]:
@@ -69,7 +75,7 @@ def family_report(family: FamilyResult) -> dict[str, Any]:
         "state": family.state,
         "severity": family.severity.label,
         "reason": family.reason,
-        "features": {name or PREDICTION_NAME: _feature_report(family, name) for name in names},
+        "features": {called(name): _feature_report(family, name) for name in names},
     }
 
 
@@ -160,12 +166,27 @@ def _family_summary(family: FamilyResult) -> str:
         return summary_words(family)
     held = f" (held: {family.reason})" if family.state == "held" else ""
     if family.drift_type != "data":
-        words = _moved(family, names[0]) if names else ""
+        words = ", ".join(_moved_words(family, name) for name in names if _moved(family, name))
         return f"{family.drift_type}s drifted{f': {words}' if words else ''}{held}"
     total = len(family.feature_severity)
     told = [f"{name} ({words})" if (words := _moved(family, name)) else name for name in names[:TOP_FEATURES]]
     more = f" and {len(names) - TOP_FEATURES} more" if len(names) > TOP_FEATURES else ""
     return f"{len(names)} of {count_words(total, 'input')} drifted: {', '.join(told)}{more}{held}"
+
+
+def called(name: str) -> str:
+    """Return what a feature or a prediction is called where a name is needed: an input has its own.
+
+    >>> called("age"), called(""), called("@prediction_score")
+    ('age', 'prediction', 'top score')
+    """
+    return prediction_words(name) if name in PREDICTIONS else name
+
+
+def _moved_words(family: FamilyResult, name: str) -> str:
+    """Say how a prediction moved, and of its score that it was this."""
+    words = _moved(family, name)
+    return f"{prediction_words(name)} {words}" if name == PREDICTION_SCORE else words
 
 
 def _moved(family: FamilyResult, name: str) -> str:
@@ -177,7 +198,7 @@ def _scored_words(families: Sequence[FamilyResult]) -> str:
     told = []
     for family in families:
         features = {test.feature for test in family.tests}
-        told.append("predictions" if features == {PREDICTION} else count_words(len(features), "input"))
+        told.append("predictions" if features <= PREDICTIONS else count_words(len(features), "input"))
     rows = {test.window: max(t.n for f in families for t in f.tests if t.window == test.window)
             for family in families for test in family.tests}  # fmt: skip
     windows = ", ".join(f"{window}: {n:.0f} rows" for window, n in rows.items())

@@ -18,13 +18,22 @@ from modelwatch.notify.wording import (
     window_words,
 )
 from modelwatch.policy import Severity
-from modelwatch.records import PREDICTION, CheckResult, FamilyResult, FeatureShift, TestResult
+from modelwatch.records import (
+    PREDICTION,
+    PREDICTION_SCORE,
+    PREDICTIONS,
+    CheckResult,
+    FamilyResult,
+    FeatureShift,
+    TestResult,
+)
 
 __all__ = ["drift_text"]
 
 MAX_FEATURES = 5
 _MAX_LABEL = 40
 _DAY = 86400.0
+_CALLED = {PREDICTION: "Predictions", PREDICTION_SCORE: "Top score"}
 
 
 def drift_text(
@@ -71,7 +80,7 @@ def drift_text(
     shifts = {shift.feature: shift for shift in family.shifts}
     shown = names[:MAX_FEATURES]
     is_data = family.drift_type == "data"
-    scored = {n for n in (*family.feature_severity, *(t.feature for t in family.tests)) if n != PREDICTION}
+    scored = {n for n in (*family.feature_severity, *(t.feature for t in family.tests)) if n not in PREDICTIONS}
     windows = list(dict.fromkeys(worst[name].window for name in shown if name in worst))
     draft = Draft(
         facts=facts,
@@ -143,7 +152,8 @@ def _feature_fact(
         if several:
             score += f", {window_words(test.window)} window, n = {number(test.n)}"
     text = ". ".join(part for part in (words, score, further) if part) or "drifted"
-    return Fact(shorten(name) if name != PREDICTION else "Predictions", text, code=name != PREDICTION)
+    of_input = name not in PREDICTIONS
+    return Fact(shorten(name) if of_input else _CALLED[name], text, code=of_input)
 
 
 def _moved(shift: FeatureShift | None, test: TestResult | None) -> str:
@@ -253,7 +263,7 @@ def _table(names: Sequence[str], shifts: dict[str, FeatureShift], worst: dict[st
     rows: list[Sequence[str]] = []
     for name in names:
         test, shift = worst.get(name), shifts.get(name)
-        if test is None or name == PREDICTION:
+        if test is None or name in PREDICTIONS:
             continue
         score, tolerance = f"{test.score:.2f}", f"{test.threshold:.2f}"
         rows.append((shorten(name), _moved(shift, test), score, tolerance, window_words(test.window), number(test.n)))

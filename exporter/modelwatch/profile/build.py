@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -14,11 +14,12 @@ import numpy as np
 from modelwatch.exceptions import ProfileError
 from modelwatch.profile.calibration import calibrate, read_strata
 from modelwatch.profile.cells import CellAssigner
+from modelwatch.profile.class_scores import TopClasses, read_class_scores
 from modelwatch.profile.contents import Contents, InMemory
 from modelwatch.profile.correlation import codes_of
 from modelwatch.profile.hours import HourCounts, count_hours
 from modelwatch.profile.inherit import carry_over
-from modelwatch.profile.kinds import LeftOut, Reading, Task, read_feature, read_prediction
+from modelwatch.profile.kinds import LeftOut, Reading, Task, read_classes, read_feature, read_prediction, read_score
 from modelwatch.profile.learn_correlation import learn_correlation
 from modelwatch.profile.like import check_like, reading_like
 from modelwatch.profile.moments import Moments
@@ -27,7 +28,7 @@ from modelwatch.profile.reference import ADVISED_ROWS, AMPLE_ROWS, MIN_ROWS, Ref
 from modelwatch.profile.tables import Column, Table, read_table, read_values
 from modelwatch.profile.times import epoch_seconds, read_zone
 from modelwatch.profile.values import MAX_TEXT, read_category
-from modelwatch.records import PREDICTION, CellLayout, FloatArray, IntArray
+from modelwatch.records import PREDICTION, PREDICTION_SCORE, PREDICTIONS, CellLayout, FloatArray, IntArray
 
 MIN_BINS, MAX_BINS = 10, 64
 
@@ -70,16 +71,23 @@ def build_profile(
     check_columns(table, options)
     check_rows(table.rows)
     warnings = list(row_warnings(table.rows))
+    scored = read_class_scores(predictions)
     if options.like is not None:
-        check_like(options.like, table.columns, predicted=predictions is not None)
+        check_like(options.like, table.columns, predicted=predictions is not None, scored=scored is not None)
     names = features_of(table, options)
     features = kept((feature_of(name, InMemory(table.columns[name]), table, options) for name in names), warnings)
-    prediction, column, task = _read_predictions(predictions, table.rows, options, warnings)
+    if scored is None:
+        prediction, column, task = _read_predictions(predictions, table.rows, options, warnings)
+        score = None
+    else:
+        prediction, column, task = _read_classes(scored, table.rows, options)
+        score = _read_score(scored, options, warnings)
     check_watched(features, prediction, warnings)
-    layout = CellLayout(tuple(r.cells for r in features), prediction.cells if prediction else None)
-    readings = [*features, prediction] if prediction else features
+    readings = [reading for reading in (*features, prediction, score) if reading is not None]
+    layout = CellLayout(tuple(r.cells for r in features), *(r.cells if r else None for r in (prediction, score)))
+    counted = table if scored is None else replace(table, columns={**table.columns, PREDICTION_SCORE: scored.scores})
     seconds = _read_times(timestamps, table.rows, options.timezone, warnings)
-    counts, hours = _count(CellAssigner(layout), table, column, seconds, options.timezone)
+    counts, hours = _count(CellAssigner(layout), counted, column, seconds, options.timezone)
     labelled = _read_actuals(actuals, table.rows, warnings)
     importance = read_importance(options.importance, table, layout)
     coded = partial(codes_of, columns=table.columns, n=table.rows)
@@ -186,6 +194,8 @@ def feature_of(name: str, column: Contents, table: Table, options: BuildOptions)
     """Return the cells of a feature, or why it can't be watched."""
     if options.like is not None:
         return reading_like(options.like, name, column)
+    if name in PREDICTIONS:
+        return LeftOut(f"feature {name!r} was left out: it has the name of a score; give it another")
     asked = name in options.categorical
     categorical = asked or name in table.categorical
     return read_feature(name, column, options.bins, categorical=categorical, asked=asked)
@@ -228,6 +238,27 @@ def _read_predictions(
     reading, task = prediction_of(InMemory(column), options)
     warnings.extend(reading.warnings)
     return reading, column, task
+
+
+def _read_classes(scored: TopClasses, rows: int, options: BuildOptions) -> tuple[Reading, Column, Task | None]:
+    column = read_values(scored.labels, "predictions", rows)
+    if options.like is not None:
+        return reading_like(options.like, PREDICTION, InMemory(column)), column, options.like.task
+    reading, task = read_classes(InMemory(column), options.task)
+    return reading, column, task
+
+
+def _read_score(scored: TopClasses, options: BuildOptions, warnings: list[str]) -> Reading | None:
+    """Return the cells of the scores; None where there are too few, or a profile that this is to be like has none."""
+    column = InMemory(scored.scores)
+    if options.like is not None:
+        return reading_like(options.like, PREDICTION_SCORE, column) if options.like.layout.score is not None else None
+    predicted = sum(label is not None for label in scored.labels)
+    reading = read_score(column, predicted)
+    if isinstance(reading, LeftOut):
+        warnings.append(reading.why)
+        return None
+    return reading
 
 
 def _read_times(

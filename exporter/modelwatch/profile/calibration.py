@@ -13,7 +13,7 @@ from modelwatch.profile.hours import HourCounts
 from modelwatch.profile.natural import LEAST_DAYS, LEAST_WEEKS, learn_natural
 from modelwatch.profile.reference import ReferenceProfile
 from modelwatch.profile.strata import Strata, StrataKind
-from modelwatch.records import PREDICTION, CellLayout
+from modelwatch.records import PREDICTIONS, CellLayout, prediction_words
 
 AskedStrata = Literal["auto", "none", "48", "168"]
 ASKED_STRATA: tuple[AskedStrata, ...] = ("auto", "none", "48", "168")
@@ -92,7 +92,7 @@ def _season(layout: CellLayout, strata: Strata) -> str:
             farthest, where = float(js.max()), (member.name, int(js.argmax()))
     if where is None:
         return ""
-    name = "the prediction" if where[0] == PREDICTION else repr(where[0])
+    name = f"the {prediction_words(where[0])}" if where[0] in PREDICTIONS else repr(where[0])
     return (
         f"traffic differs by the hour, most in {name} at {where[1] % 24}:00 UTC (JS {farthest:.2f}): pass timezone, so"
         " that hours are those of your business"

@@ -23,6 +23,7 @@ from modelwatch.records import (
     LOW,
     MISSING,
     PREDICTION,
+    PREDICTION_SCORE,
     CellLayout,
     FeatureCells,
     FloatArray,
@@ -89,11 +90,13 @@ class CellAssigner:
         Parameters
         ----------
         columns : mapping of str to column
-            Lists, arrays, or anything with ``to_numpy``; a feature without a column is missing in every row.
+            Lists, arrays, or anything with ``to_numpy``; a feature without a column is missing in every row. Scores of
+            predicted classes stand among them under the name `PREDICTION_SCORE`; None is a column that holds none.
         n : int
             Number of rows.
         predictions : column, optional
-            What the model returned. Without it the prediction's cells stay 0: nothing is known about them.
+            What the model returned. Without it the prediction's cells stay 0: nothing is known about them. So do those
+            of its score without either column.
 
         Returns
         -------
@@ -109,8 +112,7 @@ class CellAssigner:
             self._count_numbers(block, given, n, cells, sums)
         for member, offset, places in self._categorical:
             _count_texts(member, places, given.get(member.name), n, cells[offset : offset + member.size])
-        if self.layout.prediction is not None and predictions is None:
-            cells[self.layout.offsets[-1] :] = 0
+        cells[self._unknown(columns, predictions)] = 0
         return BinnedBatch(n, cells, sums)
 
     def bin_groups(
@@ -156,9 +158,16 @@ class CellAssigner:
             for group, part in enumerate(parts):
                 own = cells[group, offset : offset + member.size]
                 _count_texts(member, places, part, len(rows[group]), own)
-        if self.layout.prediction is not None and predictions is None:
-            cells[:, self.layout.offsets[-1] :] = 0
+        cells[:, self._unknown(columns, predictions)] = 0
         return [BinnedBatch(len(rows[group]), cells[group], sums[group]) for group in range(count)]
+
+    def _unknown(self, columns: Mapping[str, Any], predictions: object) -> slice:
+        """Return which cells nothing is known of: those of predictions, or of their scores, that nobody gave."""
+        layout = self.layout
+        unknown = layout.predictions if predictions is None else layout.predictions[1:]
+        if predictions is not None and PREDICTION_SCORE in columns:
+            unknown = ()
+        return slice(layout.size - sum(member.size for member in unknown), layout.size)
 
     def _sorts(self, n: int) -> bool:
         if self._sort_rows is not None:

@@ -10,7 +10,7 @@ from modelwatch.exceptions import ProfileError
 from modelwatch.profile.natural import Natural
 from modelwatch.profile.reference import ReferenceProfile
 from modelwatch.profile.strata import Strata
-from modelwatch.records import TAIL_CELLS, FeatureCells, FloatArray, IntArray
+from modelwatch.records import TAIL_CELLS, FeatureCells, FloatArray, IntArray, shown_name
 
 _LISTED = 5
 
@@ -46,9 +46,7 @@ def carry_over(profile: ReferenceProfile, donor: ReferenceProfile) -> ReferenceP
         return replace(profile, warnings=(*profile.warnings, nothing))
     places = _places(profile, donor)
     new = [
-        repr(member.name or "(prediction)")
-        for member, place in zip(profile.layout.members, places, strict=True)
-        if place < 0
+        repr(shown_name(member.name)) for member, place in zip(profile.layout.members, places, strict=True) if place < 0
     ]
     listed = ", ".join(new[:_LISTED]) + (f" and {len(new) - _LISTED} more" if len(new) > _LISTED else "")
     told = [f"inherit: profile {donor.label} knows nothing of {listed}"] if new else []

@@ -12,12 +12,14 @@ from modelwatch.exceptions import ProfileError, did_you_mean
 from modelwatch.profile.contents import Contents
 from modelwatch.profile.edges import category_cells, numeric_cells
 from modelwatch.profile.moments import Moments
-from modelwatch.records import PREDICTION, FeatureCells
+from modelwatch.records import PREDICTION, PREDICTION_SCORE, FeatureCells
 
 Task = Literal["binary", "multiclass", "regression", "score"]
 TASKS: tuple[Task, ...] = ("binary", "multiclass", "regression", "score")
 
 SCORE_BINS = 50
+SCORED_SHARE = 0.95
+"""Where a smaller share of predicted classes came with a score, scores are not watched: how many do may change."""
 MAX_LABELS = 20
 _IDENTIFIER_DISTINCT = 50
 
@@ -105,6 +107,34 @@ def read_prediction(column: Contents, task: str | None, bins: int, threshold: fl
         cells = numeric_cells(PREDICTION, values, SCORE_BINS, keep=(threshold,))
     warnings = (f"{odd} predictions are no numbers; they count as invalid",) if odd else ()
     return Reading(cells, column.numbers.moments, warnings), _task(inferred)
+
+
+def read_classes(column: Contents, task: str | None) -> tuple[Reading, Task]:
+    """Return the cells of the prediction where it is the class with the highest score, and the task."""
+    if task not in (None, "multiclass"):
+        raise ProfileError(
+            f"predictions of a {task} model are one value a row; these are scores of three classes or more"
+        )
+    return _read_labels(column, "multiclass")
+
+
+def read_score(column: Contents, predicted: int) -> Reading | LeftOut:
+    """Return the cells of the score of the predicted class, or why it can't be watched.
+
+    Parameters
+    ----------
+    column : Contents
+        The scores.
+    predicted : int
+        How many rows have a predicted class.
+    """
+    numbers = column.numbers
+    if not len(numbers.values) or len(numbers.values) < SCORED_SHARE * predicted:
+        return LeftOut(
+            f"the score of predicted classes was left out: {len(numbers.values)} of {predicted} predictions have one,"
+            f" {SCORED_SHARE:.0%} are needed"
+        )
+    return Reading(numeric_cells(PREDICTION_SCORE, numbers.values, SCORE_BINS), numbers.moments)
 
 
 def _task(name: str) -> Task:

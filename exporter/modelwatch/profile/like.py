@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from modelwatch.profile.reference import ReferenceProfile
 
 
-def check_like(like: ReferenceProfile, columns: Collection[str], *, predicted: bool) -> None:
+def check_like(like: ReferenceProfile, columns: Collection[str], *, predicted: bool, scored: bool = False) -> None:
     """Raise ProfileError if data lacks something that the profile whose cells it is to have has.
 
     Parameters
@@ -24,6 +24,8 @@ def check_like(like: ReferenceProfile, columns: Collection[str], *, predicted: b
         The columns of the data.
     predicted : bool
         Whether there are predictions.
+    scored : bool
+        Whether they are scores of classes.
     """
     for name in like.feature_names:
         if name not in columns:
@@ -32,6 +34,10 @@ def check_like(like: ReferenceProfile, columns: Collection[str], *, predicted: b
     if predicted != (like.layout.prediction is not None):
         what = "has no predictions; leave them out" if predicted else "has predictions; pass them"
         raise ProfileError(f"like: profile {like.label} {what}")
+    if like.layout.score is not None and not scored:
+        raise ProfileError(
+            f"like: profile {like.label} has scores of predicted classes; pass the scores of all classes as predictions"
+        )
 
 
 def reading_like(like: ReferenceProfile, name: str, column: Contents) -> Reading:
@@ -42,7 +48,7 @@ def reading_like(like: ReferenceProfile, name: str, column: Contents) -> Reading
     like : ReferenceProfile
         Whose cells they are.
     name : str
-        The feature; "" for the prediction.
+        The feature; "" for the prediction, `PREDICTION_SCORE` for the score of the predicted class.
     column : Contents
         What it holds.
     """

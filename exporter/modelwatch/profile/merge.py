@@ -14,7 +14,7 @@ from modelwatch.profile.natural import Natural
 from modelwatch.profile.reference import ReferenceProfile
 from modelwatch.profile.strata import Strata
 from modelwatch.profile.times import wall_hours
-from modelwatch.records import HIGH, LOW, FeatureCells, FloatArray, IntArray
+from modelwatch.records import HIGH, LOW, PREDICTIONS, FeatureCells, FloatArray, IntArray, prediction_words
 
 
 def merge(one: ReferenceProfile, other: ReferenceProfile) -> ReferenceProfile:
@@ -78,12 +78,16 @@ def _difference(one: ReferenceProfile, other: ReferenceProfile) -> str:
     mine, theirs = ({m.name: m for m in p.layout.members} for p in (one, other))
     for name, member in mine.items():
         if theirs.get(name) != member:
-            what = "the prediction" if not name else repr(name)
+            what = _called(name)
             return f"{what} has other cells" if name in theirs else f"only the first has {what}"
     new = next((name for name in theirs if name not in mine), None)
     if new is not None:
-        return f"only the second has {repr(new) if new else 'the prediction'}"
+        return f"only the second has {_called(new)}"
     return "their features come in another order"
+
+
+def _called(name: str) -> str:
+    return f"the {prediction_words(name)}" if name in PREDICTIONS else repr(name)
 
 
 def _plus(one: Natural | None, other: Natural | None) -> Natural:

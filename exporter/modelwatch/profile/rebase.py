@@ -158,7 +158,7 @@ def _replaced(
     noted: dict[str, Any] = {**_noted(profile), name: {"since": began, "rows": int(counts.sum())}}
     return replace(
         profile,
-        layout=CellLayout(features, profile.layout.prediction),
+        layout=replace(profile.layout, features=features),
         counts=np.concatenate([profile.counts[:begin], counts, profile.counts[end:]]),
         strata=strata,
         # How it goes together with the others now is not known.

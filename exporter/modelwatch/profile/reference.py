@@ -118,8 +118,9 @@ class ReferenceProfile:
         X : DataFrame, dict of columns, 2-D array, list of dicts or pyarrow Table, or a callable
             The features, at least 100 rows (1 000 advised, 5 000 ample). A callable returns an iterable of such tables,
             the same at every call, with columns named as predictions, actuals and timestamps.
-        predictions : array-like, shape (rows,), optional
-            What the model returns for them: scores, labels or numbers.
+        predictions : array-like, shape (rows,) or (rows, classes), optional
+            What the model returns for them: scores, labels or numbers. Of three or more classes the scores of all: an
+            array, or a list or dict of them a row; then the score of the predicted class is watched beside the class.
         actuals : array-like, shape (rows,), optional
             Ground truth; counted now, used for performance baselines by a later release.
         timestamps : array-like, shape (rows,), optional
@@ -226,7 +227,7 @@ class ReferenceProfile:
         Parameters
         ----------
         name
-            The feature; "" for the prediction.
+            The feature; "" for the prediction, "@prediction_score" for the score of the predicted class.
 
         Returns
         -------

@@ -20,10 +20,12 @@ from modelwatch.profile.moments import QUANTILES, Moments
 from modelwatch.profile.reference import ReferenceProfile
 from modelwatch.profile.serial_learnt import LearntReader, dump_natural, dump_strata
 from modelwatch.profile.values import MAX_TEXT, can_be_category
-from modelwatch.records import PREDICTION, CellLayout, FeatureCells, IntArray
+from modelwatch.records import PREDICTION, PREDICTION_SCORE, PREDICTIONS, CellLayout, FeatureCells, IntArray
 
 SCHEMA_VERSION = 1
 _MAX_COUNT = 2**53
+_ANSWERS = {"prediction": PREDICTION, "prediction_score": PREDICTION_SCORE}
+"""Where predictions stand in the document, in the order of the layout, and under which name."""
 
 T = TypeVar("T")
 
@@ -52,10 +54,13 @@ def dump(profile: ReferenceProfile) -> str:
     }
     lines = [f" {_text(key)}: {_text(value)}" for key, value in head.items()]
     members = [_member_text(profile, index) for index in range(len(profile.layout.members))]
+    score = members.pop() if profile.layout.score is not None else None
     prediction = members.pop() if profile.layout.prediction is not None else "null"
     features = ",\n  ".join(members)
     lines.append(f' "features": [\n  {features}\n ]')
     lines.append(f' "prediction": {prediction}')
+    if score is not None:
+        lines.append(f' "prediction_score": {score}')
     if profile.correlation is not None:
         lines.append(f' "correlation": {_text(correlation_json(profile.correlation))}')
     return "{\n" + ",\n".join(lines) + "\n}\n"
@@ -135,13 +140,13 @@ class _Reader:
         self._check_version(doc)
         rows = self._whole(doc, "rows")
         members = [self._member(m, f"features[{i}]") for i, m in enumerate(self._get(doc, "features", list))]
-        prediction = None
-        if doc.get("prediction") is not None:
-            prediction = self._member(self._get(doc, "prediction", dict), "prediction")
-        layout = CellLayout(tuple(m for m, *_ in members), prediction[0] if prediction else None)
-        everything = [*members, prediction] if prediction else members
+        answers = {key: self._member(self._get(doc, key, dict), key) for key in _ANSWERS if doc.get(key) is not None}
+        layout = CellLayout(
+            tuple(m for m, *_ in members), *(answers[key][0] if key in answers else None for key in _ANSWERS)
+        )
+        everything = [*members, *answers.values()]
         self._check_members(doc, layout, everything, rows)
-        given = [*doc["features"], *([doc["prediction"]] if prediction else [])]
+        given = [*doc["features"], *(doc[key] for key in answers)]
         learnt = LearntReader(self._source, layout, given)
         strata = learnt.strata(doc.get("strata"), rows)
         natural = learnt.natural()
@@ -193,8 +198,12 @@ class _Reader:
             self._fail(f"a feature has a name that is not at most {MAX_TEXT} printable characters")
         if len(set(names)) != len(names):
             self._fail("two features have the same name")
-        if PREDICTION in names[: len(layout.features)] or (layout.prediction and names[-1] != PREDICTION):
-            self._fail('only the prediction, and no feature, may have the name ""')
+        if layout.score is not None and (layout.prediction is None or layout.score.kind != "numeric"):
+            self._fail("prediction_score must be numeric, and beside a prediction")
+        given = zip(_ANSWERS.values(), (layout.prediction, layout.score), strict=True)
+        answers = [name for name, member in given if member is not None]
+        if not PREDICTIONS.isdisjoint(names[: len(layout.features)]) or names[len(layout.features) :] != answers:
+            self._fail(f'only the prediction may have the name "", only its score {PREDICTION_SCORE!r}, and no feature')
         # Of a feature whose counts were taken anew from production, there may be more or fewer.
         rebased = self._get(doc, "options", dict).get("rebased")
         for member, counts, _, _ in members:

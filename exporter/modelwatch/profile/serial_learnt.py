@@ -64,7 +64,7 @@ class LearntReader:
         self._layout = layout
         self._members = members
         names = [f"features[{i}]" for i in range(len(layout.features))]
-        self._places = [*names, "prediction"][: len(members)]
+        self._places = [*names, "prediction", "prediction_score"][: len(members)]
 
     def _fail(self, what: str) -> NoReturn:
         raise ProfileError(f"{self._source}: {what}")

@@ -9,7 +9,7 @@ import numpy as np
 
 from modelwatch.profile.divergence import D_PER_JS2, d_to_js, js_to_d
 from modelwatch.profile.natural import LENGTHS, NOISY, tolerance_factor
-from modelwatch.records import HIGH, INVALID_TYPE, LOW, MISSING, PREDICTION, FeatureCells, IntArray
+from modelwatch.records import HIGH, INVALID_TYPE, LOW, MISSING, FeatureCells, IntArray, shown_name
 
 if TYPE_CHECKING:
     from modelwatch.profile.reference import ReferenceProfile
@@ -25,7 +25,7 @@ _LEVEL = 0.05
 def summarize(profile: ReferenceProfile) -> str:
     """Return the text of `ReferenceProfile.summary`."""
     lines = [_title(profile), ""]
-    width = min(_NAME_WIDTH, max((len(_name(m)) for m in profile.layout.members), default=0))
+    width = min(_NAME_WIDTH, max((len(shown_name(m.name)) for m in profile.layout.members), default=0))
     lines += [_line(profile, member, width) for member in profile.layout.members]
     lines += ["", *_tolerances(profile, width)] if profile.natural else []
     lines += ["", *(f"! {warning}" for warning in profile.warnings), profile.verdict]
@@ -38,10 +38,6 @@ def _title(profile: ReferenceProfile) -> str:
     task = f", {profile.task}" if profile.task else ""
     rows = f"{profile.rows:,}".replace(",", " ")
     return f"Reference profile {profile.label}{model}: {rows} rows, {features} feature{'s' * (features != 1)}{task}"
-
-
-def _name(member: FeatureCells) -> str:
-    return member.name if member.name != PREDICTION else "(prediction)"
 
 
 def _line(profile: ReferenceProfile, member: FeatureCells, width: int) -> str:
@@ -87,7 +83,7 @@ def _tolerances(profile: ReferenceProfile, width: int) -> list[str]:
 
 
 def _short(member: FeatureCells, width: int) -> str:
-    name = _name(member)
+    name = shown_name(member.name)
     return name if len(name) <= width else name[: width - 1] + "…"
 
 

@@ -32,14 +32,15 @@ from modelwatch.recorder.outcomes import (
     is_missing,
     plain_prediction,
     plain_predictions,
+    scored_predictions,
     seconds_of,
 )
 from modelwatch.recorder.pending import ACTUALS, COUNTS, METRICS, STORE
-from modelwatch.recorder.rows import RowBuffer, actual_chunk, outcome_columns
+from modelwatch.recorder.rows import RowBuffer, actual_chunk, outcome_columns, prediction_columns
 from modelwatch.recorder.segments import MAX_SEGMENTS, SEGMENT_ALL, Split
 from modelwatch.recorder.truth import compare
 from modelwatch.records import (
-    ROW_PREDICTION,
+    PREDICTION_SCORE,
     FloatArray,
     FlushBatch,
     MetricPoint,
@@ -191,7 +192,7 @@ class Aggregator:
         now: float,
     ) -> None:
         ids = cast("Sequence[str]", attempts.ids)
-        predictions, unreadable = plain_predictions(attempts.predictions)
+        predictions, scores, unreadable = scored_predictions(attempts.predictions)
         self.fault(entry.labels, "prediction", now, unreadable)
         split = self._split(entry, attempts)
         self._count_predictions(entry, predictions, sums, split, now)
@@ -206,16 +207,18 @@ class Aggregator:
         for name in config.exclude:
             columns.pop(name, None)
         if binning is not None:
-            self._count_cells(entry, binning, (columns, predictions, split, len(ids)), start, now)
+            scored = columns if binning.profile.layout.score is None else {**columns, PREDICTION_SCORE: scores}
+            self._count_cells(entry, binning, (scored, predictions, split, len(ids)), start, now)
         if keep_rows or binning is None:
             columns = storable(columns)
+        answers = prediction_columns(predictions, scores)
         if binning is None:
             self._count_missing(entry, columns, now)
             if config.learning:
-                self._learn(entry, times, predictions, columns, start)
+                self._learn(entry, times, {**columns, **answers}, start)
         if keep_rows:
             metadata = attempts.stored_metadata()
-            outcome, unreadable = outcome_columns(predictions, attempts.latencies, metadata, config.metadata_keys)
+            outcome, unreadable = outcome_columns(answers, attempts.latencies, metadata, config.metadata_keys)
             self.fault(entry.labels, "metadata", now, unreadable)
             columns.update(outcome)
             buffer = self._rows.setdefault(entry.labels, RowBuffer(entry.labels))
@@ -228,17 +231,13 @@ class Aggregator:
             amounts = {name: both[place] for name, both in found.items()}
             self._count_names((family, *entry.labels, SEGMENT_ALL), scope, amounts, MAX_LEARNING_FEATURES, now)
 
-    def _learn(
-        self, entry: VersionEntry, times: FloatArray, predictions: Values, columns: Columns, start: float
-    ) -> None:
+    def _learn(self, entry: VersionEntry, times: FloatArray, columns: Columns, start: float) -> None:
         """Keep rows to learn a reference from if nobody else keeps them."""
         if entry.config.log_predictions or not self._for_store:
             return
         kept = self._budget.take(entry.labels, start, len(times))
         if kept:
             taken = {name: column[:kept] for name, column in columns.items()}
-            if holds_any(predictions[:kept]):
-                taken[ROW_PREDICTION] = predictions[:kept]
             buffer = self._learning.setdefault(entry.labels, RowBuffer(entry.labels))
             buffer.add(times[:kept], [""] * kept, taken)
 
@@ -292,7 +291,7 @@ class Aggregator:
         self,
         entry: VersionEntry,
         binning: Binning,
-        rows: tuple[Columns, Values, Split | None, int],
+        rows: tuple[Mapping[str, Any], Values, Split | None, int],
         start: float,
         now: float,
     ) -> None:

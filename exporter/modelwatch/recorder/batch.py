@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwatch.profile.class_scores import TopClasses, top_of_matrix
 from modelwatch.recorder.columns import Columns, to_columns
 from modelwatch.recorder.ids import LazyIds
 from modelwatch.recorder.models import VersionEntry
@@ -22,6 +23,8 @@ from modelwatch.records import FloatArray
 
 Column = NDArray[Any] | list[Any]
 BoolArray = NDArray[np.bool_]
+Answers = Values | TopClasses
+"""Predictions on their way to being counted."""
 
 MAX_WAITING_WORDS = 1 << 24
 """Words of 8 bytes of batches that may wait in one process: 128 MiB."""
@@ -181,7 +184,7 @@ class BatchSlice:
     ids: Sequence[str | None]
     times: Sequence[Any] | FloatArray
     latencies: Sequence[Any] | FloatArray
-    predictions: Values
+    predictions: Answers
     features: Features
     actuals: Sequence[Any]
     metadata: Sequence[Any]
@@ -258,6 +261,11 @@ class Batch:
     segments: Any = None
     """One for all, or a column."""
 
+    @property
+    def width(self) -> int:
+        """How many values one row has, of its features or of the scores of its classes."""
+        return max(self.features.width, words_of_answer(self.predictions))
+
     def slices(self, rows: int) -> Iterator[BatchSlice]:
         """Return it in slices of at most so many rows."""
         for first in range(0, self.size, rows):
@@ -267,7 +275,7 @@ class Batch:
                 self._ids(some),
                 _spread(self.times, some),
                 _spread(self.latencies, some),
-                plain_values(self.predictions[some]),
+                _answers(self.predictions[some]),
                 self.features.part(some),
                 _unboxed(self.actuals[some]),
                 self._metadata(some),
@@ -300,9 +308,27 @@ class ActualsBatch:
 
 def pick(column: Any, mask: BoolArray) -> Any:  # noqa: ANN401 - a column, or one value for all rows
     """Return some rows of a column; what is empty or one value for all stays as it is."""
+    if isinstance(column, TopClasses):
+        return column.chosen(mask)
     if isinstance(column, np.ndarray):
         return column[mask] if column.ndim else column
     return list(compress(column, mask)) if isinstance(column, (list, tuple, LazyIds)) and column else column
+
+
+def words_of_answer(predictions: Column) -> int:
+    """Return how many words of 8 bytes one prediction holds: one, or one per class where each has its score.
+
+    >>> words_of_answer([0.5]), words_of_answer(np.zeros((2, 7)))
+    (1, 7)
+    """
+    return int(predictions.shape[1]) if isinstance(predictions, np.ndarray) and predictions.ndim > 1 else 1
+
+
+def _answers(predictions: Column) -> Answers:
+    """Return predictions as plain values, and the scores of classes as the classes that they are for."""
+    if not isinstance(predictions, np.ndarray) or predictions.ndim == 1:
+        return plain_values(predictions)
+    return top_of_matrix(predictions)
 
 
 def _unboxed(column: Column) -> list[Any]:

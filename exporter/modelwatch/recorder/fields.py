@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 
 from modelwatch.exceptions import InputError
-
-ANSWER_NAMES = ("prediction", "score", "probability", "label")
-"""Fields of a structured result that are the prediction, the first that is there, if nobody says which is."""
+from modelwatch.profile.class_scores import ANSWER_NAMES
 
 _FEATURES = frozenset({float, int, bool, str, NoneType, np.float64, np.float32, np.int64})
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from modelwatch.recorder.batch import BatchSlice, BoolArray, Matrix, Table, named_matrix
+from modelwatch.profile.class_scores import TopClasses
+from modelwatch.recorder.batch import Answers, BatchSlice, BoolArray, Matrix, Table, named_matrix
 from modelwatch.recorder.columns import MAX_COLUMNS, to_columns
 from modelwatch.recorder.ids import JoinedIds, LazyIds
 from modelwatch.recorder.inputs import Attempt, LightAttempt
@@ -144,7 +145,7 @@ class _Part:
     ids: Sequence[Any]
     times: Values
     latencies: Values | None
-    predictions: Values
+    predictions: Answers
     features: Columns | Matrix
     unreadable: int
     actuals: Sequence[Any]
@@ -225,7 +226,7 @@ def _joined(parts: Sequence[_Part], names: Sequence[str]) -> BatchSlice:
         _joined_ids([part.ids for part in parts]),
         merged_column([(part.size, part.times) for part in parts]),
         _optional([(part.size, part.latencies) for part in parts]),
-        merged_column([(part.size, part.predictions) for part in parts]),
+        _joined_answers([part.predictions for part in parts]),
         Table(_joined_features(parts, names)),
         _listed([(part.size, part.actuals) for part in parts]),
         _listed([(part.size, part.metadata) for part in parts]),
@@ -234,6 +235,14 @@ def _joined(parts: Sequence[_Part], names: Sequence[str]) -> BatchSlice:
         unreadable=sum(part.unreadable for part in parts),
         given=_listed([(part.size, part.given) for part in parts]),
     )
+
+
+def _joined_answers(parts: Sequence[Answers]) -> Answers:
+    tops = [part for part in parts if isinstance(part, TopClasses)]
+    if len(tops) < len(parts):
+        return merged_column([(len(p), p.rows() if isinstance(p, TopClasses) else p) for p in parts])
+    labels = list(chain.from_iterable(top.labels for top in tops))
+    return TopClasses(labels, np.concatenate([top.scores for top in tops]))
 
 
 def _joined_ids(parts: Sequence[Sequence[str]]) -> Sequence[str]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from modelwatch.exceptions import InputError
 from modelwatch.recorder import reading
-from modelwatch.recorder.batch import ActualsBatch, Batch, BoolArray, Column, Features, Table, pick
+from modelwatch.recorder.batch import ActualsBatch, Batch, BoolArray, Column, Features, Table, pick, words_of_answer
 from modelwatch.recorder.ids import MadeIds, remember
 from modelwatch.recorder.outcomes import epoch_seconds
 from modelwatch.recorder.sizes import words_each
@@ -134,7 +134,7 @@ class BatchRecording(ABC):
             wanted = np.zeros(rows, np.bool_)
         chosen = rows if wanted is None else int(np.count_nonzero(wanted))
         segments = words_each(many.segments) if isinstance(many.segments, (list, np.ndarray)) else 0
-        width = many.features.width + segments + 1
+        width = many.features.width + segments + words_of_answer(many.predictions)
         granted = 0 if full else self._engine.backlog.reserve(chosen, width)
         release = partial(self._engine.backlog.release, granted * width)
         dropped = None

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwatch.profile.class_scores import LEAST_CLASSES, TopClass, TopClasses, top_of_mapping, top_of_vector
 from modelwatch.recorder.fields import structured_answer
 from modelwatch.recorder.text import label_text
 from modelwatch.records import FloatArray
@@ -37,21 +38,39 @@ def plain_prediction(value: Any) -> Any:  # noqa: ANN401 - whatever a model retu
 
     An array or list of one is its element; one of two is read as the probabilities of a binary classifier, the
     second being that of the positive class; a longer one as those of many classes, the largest being the answer. Of
-    a dict, a dataclass or a pydantic model it is the field that :func:`structured_answer` finds.
+    a dict of three or more classes with their probabilities it is the most probable class; of any other, a dataclass
+    or a pydantic model it is the field that :func:`structured_answer` finds.
 
     >>> plain_prediction([0.25, 0.75]), plain_prediction([0.1, 0.2, 0.7]), plain_prediction("yes")
     (0.75, '2', 'yes')
     """
+    return scored_prediction(value).label
+
+
+def scored_prediction(value: Any) -> TopClass:  # noqa: ANN401 - whatever a model returns
+    """
+    Return a prediction as one plain value, as :func:`plain_prediction` does, with the score of the class that it is.
+
+    >>> scored_prediction({"cat": 0.7, "dog": 0.2, "fox": 0.1}), scored_prediction("cat")
+    (TopClass(label='cat', score=0.7), TopClass(label='cat', score=nan))
+    """
     if type(value) in _PLAIN:
+        return TopClass(value, math.nan)
+    if type(value) in (list, tuple):
+        return _from_vector(value)
+    if type(value) is TopClass:  # of an array that came with other predictions
         return value
     if isinstance(value, np.generic):
-        return value.item()
+        return TopClass(value.item(), math.nan)
     if hasattr(type(value), "__array__"):  # numpy, pandas, polars, pyarrow, tensors
         value = np.asarray(value).reshape(-1).tolist()
+    top = top_of_mapping(value) if isinstance(value, Mapping) else None
+    if top is not None:
+        return top
     answer = structured_answer(value)
     if isinstance(answer, (list, tuple)):
         return _from_vector(answer)
-    return answer if answer is value else plain_prediction(answer)
+    return TopClass(answer, math.nan) if answer is value else scored_prediction(answer)
 
 
 def floats_or_list(values: Sequence[Any] | FloatArray) -> Values:
@@ -94,29 +113,45 @@ def is_missing(value: Any) -> bool:  # noqa: ANN401 - anything
 
 def plain_predictions(values: Sequence[Any] | FloatArray) -> tuple[Values, int]:
     """Return predictions as plain values, None for those that can't be read, and how many those are."""
-    numbers = floats_or_list(values)
-    if isinstance(numbers, np.ndarray) or _PLAIN.issuperset(map(type, values)):
-        return numbers, 0
-    plain, unreadable = [], 0
-    for value in values:
-        try:
-            plain.append(plain_prediction(value))
-        except Exception:  # noqa: BLE001 - the recorder boundary: the parts of an arbitrary object may raise anything
-            plain.append(None)
-            unreadable += 1
+    plain, _, unreadable = scored_predictions(values)
     return plain, unreadable
 
 
-def _from_vector(values: Sequence[Any]) -> Any:  # noqa: ANN401 - an element of what a model returns
+def scored_predictions(values: Sequence[Any] | FloatArray | TopClasses) -> tuple[Values, FloatArray | None, int]:
+    """
+    Return predictions as plain values, the scores of predicted classes, and how many can't be read.
+
+    A prediction that can't be read is None, a score that nobody said is NaN; None if nobody said any.
+
+    >>> scored_predictions([[0.1, 0.2, 0.7], "1", {}])
+    (['2', '1', None], array([0.7, nan, nan]), 1)
+    """
+    if isinstance(values, TopClasses):
+        return values.labels, None if np.isnan(values.scores).all() else values.scores, 0
+    numbers = floats_or_list(values)
+    if isinstance(numbers, np.ndarray) or _PLAIN.issuperset(map(type, values)):
+        return numbers, None, 0
+    plain, scores, unreadable = [], [], 0
+    for value in values:
+        try:
+            label, score = scored_prediction(value)
+        except Exception:  # noqa: BLE001 - the recorder boundary: the parts of an arbitrary object may raise anything
+            label, score = None, math.nan
+            unreadable += 1
+        plain.append(label)
+        scores.append(score)
+    found = np.array(scores, np.float64)
+    return plain, None if np.isnan(found).all() else found, unreadable
+
+
+def _from_vector(values: Sequence[Any]) -> TopClass:
     for _ in range(MAX_NESTING):
         if len(values) != 1 or not isinstance(values[0], (list, tuple)):
             break
         values = values[0]
-    if len(values) == 0:
-        return None
-    if len(values) == 1:
-        return values[0]
-    return values[1] if len(values) == 2 else str(max(range(len(values)), key=values.__getitem__))
+    if len(values) >= LEAST_CLASSES:
+        return top_of_vector(values)
+    return TopClass(values[-1] if len(values) else None, math.nan)
 
 
 def class_of(value: Any, task: str | None) -> str | None:  # noqa: ANN401 - a plain prediction

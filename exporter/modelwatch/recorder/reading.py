@@ -54,10 +54,10 @@ def rows_without_predictions(features: Any) -> int:  # noqa: ANN401 - anything
 
 
 def read_predictions(value: Any) -> Column:  # noqa: ANN401 - whatever a model returns for many rows
-    """Return predictions, one per row; of two columns the second, of more the place of the largest, as text.
+    """Return predictions, one per row; of two columns the second, of more all: a class has the score in its column.
 
-    >>> read_predictions(np.array([[0.2, 0.8], [0.6, 0.4]])), read_predictions([[0.1, 0.2, 0.7]])
-    (array([0.8, 0.4]), [[0.1, 0.2, 0.7]])
+    >>> read_predictions(np.array([[0.2, 0.8], [0.6, 0.4]])), read_predictions(np.array([[0.1, 0.2, 0.7]])).shape
+    (array([0.8, 0.4]), (1, 3))
     """
     if isinstance(value, (list, tuple)):
         return list(value)
@@ -74,7 +74,14 @@ def _from_matrix(matrix: Any) -> Column:  # noqa: ANN401 - an array
         raise InputError(f"predictions has shape {matrix.shape}; pass one value per row, or one column per class")
     if matrix.shape[1] <= 2:
         return np.asarray(matrix[:, -1])
-    return list(map(str, matrix.argmax(axis=1).tolist()))
+    if matrix.dtype.kind in "fiub":
+        return np.asarray(matrix)
+    try:
+        return np.asarray(matrix, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"predictions of shape {matrix.shape} must be numbers, the scores of classes: {error}"
+        ) from error
 
 
 def read_column(

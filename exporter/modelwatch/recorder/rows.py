@@ -11,7 +11,15 @@ from modelwatch.recorder.columns import MAX_COLUMNS
 from modelwatch.recorder.outcomes import Values, finite_or_none, holds_any
 from modelwatch.recorder.segments import as_dict
 from modelwatch.recorder.uniform import Columns, merged
-from modelwatch.records import ROW_LATENCY, ROW_METADATA, ROW_PREDICTION, ActualChunk, FloatArray, RowChunk
+from modelwatch.records import (
+    PREDICTION_SCORE,
+    ROW_LATENCY,
+    ROW_METADATA,
+    ROW_PREDICTION,
+    ActualChunk,
+    FloatArray,
+    RowChunk,
+)
 
 _PLAIN = 8
 _OBJECT = 64
@@ -84,17 +92,25 @@ def _cut(column: list[Any] | FloatArray) -> list[Any] | FloatArray:
     return [value[:MAX_TEXT] if type(value) in _TEXTS and len(value) > MAX_TEXT else value for value in column]
 
 
+def prediction_columns(predictions: Values, scores: FloatArray | None) -> Columns:
+    """Return the columns of predictions and of the scores of predicted classes, those that hold anything."""
+    columns: Columns = {}
+    if holds_any(predictions):
+        columns[ROW_PREDICTION] = predictions
+    if scores is not None:
+        columns[PREDICTION_SCORE] = scores
+    return columns
+
+
 def outcome_columns(
-    predictions: Values, latencies: Sequence[Any] | FloatArray, metadata: Sequence[Any], keys: tuple[str, ...] | None
+    predictions: Columns, latencies: Sequence[Any] | FloatArray, metadata: Sequence[Any], keys: tuple[str, ...] | None
 ) -> tuple[Columns, int]:
     """Return the columns of a row chunk that are no features, but for empty ones; and how many metadata are no dict.
 
     Of metadata only `keys` are kept; None for all.
     """
-    columns: Columns = {}
+    columns = dict(predictions)
     unreadable = 0
-    if holds_any(predictions):
-        columns[ROW_PREDICTION] = predictions
     if holds_any(latencies):
         columns[ROW_LATENCY] = finite_or_none(latencies)
     if holds_any(metadata):

@@ -114,7 +114,7 @@ class Worker:
 
     def _take_batch(self, batch: Batch, gathering: Gathering, now: float) -> None:
         try:
-            for rows in batch.slices(block_rows(batch.features.width)):
+            for rows in batch.slices(block_rows(batch.width)):
                 gathering.take_slice(batch.entry, rows)
                 for entry, enough in gathering.ready():
                     self._guarded_add(entry, enough, now)

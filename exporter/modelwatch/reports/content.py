@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelwatch.drift.report import MULTIVARIATE, drift_report
 from modelwatch.policy import Severity
-from modelwatch.records import PREDICTION, CheckResult, FamilyResult, FloatArray, WindowCounts
+from modelwatch.records import PREDICTIONS, CheckResult, FamilyResult, FloatArray, WindowCounts, prediction_words
 from modelwatch.reports.bars import Bars, bars_of
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def _bars(
 ) -> Bars | None:
     if profile is None or batch is None:
         return None
-    key = PREDICTION if kind == "prediction" else name
+    key = next(k for k in PREDICTIONS if prediction_words(k) == name) if kind == "prediction" else name
     before = None if reference is None else cells_of(profile, reference, key)
     return bars_of(profile, key, cells_of(profile, batch.cells, key), before)
 

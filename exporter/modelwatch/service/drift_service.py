@@ -173,7 +173,7 @@ class DriftMonitoringService:
             DataFrame, dict of columns, list of dicts or 2-D array of shape (rows, features). None looks at the
             predictions alone; without those too, the result of the model's last scheduled check is looked up.
         current_predictions
-            The predictions of the batch, shape (rows,), or of two classes (rows, 2).
+            The predictions of the batch, shape (rows,), or the scores of its classes, (rows, classes).
         current_targets
             Its ground truth; concept drift is not scored in this release, which a warning says.
 

@@ -21,10 +21,14 @@ import numpy as np
 from modelwatch.exceptions import ProfileError
 from modelwatch.profile import ReferenceProfile
 from modelwatch.profile.calibration import calibrate
+from modelwatch.profile.class_scores import TopClasses
+from modelwatch.profile.columns import fill_numbers
+from modelwatch.profile.kinds import SCORED_SHARE
 from modelwatch.profile.learnt import WHOLE
 from modelwatch.profile.times import read_zone
+from modelwatch.profile.values import is_missing
 from modelwatch.recorder.rows import RowBuffer
-from modelwatch.records import ROW_COLUMNS, ROW_PREDICTION
+from modelwatch.records import PREDICTION_SCORE, ROW_COLUMNS, ROW_PREDICTION
 from modelwatch.service.calibrating import read_learnt
 from modelwatch.service.sound_counts import alarms_of, in_alarm, usable
 from modelwatch.store.columns import TYPE_KEY
@@ -328,9 +332,20 @@ def build(config: ModelMonitoringConfig, chunk: RowChunk | None, zone: str | Non
         "created": datetime.fromtimestamp(int(now), timezone.utc),
     }
     told = [f"{name!r} is left out: it holds {kind} values; derive numbers or categories" for name, kind in odd.items()]
-    profile, problem = _build(columns, chunk.columns.get(ROW_PREDICTION), config.task, options)
+    profile, problem = _build(columns, _predictions(chunk, config.task), config.task, options)
     told += [f"predictions are left out: {problem}"] if problem else []
     return replace(profile, warnings=(*profile.warnings, *told))
+
+
+def _predictions(chunk: RowChunk, task: str | None) -> Any:  # noqa: ANN401 - a column
+    """Return the predictions of recorded rows, with the scores of predicted classes where nearly all have one."""
+    labels, given = chunk.columns.get(ROW_PREDICTION), chunk.columns.get(PREDICTION_SCORE)
+    if labels is None or given is None or task not in (None, "multiclass"):
+        return labels
+    scores = np.empty(len(given))
+    fill_numbers(given, scores)
+    predicted = sum(not is_missing(label) for label in labels)
+    return TopClasses(labels, scores) if np.isfinite(scores).sum() >= SCORED_SHARE * predicted else labels
 
 
 def _build(

@@ -45,7 +45,7 @@ class LookingCalls:
             The batch to look at: DataFrame, dict of columns, list of dicts or 2-D array of shape (rows, features).
             Without it, the model's own recorded windows are scored.
         current_predictions
-            The batch's predictions, shape (rows,).
+            The batch's predictions, shape (rows,), or the scores of its classes, (rows, classes).
         current_targets
             Ground truth of the batch; concept drift is not scored in this release, which a warning says.
         comprehensive

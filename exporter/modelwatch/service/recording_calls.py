@@ -47,7 +47,7 @@ class RecordingCalls:
             A registered model.
         prediction
             What the model answered: a score, a number or a label; of two probabilities the second is taken, of more
-            the place of the largest.
+            the place of the largest, of a dict of three or more classes the most probable one, and beside it its score.
         features
             The inputs: a dict by name, a sequence or 1-D array in the profile's order, a pandas Series or one-row
             DataFrame, a dataclass, a named tuple or a pydantic model.
@@ -133,7 +133,7 @@ class RecordingCalls:
             A registered model.
         predictions
             One per row, shape (n,) or (n, 1): scores, numbers or labels. Of probabilities of shape (n, 2) the second
-            column is taken, of (n, k) the place of the largest in each row.
+            column is taken, of (n, k) the place of the largest in each row, and beside it its score.
         features
             The inputs, n rows: a DataFrame of pandas or polars, a pyarrow table, a dict of columns, a list of dicts,
             or a 2-D array of shape (n, features) in the profile's order. None if there are none.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from modelwatch import __version__
+from modelwatch.drift.report import called
 from modelwatch.notify.wording import clock_time, duration, listing, safe_url
 from modelwatch.policy import Severity
 from modelwatch.service.learning import AUTO
@@ -227,7 +228,7 @@ def _family(name: str, family: dict[str, Any]) -> FamilyRow:
         words=STATE_WORDS.get(state, state),
         reason=str(family.get("reason") or ""),
         severity=Severity(int(family.get("severity", 0))).label,
-        features=listing([_visible(f) for f in drifted]) if drifted else "",
+        features=listing([_visible(called(f)) for f in drifted]) if drifted else "",
     )
 
 

@@ -10,9 +10,19 @@ import numpy as np
 
 from modelwatch.exceptions import InputError, ProfileError
 from modelwatch.profile.cells import CellAssigner
+from modelwatch.profile.class_scores import read_class_scores
 from modelwatch.profile.tables import read_table
 from modelwatch.profile.values import read_number
-from modelwatch.records import HIGH, INVALID_TYPE, LOW, PREDICTION, FloatArray, WindowCounts
+from modelwatch.records import (
+    HIGH,
+    INVALID_TYPE,
+    LOW,
+    PREDICTION,
+    PREDICTION_SCORE,
+    PREDICTIONS,
+    FloatArray,
+    WindowCounts,
+)
 from modelwatch.windows.row_sample import RowSample
 
 if TYPE_CHECKING:
@@ -80,7 +90,8 @@ def count_batch(
     data : DataFrame, dict of columns, list of dicts, 2-D array or None
         The features; columns of an array without names are those of the reference, in order.
     predictions : array-like, shape (rows,) or None
-        What the model returned. Of two columns of class probabilities the second is taken.
+        What the model returned. Of two columns of class probabilities the second is taken, of more the class that has
+        the highest, and how high that is.
     now : float
         Seconds since the epoch: when the batch is looked at.
 
@@ -105,7 +116,7 @@ def count_batch(
     """
     if data is None and predictions is None:
         raise InputError("nothing to score: pass current_data, current_predictions or both")
-    column = None if predictions is None else _prediction_column(predictions)
+    column, scores = _prediction_columns(profile, predictions)
     columns, rows = ({}, len(column or ())) if data is None else _columns(profile, data)
     if rows == 0:
         what = "current_predictions is empty" if data is None else "current_data has no rows"
@@ -120,8 +131,9 @@ def count_batch(
             f"current_data has none of the reference's features: it has {_some(unknown)}, "
             f"the reference has {_some(profile.feature_names)}"
         )
-    binned = CellAssigner(profile.layout).bin(columns, rows, column)
-    cells = _without(profile, binned.cells.astype(np.float64), {*absent, *([] if column else [PREDICTION])})
+    binned = CellAssigner(profile.layout).bin({**columns, **scores}, rows, column)
+    untold = PREDICTIONS.difference(scores, [PREDICTION] if column else [])
+    cells = _without(profile, binned.cells.astype(np.float64), {*absent, *untold})
     unlike = _unlike(profile, cells, {**columns, PREDICTION: column})
     if PREDICTION in unlike:
         raise InputError(f"current_predictions hold {unlike[PREDICTION]}")
@@ -167,16 +179,17 @@ def count_pieces(profile: ReferenceProfile, pieces: Iterable[tuple[Mapping[str, 
         count = len(next(iter(columns.values()), predictions if predictions is not None else ()))
         if not count:
             continue
-        column = None if predictions is None else _prediction_column(predictions)
-        binned = assigner.bin(columns, count, column)
+        column, scores = _prediction_columns(profile, predictions)
+        binned = assigner.bin({**columns, **scores}, count, column)
         cells, sums, rows = cells + binned.cells, sums + binned.sums, rows + count
         sample.add({name: columns[name] for name in together if name in columns}, count)
-        first = first or {**columns, PREDICTION: column}
+        first = first or {**columns, **scores, PREDICTION: column}
     if not rows:
         raise InputError("the data have no rows: there is nothing to score")
     absent = tuple(name for name in profile.feature_names if name not in first)
-    known = {*profile.feature_names, PREDICTION}
-    cells = _without(profile, cells, {*absent, *([] if first[PREDICTION] is not None else [PREDICTION])})
+    known = {*profile.feature_names, *PREDICTIONS}
+    untold = {name for name in PREDICTIONS if first.get(name) is None}
+    cells = _without(profile, cells, {*absent, *untold})
     unlike = _unlike(profile, cells, first)
     if PREDICTION in unlike:
         raise InputError(f"predictions hold {unlike[PREDICTION]}")
@@ -256,6 +269,18 @@ def _is_nameless(data: object) -> bool:
     if isinstance(data, np.ndarray):
         return data.dtype.names is None
     return isinstance(data, (list, tuple)) and not isinstance(data[0], Mapping)
+
+
+def _prediction_columns(
+    profile: ReferenceProfile,
+    predictions: Any,  # noqa: ANN401
+) -> tuple[list[Any] | None, dict[str, FloatArray]]:
+    """Return the predictions, None without any, and by name the scores of predicted classes where they have such."""
+    member = profile.layout.prediction
+    scored = read_class_scores(predictions) if member is None or member.kind == "categorical" else None
+    if scored is not None:
+        return list(scored.labels), {PREDICTION_SCORE: scored.scores}
+    return None if predictions is None else _prediction_column(predictions), {}
 
 
 def _prediction_column(predictions: Any) -> list[Any]:  # noqa: ANN401

@@ -72,6 +72,8 @@ def _settings(first: ReferenceProfile, second: ReferenceProfile) -> list[str]:
 
 
 def _row(difference: Difference) -> tuple[str, ...]:
+    from modelwatch.records import shown_name
+
     numbers = ["" if math.isnan(x) else f"{x:.2f}" for x in (difference.score, difference.tolerance)]
     mark = "beyond" if difference.beyond else ""
-    return difference.feature or "(prediction)", difference.what, *numbers, mark, difference.words
+    return shown_name(difference.feature), difference.what, *numbers, mark, difference.words

@@ -40,6 +40,7 @@ def _blind(profile: ReferenceProfile) -> list[str]:
     """Say which shapes can't alarm, and why."""
     from modelwatch.config import ModelMonitoringConfig
     from modelwatch.drift.blind_spots import blind_spots
+    from modelwatch.records import shown_name
 
     spots = blind_spots(ModelMonitoringConfig(model_id=profile.model_id or "model"), profile)
-    return table(("feature", "why"), [(spot.feature or "(prediction)", spot.reason) for spot in spots]) if spots else []
+    return table(("feature", "why"), [(shown_name(spot.feature), spot.reason) for spot in spots]) if spots else []
