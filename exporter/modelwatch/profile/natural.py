@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from modelwatch.profile.alike import SURE, by_test
 from modelwatch.profile.divergence import d_to_js, divergence, expected, js_to_d, sampling
 from modelwatch.profile.hours import HourCounts
 from modelwatch.profile.means import mean_shift, normal_scores
 from modelwatch.profile.strata import STRATA, Pools, StrataKind, stratum_of_hour
-from modelwatch.records import HIGH, LOW, MISSING, CellLayout, FloatArray, IntArray
+from modelwatch.records import CellLayout, FloatArray, IntArray
 
 LENGTHS = {"1h": 3600.0, "24h": 86400.0, "168h": 7 * 86400.0}
 """The lengths of window for which natural variation is learnt."""
@@ -23,8 +24,6 @@ LEAST_WEEKS = 8
 """That of windows of a week is learnt from so many weeks on; of fewer it is taken to be half that of a day."""
 HOUR_ROWS = 50
 """An hour with fewer rows says nothing about hours."""
-SURE = 2.0
-"""So many standard deviations of chance are taken off: what chance makes of a few small windows is not natural."""
 DIGITS = 6
 """Significant digits of sums: more says nothing, and makes a third of a profile's file."""
 NOISY = 0.25
@@ -175,13 +174,14 @@ def learn_natural(layout: CellLayout, hours: HourCounts, kind: StrataKind | None
     sums = {window: _Sums(layout, scores) for window in LENGTHS}
     plans: dict[bytes, tuple[_LeftOut, _LeftOut]] = {}
     for index, (member, offset) in enumerate(zip(layout.members, layout.offsets, strict=True)):
-        groups = pools.groups[index][strata]
+        groups = np.zeros_like(strata) if pools.flat[index] else pools.groups[index][strata]
         key = groups.tobytes()  # nearly always the same for all members
         if key not in plans:
             plans[key] = _LeftOut(days, groups), _LeftOut(weeks, groups)
         by_day, by_week = plans[key]
-        cells = hours.cells[:, offset : offset + member.size].astype(np.float64)
-        pool = pools.counts[:, offset : offset + member.size]
+        mine = slice(offset, offset + member.size)
+        cells = hours.cells[:, mine].astype(np.float64)
+        pool = pools.whole[None, mine] if pools.flat[index] else pools.counts[:, mine]
         sums["1h"].add(index, *by_day.hours(cells, pool), least=HOUR_ROWS)
         sums["24h"].add(index, *by_day.blocks(cells, pool))
         if whole_weeks >= LEAST_WEEKS:
@@ -218,7 +218,7 @@ class _Sums:
     def add(self, index: int, observed: FloatArray, reference: FloatArray, *, least: float = 1.0) -> None:
         """Add windows of one member: their counts, and those that they are compared with."""
         shape = self._shapes[index]
-        for test, (o, r) in enumerate(zip(_tests(observed, shape), _tests(reference, shape), strict=True)):
+        for test, (o, r) in enumerate(zip(by_test(observed, shape), by_test(reference, shape), strict=True)):
             n, m = o.sum(axis=-1), r.sum(axis=-1)
             scored = (n >= least) & (m > 0)
             s = sampling(n, m, scored)
@@ -264,18 +264,6 @@ def _means(o: FloatArray, r: FloatArray, scores: FloatArray) -> FloatArray:
     """Return the three sums of the squared shift of the mean: what is off beyond chance, its weight, and its noise."""
     square, s = mean_shift(o, r, scores)
     return np.array([((square - s) / s**2).sum(), (1.0 / s**2).sum(), (2.0 / s**2).sum()])
-
-
-def _tests(cells: FloatArray, shape: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return the cells of shape, missing and novel of one member, as the checks compare them (drift.md 1.4)."""
-    regular = cells[:, :shape].sum(axis=1)
-    novel = cells[:, shape + LOW] + cells[:, shape + HIGH]
-    missing = cells[:, shape + MISSING :].sum(axis=1)
-    return (
-        cells[:, :shape],
-        np.column_stack([missing, regular + novel]),
-        np.column_stack([novel, regular]),
-    )
 
 
 class _LeftOut:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from modelwatch.profile.alike import same_at_all_hours
 from modelwatch.profile.times import wall_hours
 from modelwatch.records import CellLayout, FloatArray, IntArray
 
@@ -87,7 +89,7 @@ class Strata:
         Returns
         -------
         ndarray, shape (..., layout.size)
-            A member without any rows has the counts of the whole reference.
+            A member without any rows, or that is the same at all hours, has the counts of the whole reference.
 
         Notes
         -----
@@ -110,7 +112,7 @@ class Strata:
         out = _weighted(weights, pools.counts, sizes)
         if not alike:
             n, scale = np.repeat(n, sizes, axis=-1), np.repeat(scale, sizes, axis=-1)
-        return np.where(n > 0, out * scale, pools.whole)
+        return np.where((n > 0) & ~pools.flat_cells, out * scale, pools.whole)
 
     def pools(self, layout: CellLayout) -> Pools:
         """Return the counts with small strata merged, which is worked out once."""
@@ -133,6 +135,10 @@ class Pools:
         All strata together.
     alike : bool
         Whether all members have the same rows.
+    flat : ndarray of bool, shape (members,)
+        Which members are the same at all hours, so that the whole reference is what any window is compared with.
+    flat_cells : ndarray of bool, shape (layout.size,)
+        Their cells.
 
     Parameters
     ----------
@@ -160,6 +166,8 @@ class Pools:
         self.rows: FloatArray = self.together(own.astype(np.float64))
         self.alike = len(self._same) == 1 and bool((self.rows == self.rows[:1]).all())
         self.whole: FloatArray = counts.sum(axis=0).astype(np.float64)
+        self.flat: NDArray[np.bool_] = same_at_all_hours(layout, counts, self.groups)
+        self.flat_cells: NDArray[np.bool_] = np.repeat(self.flat, sizes)
 
     def together(self, rows: FloatArray) -> FloatArray:
         """Return for each stratum the rows of its whole group; shape (..., members, strata)."""
