@@ -51,7 +51,9 @@ def share_gate(share: ArrayLike, expected: ArrayLike, s: ArrayLike, tau: ArrayLi
     fallen = q < p
     q, p = np.where(fallen, 1.0 - q, q), np.where(fallen, 1.0 - p, p)
     rows = 1.0 / s
-    edge = _edge(p, tau)
+    # The edge is looked for where the share may lie beyond it: hardly anywhere, while nothing is wrong.
+    edge, some = np.ones(q.shape), np.asarray(_distance(q, p) > tau * (1.0 - 1e-6))
+    edge[some] = _edge(p[some], tau[some])
     held = q * rows
     beyond = q > edge
     tail = betainc(np.where(beyond, held, 1.0), np.where(beyond, rows - held + 1.0, 1.0), np.where(beyond, edge, 1.0))
