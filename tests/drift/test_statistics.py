@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
+from scipy.special import betainc, chdtrc
 
 from modelwatch.drift.statistics import (
     CACHED_CELLS,
+    GateResult,
     d_to_js,
+    gates,
     js_bounds,
     js_lower,
     js_to_d,
@@ -218,6 +221,62 @@ def test_many_tests_at_once_say_to_the_bit_what_each_says_alone() -> None:
         for name in vars(alone):
             assert getattr(alone, name) == getattr(at_once, name)[i], name
             assert getattr(alone, name) == getattr(by_three, name).reshape(-1)[i], name
+
+
+def windows(tests: int, cells: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return counts of tests large, small and empty, whole and fractional, and tolerances."""
+    rng = np.random.default_rng(seed)
+    share = rng.dirichlet(np.full(cells, 0.4), tests)
+    rows = zip(rng.choice([0, 1, 40, 3000], tests), rng.choice([0, 500, 20_000], tests), share, strict=True)
+    o, r = np.moveaxis(np.array([[rng.multinomial(n, p), rng.multinomial(m, p)] for n, m, p in rows], float), 1, 0)
+    o[::3] *= 1.013
+    r[1::3] *= 0.77
+    return o, r, rng.choice([0.0, TAU, 4 * TAU], tests)
+
+
+def plainly(o: np.ndarray, r: np.ndarray) -> tuple[float, float, float]:
+    """Return d, k and the p-value of "no difference" of one test, without any of what makes many of them fast."""
+    n, m = o.sum(), r.sum()
+    q, p = o / n, r / m
+    half = np.where(p + q > 0, p + q, 1.0) / 2.0
+    both = [share * np.log(np.where(share > 0, share / half, 1.0)) for share in (p, q)]
+    d = min(max(8.0 * ((both[0] + both[1]).sum() / 2.0), 0.0), 8.0 * np.log(2.0))
+    pool = (o + r) / (n + m)
+    common = n * pool >= 2.0
+    terms = np.where(common, (q - p) * (q - p) / np.where(common, pool, 1.0), 0.0)
+    p_real = chdtrc(max(common.sum() - 1.0, 1.0), terms.sum() / (1.0 / n + 1.0 / m))
+    o_rare, r_rare = (np.where(common, 0.0, side).sum() for side in (o, r))
+    if o_rare > 0:
+        p_real = min(1.0, 2.0 * min(p_real, betainc(o_rare, r_rare + 1.0, n / (n + m))))
+    return d, max((p + q > 0).sum() - 1.0, 1.0), p_real
+
+
+@pytest.mark.parametrize("cells", [2, 3, 24, 56])
+def test_what_makes_many_tests_fast_changes_no_bit(cells: int) -> None:
+    o, r, tau = windows(400, cells, seed=cells)
+    found = two_gate(o, r, tau)
+    for i in np.flatnonzero((found.n > 0) & (found.m > 0)):
+        assert (found.d[i], found.k[i], found.p_real[i]) == plainly(o[i], r[i])
+
+
+def test_tests_of_different_numbers_of_cells_made_at_once_say_to_the_bit_what_each_says_alone() -> None:
+    parts = [windows(tests, cells, seed=tests) for tests, cells in ((150, 24), (300, 2), (30, 2), (1, 56))]
+    many = [windows(CACHED_CELLS // 20, 24, seed=1), windows(7, 2, seed=2)]  # more than are made in one step
+    for some in (parts, many):
+        for part, found in zip(some, gates(some), strict=True):
+            for together, alone in zip(found, vars(two_gate(*part)).values(), strict=True):
+                assert np.array_equal(together, alone, equal_nan=True)
+    assert [GateResult(*found).p.shape for found in gates(parts)] == [(150,), (300,), (30,), (1,)]
+
+
+def test_bounds_of_a_test_are_to_the_bit_what_they_are_alone() -> None:
+    found = two_gate(*windows(300, 24, seed=5))
+    at = np.flatnonzero((found.n > 0) & (found.m > 0))
+    d, k, s = found.d[at], found.k[at], 1.0 / found.n[at] + 1.0 / found.m[at]
+    together = js_bounds(d, k, s)
+    assert (together[0] == 0).any()
+    assert (together[0] > 0).any()
+    assert together.T.tolist() == [js_bounds(*of_one).tolist() for of_one in zip(d, k, s, strict=True)]
 
 
 def test_whole_numbers_as_integers_and_as_floats_say_the_same_to_the_bit() -> None:

@@ -127,6 +127,15 @@ def test_no_digit_of_a_member_depends_on_the_others() -> None:
     np.testing.assert_array_equal(both[:, CITY], alone)
 
 
+def test_strata_without_traffic_change_no_digit() -> None:
+    strata, rows = Strata("48", "UTC", counted(seed=4)), traffic(s8=31.3, s11=17.1)
+    pools = strata.pools(LAYOUT)
+    weights = rows[0] / pools.rows[0]
+    spread = (weights * pools.together(rows[:1])[0]).sum()
+    expected = np.einsum("s,sc->c", weights, pools.counts) * (rows[0].sum() / spread)
+    np.testing.assert_array_equal(strata.matched(LAYOUT, rows), expected)
+
+
 def test_a_small_stratum_is_matched_with_its_neighbours() -> None:
     counts = counted(rows=1000)
     counts[3] //= 10

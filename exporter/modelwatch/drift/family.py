@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,7 @@ __all__ = [
 
 GROSS_MIN_ROWS = 200.0
 GROSS_CONFIDENCE = 0.95
+_SEVERITIES = tuple(Severity)
 
 
 @dataclass(frozen=True)
@@ -340,33 +341,36 @@ def test_results(scored: ScoredFamily, severity: NDArray[np.int64]) -> tuple[Tes
     if table is None:
         return ()
     worst = worst_tests(scored, severity)
-    at = np.maximum(worst, 0)[..., None]
-    chosen = {
-        name: np.take_along_axis(values, at, axis=-1)[..., 0]
-        for name, values in {
-            "n": table.n, "m": table.m, "d": table.d, "k": table.k, "s": table.evidence, "score": table.score,
-            "p_real": table.p_real, "p": table.p_value, "severity": severity, "tau": table.tau[0],
-        }.items()
-    }  # fmt: skip
+    shown = worst >= 0
+    if table.watched:
+        shown[: table.watched] &= severity[: table.watched].max(axis=-1) >= Severity.WARNING
+    f, w = np.nonzero(shown.T)
+    t = worst[w, f]
+    d, k, s, tau = (values[w, f, t] for values in (table.d, table.k, table.evidence, table.tau[0]))
+    low, high = js_bounds(d, k, s)
     # A level that somebody wrote is told as it was written, not with the last digits of two roots.
-    threshold = np.round(d_to_js(chosen["tau"]), 12)
-    low, high = js_bounds(chosen["d"], chosen["k"], chosen["s"])
-    is_scored = np.arange(len(table.windows))[:, None] >= table.watched
-    shown = (worst >= 0) & (is_scored | (chosen["severity"] >= Severity.WARNING))
-    return tuple(
-        TestResult(
-            feature=scored.features[f],
-            test=TESTS[worst[w, f]],
-            window=table.windows[w].window,
-            n=float(chosen["n"][w, f]),
-            m=float(chosen["m"][w, f]),
-            score=float(chosen["score"][w, f]),
-            score_low=float(low[w, f]),
-            score_high=float(high[w, f]),
-            threshold=float(threshold[w, f]),
-            p_real=float(chosen["p_real"][w, f]),
-            p_value=float(chosen["p"][w, f]),
-            severity=Severity(int(chosen["severity"][w, f])),
-        )
-        for f, w in np.argwhere(shown.T)
+    threshold = np.round(d_to_js(tau), 12)
+    numbers = (
+        table.n[w, f, t], table.m[w, f, t], table.score[w, f, t], low, high, threshold,
+        table.p_real[w, f, t], table.p_value[w, f, t],
+    )  # fmt: skip
+    labels = [window.window for window in table.windows]
+    columns = (
+        map(scored.features.__getitem__, f.tolist()),
+        map(TESTS.__getitem__, t.tolist()),
+        map(labels.__getitem__, w.tolist()),
+        *(values.tolist() for values in numbers),
+        map(_SEVERITIES.__getitem__, severity[w, f, t].tolist()),
     )
+    return tuple(map(_result, zip(*columns, strict=True)))
+
+
+def _result(values: tuple[Any, ...]) -> TestResult:
+    """Return a TestResult of the values of its fields; a frozen class takes three times as long to set them."""
+    out = object.__new__(TestResult)
+    into = vars(out)
+    (
+        into["feature"], into["test"], into["window"], into["n"], into["m"], into["score"], into["score_low"],
+        into["score_high"], into["threshold"], into["p_real"], into["p_value"], into["severity"],
+    ) = values  # fmt: skip
+    return out

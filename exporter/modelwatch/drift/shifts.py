@@ -58,7 +58,7 @@ def family_shifts(
     tuple of FeatureShift
     """
     table = scored.table
-    if table is None:
+    if table is None or max(verdict.feature_severity.values(), default=Severity.NONE) < Severity.INFO:
         return ()
     worst = worst_tests(scored, verdict.severity)
     excess = np.where(table.usable, table.d - table.k * table.sampling - table.tau[0], 0.0).clip(min=0.0)

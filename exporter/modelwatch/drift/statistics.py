@@ -7,18 +7,39 @@ nats, locally the population stability index, and the Jensen–Shannon distance 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy.special import betainc, chdtr, chdtrc, ndtr, ndtri
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import betainc, chdtr, chdtrc, ndtri
 
-from modelwatch.profile.divergence import d_to_js, divergence, js_to_d, paired, sampling, shares
+from modelwatch.drift.noncentral import (
+    CONFIDENCE,
+    js_bounds,
+    js_lower,
+    js_upper,
+    noncentral_sf,
+    sankaran_terms,
+)
+from modelwatch.profile.divergence import (
+    D_PER_JS2,
+    cell_divergence,
+    cell_sum,
+    d_to_js,
+    js_to_d,
+    paired,
+    sampling,
+    shares,
+)
 from modelwatch.records import FloatArray
 
 __all__ = [
     "GateResult",
     "d_to_js",
+    "gates",
     "js_bounds",
     "js_lower",
     "js_to_d",
@@ -31,12 +52,11 @@ __all__ = [
     "within_tolerance",
 ]
 
+BoolArray = NDArray[np.bool_]
 RARE_EXPECTATION = 2.0
 """Cells that expect fewer rows than this in the window leave the chi-square for an exact binomial test."""
-CONFIDENCE = 0.95
 CACHED_CELLS = 80_000
 """So many cells are worked on at a time: what is made of them then stays in a core's cache."""
-_STEPS, _CLOSE = 60, 1e-8
 
 
 @dataclass(frozen=True)
@@ -95,29 +115,77 @@ def two_gate(observed: ArrayLike, reference: ArrayLike, tau: ArrayLike) -> GateR
     >>> (found.p < 1e-6).tolist(), found.score.round(2).tolist()
     ([False, True], [0.01, 0.27])
     """
-    o, r = paired(observed, reference)
-    if o.size <= CACHED_CELLS or o.ndim == 1:
-        return _gate(o, r, tau)
-    # The same numbers in two thirds of the time, and memory for one part only.
-    lead, cells = o.shape[:-1], o.shape[-1]
-    flat_o, flat_r = o.reshape(-1, cells), r.reshape(-1, cells)
-    flat_tau = np.broadcast_to(np.asarray(tau, dtype=np.float64), lead).reshape(-1)
-    step = max(1, CACHED_CELLS // cells)
-    slices = [slice(i, i + step) for i in range(0, len(flat_o), step)]
-    parts = [_gate(flat_o[part], flat_r[part], flat_tau[part]) for part in slices]
-    joined = (np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(GateResult))
-    return GateResult(*(values.reshape(lead) for values in joined))
+    [found] = gates([(observed, reference, tau)])
+    return GateResult(*found)
 
 
-def _gate(o: FloatArray, r: FloatArray, tau: ArrayLike) -> GateResult:
-    n, m = o.sum(axis=-1), r.sum(axis=-1)
+def gates(parts: Sequence[tuple[ArrayLike, ArrayLike, ArrayLike]]) -> list[FloatArray]:
+    """Make tests of different numbers of cells at once, each as :func:`two_gate` makes it, to the bit.
+
+    In a check of one model numpy takes longer to be called than to calculate.
+
+    Parameters
+    ----------
+    parts : sequence of (observed, reference, tau)
+        Each as two_gate takes them.
+
+    Returns
+    -------
+    list of ndarray, each of shape (fields of GateResult, ...)
+        For each part what two_gate finds, field by field.
+
+    Examples
+    --------
+    >>> shapes = [[520.0, 480.0, 0.0], [800.0, 200.0, 0.0]], [[5000.0, 4000.0, 1000.0]], 0.0
+    >>> shape, missing = gates([shapes, ([20.0, 980.0], [20.0, 9980.0], 0.0)])
+    >>> (GateResult(*shape).p < 1e-3).tolist(), bool(GateResult(*missing).p < 1e-3)
+    ([True, True], True)
+    """
+    flat, leads = [], []
+    for observed, reference, tau in parts:
+        o, r = paired(observed, reference)
+        lead, level = o.shape[:-1], np.asarray(tau, dtype=np.float64)
+        level = level if level.shape == lead else np.broadcast_to(level, lead)
+        flat.append((o.reshape(-1, o.shape[-1]), r.reshape(-1, o.shape[-1]), level.reshape(-1)))
+        leads.append(lead)
+    if sum(o.size for o, _, _ in flat) <= CACHED_CELLS:
+        done = _gates(flat)
+    else:
+        # The same numbers in two thirds of the time, and memory for one step only.
+        done = _joined([_gates([step]) for part in flat for step in _steps(*part)], axis=1)
+    out, end = [], 0
+    for (_, _, level), lead in zip(flat, leads, strict=True):
+        out.append(done[:, end : end + len(level)].reshape(-1, *lead))
+        end += len(level)
+    return out
+
+
+_Part = tuple[FloatArray, FloatArray, FloatArray]
+
+
+def _steps(o: FloatArray, r: FloatArray, tau: FloatArray) -> Iterator[_Part]:
+    step = max(1, CACHED_CELLS // o.shape[1])
+    for first in range(0, len(tau), step):
+        rows = slice(first, first + step)
+        yield o[rows], r[rows], tau[rows]
+
+
+def _gates(parts: Sequence[_Part]) -> FloatArray:
+    """Return the fields of GateResult for the tests of all parts, one part after the other."""
+    # Parts of as many cells, if they follow one another, are one.
+    alike = [list(group) for _, group in groupby(parts, key=lambda part: part[0].shape[1])]
+    sums = [_in_cells(_joined([o for o, _, _ in group]), _joined([r for _, r, _ in group])) for group in alike]
+    found = _Sums(*_joined(sums, axis=1))
+    tau = _joined([tau for _, _, tau in parts])
+    n, m = found.n, found.m
     scored = (n > 0) & (m > 0)
     s = sampling(n, m, scored)
-    d, k = divergence(o, r, n, m, scored)
-    p_real = _real(o, r, n, m, s, scored)
+    d = np.where(scored, np.minimum(np.maximum(found.d, 0.0), D_PER_JS2), 0.0)
+    k = np.maximum(found.held - 1.0, 1.0)
+    p_real = _real(found, s, scored)
     p_large = np.where(scored, large_gate(d, k, s, tau), 1.0)
     score = np.where(scored, d_to_js(d - k * s), np.nan)
-    return GateResult(np.maximum(p_real, p_large), p_real, p_large, score, d, k, n, m)
+    return _stacked(np.maximum(p_real, p_large), p_real, p_large, score, d, k, n, m)
 
 
 def real_gate(observed: ArrayLike, reference: ArrayLike) -> FloatArray:
@@ -144,9 +212,9 @@ def real_gate(observed: ArrayLike, reference: ArrayLike) -> FloatArray:
     1.9
     """
     o, r = paired(observed, reference)
-    n, m = o.sum(axis=-1), r.sum(axis=-1)
-    scored = (n > 0) & (m > 0)
-    return _real(o, r, n, m, sampling(n, m, scored), scored)
+    sums = _Sums(*_in_cells(*(side.reshape(-1, o.shape[-1]) for side in (o, r))))
+    scored = (sums.n > 0) & (sums.m > 0)
+    return _real(sums, sampling(sums.n, sums.m, scored), scored).reshape(o.shape[:-1])
 
 
 def large_gate(d: ArrayLike, k: ArrayLike, s: ArrayLike, tau: ArrayLike) -> FloatArray:
@@ -173,76 +241,6 @@ def large_gate(d: ArrayLike, k: ArrayLike, s: ArrayLike, tau: ArrayLike) -> Floa
     """
     d, k, s, tau = (np.asarray(v, dtype=np.float64) for v in (d, k, s, tau))
     return noncentral_sf(d / s, k, tau / s)
-
-
-def noncentral_sf(x: ArrayLike, k: ArrayLike, noncentrality: ArrayLike) -> FloatArray:
-    """Return the survival function of the noncentral chi-square; exact where the noncentrality is 0.
-
-    Sankaran's approximation (1959, Biometrika 46, doi:10.1093/biomet/46.1-2.235). In the upper tail it is
-    conservative: at 3e-5 too large by a factor of 1.3 for k >= 9 and of 2.2 for k = 1, less where the noncentrality is
-    larger (1.02 at 50), more further out.
-
-    Parameters
-    ----------
-    x, k, noncentrality : array_like
-        Broadcast; ``x >= 0``, ``k >= 1``, ``noncentrality >= 0``.
-
-    Returns
-    -------
-    ndarray
-
-    Examples
-    --------
-    >>> noncentral_sf(30.0, 19.0, [0.0, 10.0]).round(3).tolist()
-    [0.052, 0.418]
-    """
-    x, k, nc = np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in (x, k, noncentrality)))
-    # At 0, where the approximation is worst for k = 1, the answer is known.
-    p = np.where(x > 0, ndtr(-_sankaran_z(x, k, nc)), 1.0)
-    return np.where(nc > 0, p, chdtrc(k, x)) if (nc == 0).any() else p
-
-
-def js_lower(d: ArrayLike, k: ArrayLike, s: ArrayLike, confidence: float = CONFIDENCE) -> FloatArray:
-    """Return the lower confidence bound of the Jensen–Shannon distance.
-
-    Parameters
-    ----------
-    d, k, s : array_like
-        As in :func:`large_gate`.
-    confidence : float
-        One-sided, 0.95 by default.
-
-    Returns
-    -------
-    ndarray
-        0 to 1: the distance at which a `d` this large would be seen with probability ``1 - confidence``.
-
-    Examples
-    --------
-    >>> js_lower([0.05, 0.02], 19, 0.0011).round(3).tolist()
-    [0.046, 0.0]
-    """
-    return _solve_js(d, k, s, float(ndtri(confidence)))
-
-
-def js_upper(d: ArrayLike, k: ArrayLike, s: ArrayLike, confidence: float = CONFIDENCE) -> FloatArray:
-    """Return the upper confidence bound of the Jensen–Shannon distance; as :func:`js_lower`, the other side.
-
-    >>> js_upper([0.05, 0.02], 19, 0.0011).round(3).tolist()
-    [0.1, 0.051]
-    """
-    return _solve_js(d, k, s, float(ndtri(1.0 - confidence)))
-
-
-def js_bounds(d: ArrayLike, k: ArrayLike, s: ArrayLike, confidence: float = CONFIDENCE) -> FloatArray:
-    """Return :func:`js_lower` and :func:`js_upper` at once, stacked: in less time than both in turn.
-
-    >>> js_bounds([0.05, 0.02], 19, 0.0011).round(3).tolist()
-    [[0.046, 0.0], [0.1, 0.051]]
-    """
-    d, k, s = np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in (d, k, s)))
-    sides = ndtri(np.array([confidence, 1.0 - confidence])).reshape(2, *(1,) * d.ndim)
-    return _solve_js(d, k, s, sides)
 
 
 def within_tolerance(d: ArrayLike, k: ArrayLike, s: ArrayLike, tau: ArrayLike) -> FloatArray:
@@ -283,69 +281,71 @@ def no_change_probability(k: ArrayLike, s: ArrayLike, tau: ArrayLike) -> FloatAr
     >>> no_change_probability(19, [1 / 500 + 1 / 20000, 1 / 2500 + 1 / 20000], js_to_d(0.05)).round(2).tolist()
     [0.22, 0.96]
     """
-    k, s, tau = np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in (k, s, tau)))
+    k, s, tau = (np.asarray(v, dtype=np.float64) for v in (k, s, tau))
     nc = tau / s
-    h, scale, centre = _sankaran_terms(k, nc)
+    h, scale, centre = sankaran_terms(k, nc)
     quantile = (k + nc) * np.maximum(centre + float(ndtri(1.0 - CONFIDENCE)) * scale, 0.0) ** (1.0 / h)
     return np.asarray(chdtr(k, quantile))
 
 
-def _real(o: FloatArray, r: FloatArray, n: FloatArray, m: FloatArray, s: FloatArray, scored: FloatArray) -> FloatArray:
-    both = np.where(scored, n + m, 1.0)
-    pool = (o + r) / both[..., None]
+class _Sums(NamedTuple):
+    """What the cells of tests add up to; all else is made of it."""
+
+    n: FloatArray
+    m: FloatArray
+    d: FloatArray
+    held: FloatArray
+    chi: FloatArray
+    """Of the cells that are not rare, and how many these are."""
+    common: FloatArray
+    o_rare: FloatArray
+    r_rare: FloatArray
+
+
+def _joined(arrays: Sequence[FloatArray], axis: int = 0) -> FloatArray:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=axis)
+
+
+def _stacked(*rows: FloatArray) -> FloatArray:
+    out = np.empty((len(rows), *rows[0].shape))
+    for place, row in enumerate(rows):
+        out[place] = row
+    return out
+
+
+def _in_cells(o: FloatArray, r: FloatArray) -> FloatArray:
+    """Return `_Sums` of counts of shape (tests, cells), stacked."""
+    if o.shape[-1] == 2:  # all first cells, then all second ones: numpy is slow at many short rows
+        o, r = np.asfortranarray(o), np.asfortranarray(r)
+    n, m = cell_sum(o), cell_sum(r)
+    q, p = shares(o, n), shares(r, m)
+    d, held = cell_divergence(q, p)
+    pool = o + r
+    pool /= np.where((n > 0) & (m > 0), n + m, 1.0)[..., None]
     common = n[..., None] * pool >= RARE_EXPECTATION
-    difference = shares(o, n) - shares(r, m)
-    terms = np.where(common, difference * difference / np.where(common, pool, 1.0), 0.0)
-    k = np.maximum(common.sum(axis=-1) - 1.0, 1.0)
-    p_common = chdtrc(k, terms.sum(axis=-1) / s)
-    o_rare, r_rare = np.where(common, 0.0, o).sum(axis=-1), np.where(common, 0.0, r).sum(axis=-1)
-    some = scored & (o_rare > 0)
-    p_rare = np.where(some, betainc(np.where(some, o_rare, 1.0), r_rare + 1.0, np.where(scored, n / both, 0.5)), 1.0)
-    p = np.where(some, np.minimum(1.0, 2.0 * np.minimum(p_common, p_rare)), p_common)
+    q -= p
+    q *= q
+    q /= np.where(common, pool, np.inf)
+    chi, kept = cell_sum(q), cell_sum(common)
+    return _stacked(n, m, d, held, chi, kept, *_rare(o, r, common, held > kept))
+
+
+def _rare(o: FloatArray, r: FloatArray, common: BoolArray, some: BoolArray) -> tuple[FloatArray, FloatArray]:
+    """Return the sums over cells that are not common, of tests of which `some` have such."""
+    if o.shape[-1] == 2:
+        return cell_sum(np.where(common, 0.0, o)), cell_sum(np.where(common, 0.0, r))
+    o_rare, r_rare = np.zeros(some.shape), np.zeros(some.shape)
+    if some.any():  # hardly any of many rows
+        rare = ~common[some]
+        o_rare[some], r_rare[some] = cell_sum(o[some] * rare), cell_sum(r[some] * rare)
+    return o_rare, r_rare
+
+
+def _real(sums: _Sums, s: FloatArray, scored: BoolArray) -> FloatArray:
+    p = np.asarray(chdtrc(np.maximum(sums.common - 1.0, 1.0), sums.chi / s))
+    some = scored & (sums.o_rare > 0)
+    if some.any():
+        n = sums.n[some]
+        p_rare = betainc(sums.o_rare[some], sums.r_rare[some] + 1.0, n / (n + sums.m[some]))
+        p[some] = np.minimum(1.0, 2.0 * np.minimum(p[some], p_rare))
     return np.where(scored, p, 1.0)
-
-
-def _sankaran_terms(k: FloatArray, nc: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Exponent h, and scale and centre of the normal law that (x/(k+nc))^h follows."""
-    mean, spread = k + nc, k + 2.0 * nc
-    h = 1.0 - (2.0 / 3.0) * mean * (k + 3.0 * nc) / (spread * spread)
-    a = spread / (mean * mean)
-    c = (h - 1.0) * (1.0 - 3.0 * h)
-    scale = h * np.sqrt(2.0 * a) * (1.0 + c * a / 2.0)
-    centre = 1.0 + h * a * (h - 1.0 - (2.0 - h) * c * a / 2.0)
-    return h, scale, centre
-
-
-def _sankaran_z(x: FloatArray, k: FloatArray, nc: FloatArray) -> FloatArray:
-    h, scale, centre = _sankaran_terms(k, nc)
-    return np.asarray(((x / (k + nc)) ** h - centre) / scale)
-
-
-def _solve_js(d: ArrayLike, k: ArrayLike, s: ArrayLike, z: ArrayLike) -> FloatArray:
-    """
-    Solve for the noncentrality at which d/s lies z normal standard deviations up, and turn it into a distance.
-
-    By secants, which bisections keep within their bracket: a tenth of the steps that bisection alone would need.
-    """
-    d, k, s, z = np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in (d, k, s, z)))
-    x = d / s
-    at_zero = _sankaran_z(x, k, np.zeros_like(x)) - z
-    positive = at_zero > 0
-    low, high = np.zeros_like(x), x + 6.0 * np.sqrt(x) + 40.0
-    before, f_before = low, at_zero
-    # Where a normal law of mean k + l and variance 2(k + 2l) puts it.
-    guess = x - k + 2.0 * z * z - z * np.sqrt(np.maximum(4.0 * z * z + 4.0 * x - 2.0 * k, 0.0))
-    here = np.clip(guess, 0.01 * high, 0.99 * high)
-    done = ~positive
-    for _ in range(_STEPS):
-        f = _sankaran_z(x, k, here) - z
-        low, high = np.where(f > 0, here, low), np.where(f > 0, high, here)
-        slope = f - f_before
-        step = f * (here - before) / np.where(slope != 0, slope, 1.0)
-        following = np.where((slope != 0) & (here - step > low) & (here - step < high), here - step, (low + high) / 2.0)
-        following = np.where(done, here, following)  # so that what others still need changes nothing of it
-        before, f_before, here = here, f, following
-        done = done | (np.abs(here - before) <= _CLOSE * here)
-        if done.all():
-            break
-    return np.minimum(d_to_js(np.where(positive, here, 0.0) * s), 1.0)

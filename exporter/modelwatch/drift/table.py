@@ -7,28 +7,20 @@ many checks can be measured at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwatch.drift.cells import gathered
 from modelwatch.drift.means import MeanShifts, mean_shifts
 from modelwatch.drift.reference import reference_cells
 from modelwatch.drift.shares import PASSED, share_gate, shares_at
-from modelwatch.drift.statistics import GateResult, d_to_js, js_to_d, large_gate, two_gate
+from modelwatch.drift.statistics import GateResult, d_to_js, gates, js_to_d, large_gate
 from modelwatch.drift.tolerance import Tolerances, levels_of, likeness_of, tolerances_of
-from modelwatch.records import (
-    HIGH,
-    LOW,
-    MISSING,
-    TAIL_CELLS,
-    CellLayout,
-    FeatureCells,
-    FloatArray,
-    IntArray,
-    WindowCounts,
-)
+from modelwatch.profile.divergence import cell_sum
+from modelwatch.records import CellLayout, FeatureCells, FloatArray, IntArray, WindowCounts
 
 if TYPE_CHECKING:
     from modelwatch.config import DriftMonitoringConfig
@@ -54,8 +46,6 @@ GROSS_SHAPE_JS, GROSS_SHARE_JS = 0.30, 0.15
 GROSS_HOUR_SHAPE_JS = 0.35
 """Of a shape in a part of a day. Less is natural: on a weekend's peak, with a daily cycle of 0.5 and weekends of 0.3
 standard deviations, 0.30 is exceeded in several hours of every weekend."""
-_GROUP = 8
-"""numpy adds up 128 numbers or fewer by eights: rows padded to whole eights keep their sums to the last bit."""
 
 BoolArray = NDArray[np.bool_]
 
@@ -150,6 +140,8 @@ class TestTable:
             Whether a scored window tests only features that have rows from all of it. One that was cleared hasn't
             for a while, and the mix of hours in a part of a day is not that of the reference.
         """
+        if not watched and not only_full and list(places) == list(range(len(self.windows))):
+            return self
         at = _as_slice(places)
         some = replace(
             self,
@@ -224,9 +216,9 @@ def measure(
         tested[:, :, SHAPE_TEST] |= means.at & usable[:, :, SHAPE_TEST]
     p_large = _by_tier(found, tolerances.tau, usable, effect)
     table = TestTable(
-        members=tuple(profile.layout.members[i] for i in members),
+        members=tuple(map(profile.layout.members.__getitem__, members)),
         indices=tuple(members),
-        offsets=tuple(profile.layout.offsets[i] for i in members),
+        offsets=tuple(map(profile.layout.offsets.__getitem__, members)),
         windows=tuple(windows),
         reference=reference,
         n=found.n,
@@ -264,7 +256,7 @@ def _put_means(means: MeanShifts, found: GateResult, tolerances: Tolerances, lev
 
 def _be_exact(table: TestTable) -> None:
     """Test exactly whether shares of missing and novel values that have changed lie beyond a tolerance; in place."""
-    changed = table.usable & (table.p_real <= PASSED)
+    changed = table.usable & (table.p_value <= PASSED)
     changed[..., SHAPE_TEST] = False
     if not changed.any():
         return
@@ -346,50 +338,25 @@ def _gates(
     and Scott 1992, doi:10.2307/2532311): else a record of the weather, which all rows of an hour share, would be as
     sure as if each of them had seen another sky.
     """
-    (o, o_pairs), (r, r_pairs) = _gathered(layout, members, [observed, reference])
-    shape = two_gate(o, r, tau[..., SHAPE_TEST])
-    shares = two_gate(o_pairs, r_pairs, tau[..., MISSING_TEST:])
-    found = GateResult(**{
-        f.name: np.concatenate([getattr(shape, f.name)[..., None], getattr(shares, f.name)], axis=-1)
-        for f in fields(GateResult)
-    })  # fmt: skip
-    effect = np.ones(found.n.shape)
-    if likeness is not None:
-        alike = 1.0 + likeness * np.maximum(found.n[..., NOVEL_TEST] - 1.0, 0.0)
-        effect[..., NOVEL_TEST] = alike
-        novel_o, novel_r = (pair[:, :, NOVEL_TEST - MISSING_TEST] / alike[..., None] for pair in (o_pairs, r_pairs))
-        again = two_gate(novel_o, novel_r, tau[..., NOVEL_TEST])
-        for name in ("p", "p_real", "p_large"):
-            getattr(found, name)[..., NOVEL_TEST] = getattr(again, name)
+    (o, o_pairs), (r, r_pairs) = gathered(layout, members, [observed, reference])
+    effect = np.ones(tau.shape)
+    two_cells, tolerated = [(o_pairs, r_pairs)], [tau[..., MISSING_TEST:]]
+    alike = [] if likeness is None else np.flatnonzero((likeness > 0).any(axis=0)).tolist()
+    if likeness is not None and alike:
+        o_novel, r_novel = (pair[:, alike, NOVEL_TEST - MISSING_TEST] for pair in (o_pairs, r_pairs))
+        worth = 1.0 + likeness[:, alike] * np.maximum(cell_sum(o_novel) - 1.0, 0.0)
+        effect[:, alike, NOVEL_TEST] = worth
+        two_cells.append((o_novel / worth[..., None], r_novel / worth[..., None]))
+        tolerated.append(tau[:, alike, NOVEL_TEST])
+    pairs = [(*sides, level) for sides, level in zip(two_cells, tolerated, strict=True)]
+    shape, *shares = gates([(o, r, tau[..., SHAPE_TEST]), *pairs])
+    arrays = np.empty((len(shape), *tau.shape))
+    arrays[..., SHAPE_TEST], arrays[..., MISSING_TEST:] = shape, shares[0]
+    found = GateResult(*arrays)
+    for again in shares[1:]:
+        for values, better in zip((found.p, found.p_real, found.p_large), again, strict=False):
+            values[:, alike, NOVEL_TEST] = better
     return found, effect
-
-
-def _gathered(
-    layout: CellLayout, members: Sequence[int], counts: Sequence[FloatArray]
-) -> list[tuple[FloatArray, FloatArray]]:
-    """Return for each of some counts the cells of their tests.
-
-    Shapes, (windows, members, cells), padded with zeros to whole eights; and, in two cells each, missing against the
-    rest and novel against the rest of what is not missing: (windows, members, 2, 2).
-    """
-    at = np.asarray(members, dtype=np.intp)
-    sizes = np.array(layout.shape_sizes, dtype=np.intp)[at]
-    starts = np.array(layout.offsets, dtype=np.intp)[at]
-    width = max(_GROUP, -(-int(sizes.max(initial=0)) // _GROUP) * _GROUP)
-    ramp = np.arange(width)
-    inside = ramp < sizes[:, None]
-    places = np.where(inside, starts[:, None] + ramp, 0)
-    tails = (starts + sizes)[:, None] + np.arange(TAIL_CELLS)
-    out = []
-    for cells in counts:
-        shapes = np.ascontiguousarray(np.where(inside, cells[:, places], 0.0))
-        regular = shapes.sum(axis=-1)
-        tail = np.ascontiguousarray(cells[:, tails])
-        novel = tail[..., LOW] + tail[..., HIGH]
-        missing = tail[..., MISSING:].sum(axis=-1)
-        pairs = np.stack([missing, regular + novel, novel, regular], axis=-1)
-        out.append((shapes, pairs.reshape(*missing.shape, 2, 2)))
-    return out
 
 
 def tally(layout: CellLayout, members: Sequence[int], cells: FloatArray) -> FloatArray:
@@ -419,7 +386,7 @@ def tally(layout: CellLayout, members: Sequence[int], cells: FloatArray) -> Floa
     >>> tally(layout, [0], counts)[0, 0, :, :4].tolist()
     [[5.0, 4.0, 3.0, 0.0], [2.0, 14.0, 0.0, 0.0], [2.0, 12.0, 0.0, 0.0]]
     """
-    [(shapes, pairs)] = _gathered(layout, members, [cells])
+    [(shapes, pairs)] = gathered(layout, members, [cells])
     out = np.zeros((*shapes.shape[:2], len(TESTS), shapes.shape[-1]))
     out[:, :, SHAPE_TEST] = shapes
     out[:, :, MISSING_TEST:, :2] = pairs

@@ -94,14 +94,16 @@ def tolerances_of(
     >>> tolerances_of(profile, DriftMonitoringConfig(), [0], np.array([[3600.0]])).tau[:, 0, 0].round(4).tolist()
     [[0.0139, 0.0139, 0.0139], [0.0555, 0.0555, 0.0555], [0.2218, 0.2218, 0.2218]]
     """
-    told = np.array([config.tolerance.get(profile.layout.members[i].name, np.inf) for i in members])
+    told = np.full(len(members), np.inf)
+    if config.tolerance:
+        told[:] = [config.tolerance.get(profile.layout.members[i].name, np.inf) for i in members]
     levels = js_to_d(levels_of(config))[:, None, None, None]
-    spans = np.broadcast_to(seconds, (len(seconds), len(members)))
-    written = np.broadcast_to(js_to_d(told)[:, None], (*spans.shape, TESTS))
+    shape = (len(seconds), len(members), TESTS)
+    written = np.broadcast_to(js_to_d(told)[:, None], shape)
     if profile.natural_days <= 0 or not profile.natural:
         natural = np.where(np.isinf(written), 0.0, written)
-        return Tolerances(np.maximum(levels, natural), natural, np.zeros(spans.shape, dtype=np.bool_))
-    variation = profile.variation[learnt_length(spans), np.asarray(members, dtype=np.intp)]
+        return Tolerances(np.maximum(levels, natural), natural, np.zeros(shape[:2], dtype=np.bool_))
+    variation = profile.variation[learnt_length(seconds), np.asarray(members, dtype=np.intp)]
     # What somebody wrote goes over what is learnt, whichever of them is more.
     natural = np.where(np.isinf(written), tolerance_factor(profile.natural_days) * variation, written)
     # Who writes a tolerance wants to hear of a feature however wild it is.
@@ -134,5 +136,4 @@ def likeness_of(profile: ReferenceProfile, members: Sequence[int], seconds: Floa
     """
     if profile.natural_days <= 0 or not profile.clustering.any():
         return None
-    spans = np.broadcast_to(seconds, (len(seconds), len(members)))
-    return np.asarray(profile.clustering[learnt_length(spans), np.asarray(members, dtype=np.intp)])
+    return np.asarray(profile.clustering[learnt_length(seconds), np.asarray(members, dtype=np.intp)])

@@ -22,7 +22,8 @@ from scipy.special import chdtrc
 from modelwatch.drift.confirm import confirm_found, confirm_gross
 from modelwatch.drift.decision import TIERS
 from modelwatch.drift.family import ScoredFamily
-from modelwatch.drift.statistics import CONFIDENCE, large_gate, no_change_probability, within_tolerance
+from modelwatch.drift.noncentral import CONFIDENCE
+from modelwatch.drift.statistics import large_gate, no_change_probability, within_tolerance
 from modelwatch.drift.table import SHAPE_TEST, TESTS, BoolArray, TestTable
 from modelwatch.policy import Severity
 from modelwatch.records import FloatArray
@@ -34,6 +35,7 @@ SURE = 0.9
 HOLD_SECONDS = 86400.0
 _REFERENCE_SURE = 0.99
 _TIER_PLACES = range(len(TIERS))
+_SEVERITIES = tuple(Severity)
 
 
 @dataclass(frozen=True)
@@ -264,7 +266,7 @@ def _deciding(table: TestTable) -> BoolArray:
 
 
 def _read_records(stored: Mapping[str, Mapping[str, Any]], features: Sequence[str]) -> _Records:
-    known = set(features)
+    known = set(features) if stored else ()
     return {
         name: {TESTS.index(test): _Record.from_json(value) for test, value in tests.items() if test in TESTS}
         for name, tests in stored.items()
@@ -320,10 +322,9 @@ def _fresh_severities(scored: ScoredFamily, severity: NDArray[np.int64]) -> dict
     if scored.table is None:
         return {}
     worst = severity.max(axis=(0, 2), initial=0)
-    made = np.asarray(scored.table.usable[scored.table.watched :].any(axis=(0, 2)))
-    return {
-        name: Severity(int(worst[f])) for f, name in enumerate(scored.features) if made[f] or worst[f] > Severity.NONE
-    }
+    made = scored.table.usable[scored.table.watched :].any(axis=(0, 2)) | (worst > Severity.NONE)
+    found = zip(scored.features, worst.tolist(), made.tolist(), strict=True)
+    return {name: _SEVERITIES[severity] for name, severity, told in found if told}
 
 
 def _verdict(scored: ScoredFamily, severity: NDArray[np.int64], before: _Records, after: _Records) -> Verdict:
@@ -331,8 +332,8 @@ def _verdict(scored: ScoredFamily, severity: NDArray[np.int64], before: _Records
 
     A feature that was just cleared says nothing: its longer windows still hold the bad rows, until the next check.
     """
-    fresh = _fresh_severities(scored, severity)
-    found = {n: Severity.NONE if n in before else min(s, Severity.INFO) for n, s in fresh.items()}
+    found = _fresh_severities(scored, np.minimum(severity, int(Severity.INFO)))
+    found |= dict.fromkeys([name for name in before if name in found], Severity.NONE)
     usable = None if scored.table is None else np.asarray(scored.table.tested.any(axis=0))
     held, scored_at = set(), []
     for name, records in after.items():

@@ -6,13 +6,25 @@ Below the statistics of the tests, so that a profile can be built with it where 
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from modelwatch.records import FloatArray
 
-__all__ = ["D_PER_JS2", "d_to_js", "divergence", "expected", "js_to_d", "paired", "sampling", "shares"]
+__all__ = [
+    "D_PER_JS2",
+    "cell_divergence",
+    "cell_sum",
+    "d_to_js",
+    "divergence",
+    "expected",
+    "js_to_d",
+    "paired",
+    "sampling",
+    "shares",
+]
 
 D_PER_JS2 = 8.0 * float(np.log(2.0))
 
@@ -37,7 +49,9 @@ def d_to_js(d: ArrayLike) -> FloatArray:
 
 def paired(observed: ArrayLike, reference: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Return both as floats of one shape."""
-    o, r = np.broadcast_arrays(np.asarray(observed, dtype=np.float64), np.asarray(reference, dtype=np.float64))
+    o, r = np.asarray(observed, dtype=np.float64), np.asarray(reference, dtype=np.float64)
+    if o.shape != r.shape:
+        o, r = np.broadcast_arrays(o, r)
     return o, r
 
 
@@ -49,6 +63,19 @@ def sampling(n: FloatArray, m: FloatArray, scored: ArrayLike) -> FloatArray:
 def shares(counts: FloatArray, total: FloatArray) -> FloatArray:
     """Return counts over their total; 0 where there is none."""
     return np.asarray(counts / np.where(total > 0, total, 1.0)[..., None])
+
+
+def cell_sum(values: NDArray[Any]) -> FloatArray:
+    """Return the sum over cells.
+
+    Of two cells by one addition: numpy takes ten times as long to add up many short rows, to the same bits.
+
+    >>> float(cell_sum(np.array([1.5, 2.0]))), float(cell_sum(np.array([True, True, False])))
+    (3.5, 2.0)
+    """
+    if values.shape[-1] == 2:
+        return np.asarray(np.add(values[..., 0], values[..., 1], dtype=np.float64))
+    return np.asarray(np.add.reduce(values, axis=-1, dtype=np.float64))
 
 
 def divergence(
@@ -78,16 +105,31 @@ def divergence(
     >>> float(d), float(k)
     (0.0, 1.0)
     """
-    q, p = shares(o, n), shares(r, m)
+    raw, held = cell_divergence(shares(o, n), shares(r, m))
+    return np.where(scored, np.minimum(np.maximum(raw, 0.0), D_PER_JS2), 0.0), np.maximum(held - 1.0, 1.0)
+
+
+def cell_divergence(q: FloatArray, p: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return `d` of two sets of shares as the cells add up to it, and how many cells hold anything.
+
+    >>> raw, held = cell_divergence(np.array([0.5, 0.5, 0.0]), np.array([0.5, 0.5, 0.0]))
+    >>> float(raw), float(held)
+    (0.0, 2.0)
+    """
     total = p + q
-    half = np.where(total > 0, total, 1.0) / 2.0
-    jsd = (_plogr(p, half) + _plogr(q, half)).sum(axis=-1) / 2.0
-    k = np.maximum((total > 0).sum(axis=-1) - 1.0, 1.0)
-    return np.where(scored, np.clip(8.0 * jsd, 0.0, D_PER_JS2), 0.0), k
+    some = total > 0
+    half = np.where(some, total, 1.0)
+    half /= 2.0
+    each = _plogr(p, half)
+    each += _plogr(q, half)
+    return 8.0 * (cell_sum(each) / 2.0), cell_sum(some)
 
 
 def _plogr(p: FloatArray, half: FloatArray) -> FloatArray:
-    return np.asarray(p * np.log(np.where(p > 0, p / half, 1.0)))
+    out = np.where(p > 0, p / half, 1.0)
+    np.log(out, out=out)
+    out *= p
+    return out
 
 
 def expected(o: FloatArray, r: FloatArray, n: FloatArray, m: FloatArray, scored: FloatArray) -> FloatArray:

@@ -100,7 +100,7 @@ def _strata(one: Strata | None, other: Strata | None) -> Strata | None:
     # Where only one part tells hours apart, its hours are what is known of them.
     if one is None or other is None:
         return one or other
-    return Strata(one.kind, one.timezone, one.counts + other.counts)
+    return Strata(one.kind, one.timezone, np.add(one.counts, other.counts, dtype=np.int64))
 
 
 def _days(one: ReferenceProfile, other: ReferenceProfile, mine: int, theirs: int) -> int:

@@ -36,7 +36,7 @@ class Strata:
     timezone : str
         IANA name of the zone whose clock on the wall says which hour it is.
     counts : ndarray of int, shape (strata, layout.size)
-        As they were counted. Small strata are merged where they are used.
+        As they were counted. Small strata are merged where they are used. Kept in 32 bits where they fit.
 
     Examples
     --------
@@ -59,6 +59,7 @@ class Strata:
     _pools: dict[tuple[int, ...], Pools] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "counts", _narrow(self.counts))
         self.counts.setflags(write=False)
 
     def index(self, seconds: FloatArray) -> IntArray:
@@ -108,10 +109,9 @@ class Strata:
         n = rows.sum(axis=-1)
         spread = (weights * pools.together(rows)).sum(axis=-1)
         scale = n / np.where(spread > 0, spread, 1.0)
-        sizes = np.array([member.size for member in layout.members])
-        out = _weighted(weights, pools.counts, sizes)
+        out = _weighted(weights, pools.counts, pools.sizes)
         if not alike:
-            n, scale = np.repeat(n, sizes, axis=-1), np.repeat(scale, sizes, axis=-1)
+            n, scale = np.repeat(n, pools.sizes, axis=-1), np.repeat(scale, pools.sizes, axis=-1)
         return np.where((n > 0) & ~pools.flat_cells, out * scale, pools.whole)
 
     def pools(self, layout: CellLayout) -> Pools:
@@ -133,6 +133,8 @@ class Pools:
     rows : ndarray, shape (members, strata)
     whole : ndarray, shape (layout.size,)
         All strata together.
+    sizes : ndarray of int, shape (members,)
+        How many cells each has.
     alike : bool
         Whether all members have the same rows.
     flat : ndarray of bool, shape (members,)
@@ -158,16 +160,19 @@ class Pools:
         # Members nearly always have the same rows, and so one table of who belongs together.
         self._same = (tables[:, :, None] == tables[:, None, :]).astype(np.float64)
         self._which = which.reshape(-1)
-        sizes = np.array([member.size for member in layout.members])
-        self.counts = np.empty(counts.shape)
-        for table, same in enumerate(self._same):
-            cells = np.repeat(self._which == table, sizes)
-            self.counts[:, cells] = same @ counts[:, cells]
+        self.sizes: IntArray = np.array([member.size for member in layout.members])
+        self.counts: NDArray[Any] = counts
+        if (self._same != np.eye(len(counts))).any():
+            pooled = np.empty(counts.shape)
+            for table, same in enumerate(self._same):
+                cells = np.repeat(self._which == table, self.sizes)
+                pooled[:, cells] = same @ counts[:, cells]
+            self.counts = _narrow(pooled)
         self.rows: FloatArray = self.together(own.astype(np.float64))
         self.alike = len(self._same) == 1 and bool((self.rows == self.rows[:1]).all())
         self.whole: FloatArray = counts.sum(axis=0).astype(np.float64)
         self.flat: NDArray[np.bool_] = same_at_all_hours(layout, counts, self.groups)
-        self.flat_cells: NDArray[np.bool_] = np.repeat(self.flat, sizes)
+        self.flat_cells: NDArray[np.bool_] = np.repeat(self.flat, self.sizes)
 
     def together(self, rows: FloatArray) -> FloatArray:
         """Return for each stratum the rows of its whole group; shape (..., members, strata)."""
@@ -176,16 +181,23 @@ class Pools:
         return np.asarray((rows[..., None, :] @ self._same[self._which])[..., 0, :])
 
 
-def _weighted(weights: FloatArray, counts: FloatArray, sizes: IntArray) -> FloatArray:
+def _narrow(counts: NDArray[Any]) -> NDArray[Any]:
+    """Return whole numbers in 32 bits, if they fit: strata are most of what a profile takes in memory."""
+    return counts.astype(np.int32, copy=False) if counts.max(initial=0) <= np.iinfo(np.int32).max else counts
+
+
+def _weighted(weights: FloatArray, counts: NDArray[Any], sizes: IntArray) -> FloatArray:
     """Return ``sum_g weights_g counts_g`` for each cell, with the weights of the member that it belongs to.
 
     Window by window, and for all cells at once: so a digit depends on no other window and no other member.
     """
-    windows = weights.reshape(-1, *weights.shape[-2:])
+    windows, counts = weights.reshape(-1, *weights.shape[-2:]), counts.astype(np.float64)
     out = np.empty((len(windows), counts.shape[1]))
     for own, sums in zip(windows, out, strict=True):
-        if (own == own[:1]).all():
-            np.einsum("s,sc->c", own[0], counts, out=sums)
+        if len(own) == 1 or (own == own[:1]).all():
+            there = np.flatnonzero(own[0])  # a window of an hour has traffic in one stratum or two
+            used = slice(there[0], there[-1] + 1) if len(there) else slice(0, 1)
+            np.einsum("s,sc->c", own[0, used], counts[used], out=sums)
             continue
         patterns, which = np.unique(own, axis=0, return_inverse=True)
         cells = np.repeat(which.reshape(-1), sizes)
