@@ -12,7 +12,7 @@ from modelwatch.records import FloatArray
 __all__ = ["CONFIDENCE", "js_bounds", "js_lower", "js_upper", "noncentral_sf", "sankaran_terms"]
 
 CONFIDENCE = 0.95
-_STEPS, _CLOSE = 60, 1e-8
+_STEPS, _CLOSE = 60, 1e-6
 _HALF, _TWO_THIRDS, _ONE, _TWO, _THREE = (np.array(value) for value in (0.5, 2.0 / 3.0, 1.0, 2.0, 3.0))
 """As arrays: numpy takes half as long again to turn a number of Python into one, a dozen times a step."""
 

@@ -100,6 +100,8 @@ class Strata:
         """
         pools = self.pools(layout)
         rows = np.asarray(rows, dtype=np.float64)
+        if pools.flat.all():
+            return np.tile(pools.whole, (*rows.shape[:-2], 1))
         # Nearly always all members have the same rows, and what is worked out for one of them holds for all.
         alike = pools.alike and bool((rows == rows[..., :1, :]).all())
         mine = slice(0, 1) if alike else slice(None)
@@ -109,10 +111,15 @@ class Strata:
         n = rows.sum(axis=-1)
         spread = (weights * pools.together(rows)).sum(axis=-1)
         scale = n / np.where(spread > 0, spread, 1.0)
+        if alike:
+            out = np.tile(pools.whole, (*rows.shape[:-2], 1))
+            out[..., pools.moving] = np.where(
+                n > 0, _weighted(weights, pools.moved, pools.sizes) * scale, pools.whole[pools.moving]
+            )
+            return out
         out = _weighted(weights, pools.counts, pools.sizes)
-        if not alike:
-            n, scale = np.repeat(n, pools.sizes, axis=-1), np.repeat(scale, pools.sizes, axis=-1)
-        return np.where((n > 0) & ~pools.flat_cells, out * scale, pools.whole)
+        n, scale = np.repeat(n, pools.sizes, axis=-1), np.repeat(scale, pools.sizes, axis=-1)
+        return np.where((n > 0) & ~np.repeat(pools.flat, pools.sizes), out * scale, pools.whole)
 
     def pools(self, layout: CellLayout) -> Pools:
         """Return the counts with small strata merged, which is worked out once."""
@@ -139,8 +146,10 @@ class Pools:
         Whether all members have the same rows.
     flat : ndarray of bool, shape (members,)
         Which members are the same at all hours, so that the whole reference is what any window is compared with.
-    flat_cells : ndarray of bool, shape (layout.size,)
-        Their cells.
+    moving : ndarray of int
+        The cells of all others.
+    moved : ndarray, shape (strata, moving cells)
+        Their counts.
 
     Parameters
     ----------
@@ -172,7 +181,8 @@ class Pools:
         self.alike = len(self._same) == 1 and bool((self.rows == self.rows[:1]).all())
         self.whole: FloatArray = counts.sum(axis=0).astype(np.float64)
         self.flat: NDArray[np.bool_] = same_at_all_hours(layout, counts, self.groups)
-        self.flat_cells: NDArray[np.bool_] = np.repeat(self.flat, self.sizes)
+        self.moving: IntArray = np.flatnonzero(~np.repeat(self.flat, self.sizes))
+        self.moved: NDArray[Any] = self.counts[:, self.moving] if self.flat.any() else self.counts
 
     def together(self, rows: FloatArray) -> FloatArray:
         """Return for each stratum the rows of its whole group; shape (..., members, strata)."""
@@ -191,19 +201,19 @@ def _weighted(weights: FloatArray, counts: NDArray[Any], sizes: IntArray) -> Flo
 
     Window by window, and for all cells at once: so a digit depends on no other window and no other member.
     """
-    windows, counts = weights.reshape(-1, *weights.shape[-2:]), counts.astype(np.float64)
+    windows = weights.reshape(-1, *weights.shape[-2:])
     out = np.empty((len(windows), counts.shape[1]))
     for own, sums in zip(windows, out, strict=True):
         if len(own) == 1 or (own == own[:1]).all():
             there = np.flatnonzero(own[0])  # a window of an hour has traffic in one stratum or two
             used = slice(there[0], there[-1] + 1) if len(there) else slice(0, 1)
-            np.einsum("s,sc->c", own[0, used], counts[used], out=sums)
+            np.einsum("s,sc->c", own[0, used], counts[used].astype(np.float64), out=sums)
             continue
         patterns, which = np.unique(own, axis=0, return_inverse=True)
         cells = np.repeat(which.reshape(-1), sizes)
         for place, pattern in enumerate(patterns):
             mine = cells == place
-            sums[mine] = np.einsum("s,sc->c", pattern, counts)[mine]
+            sums[mine] = np.einsum("s,sc->c", pattern, counts.astype(np.float64))[mine]
     return out.reshape(*weights.shape[:-2], counts.shape[1])
 
 
