@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from modelwatch.checks.replay import replay
 from modelwatch.config import ModelMonitoringConfig
-from modelwatch.drift.table import TESTS
 from modelwatch.policy import Severity
 from modelwatch.profile import ReferenceProfile
 from quality.worlds import HOUR, Stream
@@ -38,8 +37,6 @@ class Heard:
     names: tuple[str, ...]
     features: NDArray[np.int64]
     windows: dict[str, NDArray[np.int64]]
-    tests: NDArray[np.int64]
-    """What each test (shape, missing, novel) shows in that check alone, in the worst of its windows."""
 
     @property
     def model(self) -> NDArray[np.int64]:
@@ -50,15 +47,6 @@ class Heard:
         """Return how often the model's data began to be in alarm."""
         loud = np.concatenate([[False], self.model >= level])
         return int((loud[1:] & ~loud[:-1]).sum())
-
-    def beginnings(self, level: int = Severity.WARNING) -> list[tuple[int, str, str]]:
-        """Return when each feature began to be in alarm, and by which test: (check, feature, test)."""
-        loud = self.features >= level
-        began = loud & ~np.concatenate([np.zeros_like(loud[:1]), loud[:-1]])
-        return [
-            (int(check), self.names[place], TESTS[int(np.argmax(self.tests[check, place]))])
-            for check, place in np.argwhere(began)
-        ]
 
     def delay(self, feature: str, since: int, level: int = Severity.WARNING) -> float:
         """Return after how many checks from hour `since` on a feature was in alarm, 1 for the first; inf for never."""
@@ -78,7 +66,6 @@ def hear(profile: ReferenceProfile, given: Stream, config: ModelMonitoringConfig
     checks = len(given.starts)
     features = np.zeros((checks, len(names)), dtype=np.int64)
     windows = {label: np.full((checks, len(names)), UNSCORED) for label in config.drift.windows}
-    tests = np.zeros((checks, len(names), len(TESTS)), dtype=np.int64)
     steps = replay(
         profile, config, given.starts, given.rows, given.cells, first=float(given.starts[0]) + HOUR, until=given.end
     )
@@ -90,10 +77,9 @@ def hear(profile: ReferenceProfile, given: Stream, config: ModelMonitoringConfig
         if table is None:
             continue
         columns = [places[name] for name in scored.features]
-        tests[check, columns] = scored.severity.max(axis=0)
         for place in range(table.watched, len(table.windows)):
             made = table.tested[place].any(axis=-1)
             windows[table.windows[place].window][check, columns] = np.where(
                 made, scored.severity[place].max(axis=-1), UNSCORED
             )
-    return Heard(names, features, windows, tests)
+    return Heard(names, features, windows)

@@ -154,13 +154,13 @@ FAULTS = (
     Fault("distance: miles become kilometres", "distance", _numbers(lambda v: v * 1.609344), {"1h": 0.9, "24h": 1.0}),
     Fault("distance + 0.25 sd", "distance", _numbers(lambda v: v + 0.25 * np.nanstd(v)), {"1h": 0.85, "24h": 1.0}),
     Fault("carrier UA is written in another way", "carrier",
-          lambda column, _rng: np.where(column == "UA", "United", column).astype(object), {"1h": 0.5, "24h": 1.0}),
+          lambda column, _rng: np.where(column == "UA", "United", column).astype(object), {"1h": 0.95, "24h": 1.0}),
     Fault("sched_dep_time + 1 h", "sched_dep_time", _numbers(lambda v: v + 100.0), {"1h": 1.0, "24h": 1.0}),
     Fault("minute is always 0", "minute", _numbers(np.zeros_like), {"1h": 1.0, "24h": 1.0}),
     Fault("dep_delay: minutes become seconds", "dep_delay", _numbers(lambda v: v * 60.0), {"24h": 1.0}),
     Fault("dep_delay + 10 min", "dep_delay", _numbers(lambda v: v + 10.0), {"168h": 1.0}),
-    Fault("temp: Fahrenheit becomes Celsius", "temp", _numbers(lambda v: (v - 32.0) / 1.8), {}),
-    Fault("air_time: 20 % more are missing", "air_time", _missing, {}),
+    Fault("temp: Fahrenheit becomes Celsius", "temp", _numbers(lambda v: (v - 32.0) / 1.8), {"168h": 0.9}),
+    Fault("air_time: 20 % more are missing", "air_time", _missing, {"168h": 0.85}),
 )  # fmt: skip
 
 

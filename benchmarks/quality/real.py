@@ -34,14 +34,11 @@ def quiet_flights(*, gaps: bool = False, only_shuffled: bool = False, say: Progr
         heard = hear(profile, flights.stream(profile, after))
         goal, what = ("G6" if limit is not None else ""), name + (", gaps of the weather as they are" if gaps else "")
         of = f"{_scored(heard, '24h') // 24} days, {_scored(heard, '1h')} hours"
-        begun = heard.beginnings()
-        others = {check for check, _, test in begun if test != "novel"}
         figures += [
             Figure(goal, f"episodes: {what}", heard.episodes(), limit, "", of=of),
-            Figure(goal, f"those not of values that the reference never had: {what}", len(others), limit, "", of=of),
             Figure("", f"checks in alarm: {what}", int((heard.model >= Severity.WARNING).sum()), None, "", of=of),
         ]
-        for figure in figures[-3:]:
+        for figure in figures[-2:]:
             say(table_line(figure))
     return figures
 

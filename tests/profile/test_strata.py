@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from modelwatch.profile.strata import LEAST_ROWS, STRATA, Strata, StrataKind, merged
-from modelwatch.records import CellLayout, FeatureCells
+from modelwatch.records import MISSING, CellLayout, FeatureCells
 
 LAYOUT = CellLayout(
     (
@@ -191,3 +191,57 @@ def test_a_weekend_without_traffic_is_matched_with_the_same_hour_of_weekdays() -
     counts[24:] = 0
     matched = Strata("48", "UTC", counts).matched(LAYOUT, traffic(s32=10))
     np.testing.assert_allclose(matched[AGE], counts[8, AGE])
+
+
+def same_everywhere(rows: int, seed: int, member: slice = AGE) -> NDArray[np.int64]:
+    """Counts as `counted` makes them, but for one member that has the same shares at all hours."""
+    out = counted(rows=rows, seed=seed)
+    out[:, member] = 0
+    out[:, member.start : member.start + 3] = np.random.default_rng(seed).multinomial(rows, [0.5, 0.3, 0.2], size=48)
+    return out
+
+
+@pytest.mark.parametrize("rows", [250, 2000])
+def test_what_is_the_same_at_all_hours_is_compared_with_the_whole_reference(rows: int) -> None:
+    strata = Strata("48", "UTC", same_everywhere(rows, seed=1))
+    found = strata.matched(LAYOUT, traffic(s8=70, s9=20)[None])[0]
+    np.testing.assert_array_equal(found[AGE], strata.counts[:, AGE].sum(axis=0))
+    alone = Strata("48", "UTC", counted(rows=rows, seed=1)).matched(LAYOUT, traffic(s8=70, s9=20)[None])[0]
+    np.testing.assert_array_equal(found[CITY], alone[CITY])
+    assert found[CITY].sum() < 2 * rows
+
+
+def test_it_does_not_matter_for_that_which_members_stand_beside_it() -> None:
+    one = Strata("48", "UTC", same_everywhere(500, seed=1, member=AGE))
+    other = Strata("48", "UTC", same_everywhere(500, seed=1, member=CITY))
+    rows = traffic(s3=10, s30=90)[None]
+    both = one.counts.copy()
+    both[:, CITY] = other.counts[:, CITY]
+    found = Strata("48", "UTC", both).matched(LAYOUT, rows)[0]
+    np.testing.assert_array_equal(found[AGE], one.matched(LAYOUT, rows)[0][AGE])
+    np.testing.assert_array_equal(found[CITY], other.matched(LAYOUT, rows)[0][CITY])
+    uneven = rows.copy()
+    uneven[:, 1] *= 0.5  # a member that was cleared has fewer rows than the other
+    np.testing.assert_array_equal(one.matched(LAYOUT, uneven)[0][AGE], found[AGE])
+
+
+@pytest.mark.parametrize("rows", [250, 20_000])
+def test_chance_makes_hardly_any_hour_seem_another(rows: int) -> None:
+    seen = [Strata("48", "UTC", same_everywhere(rows, seed=seed)).pools(LAYOUT).flat[0] for seed in range(60)]
+    assert np.mean(seen) > 0.85
+
+
+def test_an_hour_that_differs_by_what_would_be_an_alarm_is_told_apart() -> None:
+    """One hour in the day with a shift of JS 0.1, in a reference of 20 000 rows."""
+    told = []
+    for seed in range(20):
+        counts = same_everywhere(416, seed=seed)
+        counts[[12, 36], :3] = np.random.default_rng(seed).multinomial(416, [0.62, 0.28, 0.10], size=2)
+        told.append(not Strata("48", "UTC", counts).pools(LAYOUT).flat[0])
+    assert np.mean(told) > 0.9
+
+
+def test_hours_that_differ_in_missing_values_alone_are_told_apart() -> None:
+    counts = same_everywhere(1000, seed=2)
+    counts[:12, 3 + MISSING] = 80
+    assert Strata("48", "UTC", counts).pools(LAYOUT).flat.tolist() == [False, False]
