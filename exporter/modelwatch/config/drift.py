@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -247,6 +248,7 @@ class DriftMonitoringConfig(ConfigModel):
         return min(LONGEST_COUNT_INTERVAL, _seconds(self.windows[0]) / 4)
 
 
+@lru_cache(maxsize=256)  # asked for in every check, of the same few labels
 def _seconds(window: str) -> float:
     return parse_duration(window, default_unit=None)
 
