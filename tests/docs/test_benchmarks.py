@@ -94,8 +94,9 @@ def test_scoring_many_models_is_measured_beside_a_loop_over_scipy_and_one_check_
     # A loop is slower by two orders of magnitude: with a busy machine still by one.
     assert costs["scipy, chi2_contingency"] > 10 * costs["modelwatch, two_gate"] > 0
     assert {"modelwatch, psi", "modelwatch, wasserstein", "scipy, ks_2samp on the values"} <= set(costs)
-    assert [target["target"] for target in found["targets"]] == ["<= 100", "<= 20"]
-    assert "A check of 100 features" in done.stdout
+    assert [target["target"] for target in found["targets"]] == ["<= 100", "<= 20", "<= 1000", "<= 1000", "< 1000"]
+    assert len(found["results"]["rule"]) == 3
+    assert all(section in done.stdout for section in ("A check of 100 features", "The rule, on models of 50 features"))
 
 
 def test_the_page_on_performance_names_what_make_bench_runs_and_what_is_run_here() -> None:

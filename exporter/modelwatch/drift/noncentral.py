@@ -91,7 +91,7 @@ def sankaran_terms(k: FloatArray, nc: FloatArray) -> tuple[FloatArray, FloatArra
     """Return exponent h, and scale and centre of the normal law that (x/(k+nc))^h follows.
 
     >>> [round(float(v), 3) for v in sankaran_terms(np.array(19.0), np.array(10.0))]
-    [0.399, 0.124, 0.983]
+    [0.377, 0.115, 0.989]
     """
     mean, spread = k + nc, k + (nc + nc)
     h = _ONE - _TWO_THIRDS * mean * (k + _THREE * nc) / (spread * spread)
