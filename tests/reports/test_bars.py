@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,8 @@ import pytest
 
 from modelwatch.profile import ReferenceProfile
 from modelwatch.records import TAIL_CELLS
-from modelwatch.reports.bars import MOST_CATEGORIES, STEPS, bars_of
+from modelwatch.reports.bars import MOST_CATEGORIES, STEPS, Bars, bars_of
+from modelwatch.reports.pictures import NARROW, distributions
 
 
 def profile_of(values: Any, **options: Any) -> ReferenceProfile:
@@ -73,3 +76,12 @@ def test_nothing_at_all_is_no_bar_and_no_error() -> None:
     bars = bars_of(profile, "x", np.zeros(profile.member("x").size))
     assert sum(bars.current) == 0.0
     assert bars.labels[bars.regular :] == ()
+
+
+def test_short_names_of_narrow_bars_do_not_lie_upon_each_other() -> None:
+    names = tuple(f"c{i}" for i in range(14))
+    bars = Bars(names, (1 / 14,) * 14, (1 / 14,) * 14, regular=14, numeric=False)
+    drawn = re.findall(r'<text x="([0-9.]+)"[^>]*>(c[0-9]+)</text>', distributions(bars, "carrier", width=NARROW))
+    assert len(drawn) >= 6
+    ends = [(float(x) - 3.1 * len(name), float(x) + 3.1 * len(name)) for x, name in drawn]
+    assert all(left[1] < right[0] for left, right in pairwise(ends))

@@ -16,7 +16,7 @@ HEIGHT, FOOT, GAP = 96.0, 16.0, 8.0
 _WIDEST, _SPECIAL = 48.0, 42.0
 _LABEL = 6.2
 """Room that a character of a label takes."""
-_LONGEST = 18
+_LONGEST, _SHORT = 18, 3
 
 
 def distributions(bars: Bars, name: str, *, width: float = WIDE, hover: bool = False) -> str:
@@ -101,11 +101,17 @@ def _labels(places: Sequence[tuple[float, float]], bars: Bars) -> list[str]:
         out.append(_text(0.0, base, low, "start"))
         if len(regular) > 1:
             out.append(_text(regular[-1][1], base, high, "end"))
+    end = -_LABEL
     for place in range(0 if not bars.numeric else bars.regular, len(places)):
         left, right = places[place]
         room = int((right - left + (GAP if place >= bars.regular else 0.0)) / _LABEL)
-        if room >= 3 or len(bars.labels[place]) <= room:
-            out.append(_text((left + right) / 2, base, _cut(bars.labels[place], room), "middle"))
+        if room < 3 and len(bars.labels[place]) > _SHORT:
+            continue
+        text = _cut(bars.labels[place], max(room, _SHORT))
+        middle, half = (left + right) / 2, len(text) * _LABEL / 2
+        if place >= bars.regular or middle - half >= end + _LABEL / 2:  # of short names of narrow bars, every other one
+            out.append(_text(middle, base, text, "middle"))
+            end = middle + half
     return out
 
 
