@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from modelwatch.exceptions import did_you_mean
 from modelwatch.records import FamilyResult, WindowCounts
 from modelwatch.windows.repeats import Repeats, column_repeats, window_repeats
+from modelwatch.windows.rows import MOST_ROWS
 
 if TYPE_CHECKING:
     from modelwatch.config import ModelMonitoringConfig
@@ -49,7 +50,7 @@ class StoredRepeats:
         if window.window not in self._found:
             self._found[window.window] = window_repeats(
                 self._queries, self._config.model_id, self._version, entity, window.start, window.end,
-                counted=window.rows,
+                most=MOST_ROWS, counted=window.rows,
             )  # fmt: skip
         return self._found[window.window]
 

@@ -116,8 +116,8 @@ class DriftMonitoringConfig(ConfigModel):
         changes of any kind, but takes a third of a second for a thousand rows, and forgets.
     entity : str, optional
         A feature or a key of the metadata, such as a user, whose rows say the same again: a window's rows count for as
-        many as are independent in the tests of single features and of predictions. A name that is both is the feature.
-        Taken from stored rows, so it needs `log_predictions`.
+        many as are independent, but for the domain classifier. A name that is both is the feature. It is looked up in
+        stored rows, so it needs `log_predictions`, and in batches that are handed over whole.
     defaulted
         Written by modelwatch itself: which values nobody wrote.
 

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelwatch.profile.values import is_missing
-from modelwatch.records import ROW_COLUMNS, ROW_METADATA, RowChunk
-from modelwatch.windows.rows import MOST_ROWS
+from modelwatch.records import ROW_COLUMNS, ROW_METADATA, FloatArray, RowChunk
 
 if TYPE_CHECKING:
     from modelwatch.store.queries import StoreQueries
 
-__all__ = ["Repeats", "column_repeats", "stored_repeats", "window_repeats"]
+__all__ = ["Repeats", "column_repeats", "entities_of", "stored_repeats", "window_repeats"]
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,8 @@ def window_repeats(
     start: float,
     end: float,
     *,
+    most: int,
     counted: float = 0.0,
-    most: int = MOST_ROWS,
 ) -> Repeats:
     """Count the repeats in the stored rows of a model version in ``[start, end)``.
 
@@ -64,10 +63,10 @@ def window_repeats(
         A feature, or where rows have none of that name, a key of their metadata.
     start, end : float
         Seconds since the epoch.
-    counted : float
-        Rows of the window, of which more may be counted than are read.
     most : int
         About so many rows are read, of more some chunks that are spread over the time.
+    counted : float
+        Rows of the window, of which more may be counted than are read.
 
     Returns
     -------
@@ -109,9 +108,8 @@ def stored_repeats(chunks: Iterable[RowChunk], entity: str, counted: float = 0.0
     names: set[str] = set()
     for chunk in chunks:
         rows += len(chunk.times)
-        column, others = _entities(chunk, entity)
-        mine = _counted(column)
-        names |= others
+        mine = _counted(entities_of(chunk, entity))
+        names |= _names(chunk)
         within += _pairs(mine)
         entities.update(mine)
     if not rows:
@@ -132,15 +130,18 @@ def column_repeats(column: Any) -> Repeats:  # noqa: ANN401 - any column
     return Repeats(1.0 + _pairs(entities) / rows, rows, sum(entities.values())) if rows else Repeats()
 
 
-def _entities(chunk: RowChunk, entity: str) -> tuple[Any, set[str]]:
-    """Return the column of the entity; or none, and the names that there are."""
+def entities_of(chunk: RowChunk, entity: str) -> list[Any] | FloatArray:
+    """Return whose each row is: by the feature of that name, or where there is none by the key of the metadata."""
     if entity in chunk.columns and entity not in ROW_COLUMNS:
-        return chunk.columns[entity], set()
-    kept = [about for about in chunk.columns.get(ROW_METADATA, ()) if isinstance(about, dict)]
-    found = [about[entity] for about in kept if entity in about]
-    if found:
-        return found, set()
-    return [], {*chunk.columns, *(kept[0] if kept else ())}.difference(ROW_COLUMNS)
+        return chunk.columns[entity]
+    metadata = chunk.columns.get(ROW_METADATA) or [None] * len(chunk.times)
+    return [about.get(entity) if isinstance(about, dict) else None for about in metadata]
+
+
+def _names(chunk: RowChunk) -> set[str]:
+    """Return what an entity could be called: the features, and what the first row has of metadata."""
+    about = next((about for about in chunk.columns.get(ROW_METADATA, ()) if isinstance(about, dict)), {})
+    return {*chunk.columns, *about}.difference(ROW_COLUMNS)
 
 
 def _counted(column: Any) -> Counter[Any]:  # noqa: ANN401
