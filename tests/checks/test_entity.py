@@ -101,7 +101,8 @@ def test_a_batch_of_repeats_is_worth_its_entities(
     once = checks.asked_check(config, profile, rows, None, 1.0)
     five = checks.asked_check(asking, profile, five_times(rows), None, 1.0)
     for a, b in zip(once.families["data"].tests, five.families["data"].tests, strict=True):
-        assert (b.feature, b.test, b.n, b.p_value) == (a.feature, a.test, 5 * a.n, pytest.approx(a.p_value))
+        assert (b.feature, b.test, b.n) == (a.feature, a.test, 5 * a.n)
+        assert b.p_value == pytest.approx(a.p_value)
     together = [result.families["multivariate"].tests[0] for result in (once, five)]
     assert together[1].p_real == pytest.approx(together[0].p_real)
 
