@@ -18,6 +18,7 @@ from modelwatch.drift.tracking import clear_tiers
 from modelwatch.policy import Severity
 from modelwatch.profile import ReferenceProfile
 from modelwatch.records import WindowCounts
+from modelwatch.windows.repeats import column_repeats
 
 Rows = Callable[..., dict[str, Any]]
 Window = Callable[..., WindowCounts]
@@ -86,6 +87,21 @@ def test_without_an_entity_rows_that_come_five_times_alarm_and_with_one_they_do_
 
     assert alarms(1.0) > 30
     assert alarms(5.0) <= 2
+
+
+def test_users_that_come_unequally_often_alarm_no_more_than_independent_rows(
+    profile: ReferenceProfile, window: Window, rows: Rows, config: DriftMonitoringConfig
+) -> None:
+    rng = np.random.default_rng(5)
+    alarms = 0
+    for _ in range(100):
+        often = np.minimum(rng.pareto(1.2, 300) * 2 + 1, 500).astype(np.int64)
+        users = np.repeat(np.arange(300), often)
+        sent = {name: np.repeat(values, often) for name, values in rows(300).items()}
+        found = replace(window(sent), repeats=column_repeats(users).mean)
+        severity = score_family("data", profile, [found], config, 0.05, members=MEMBERS).severity
+        alarms += int((severity >= Severity.INFO).any())
+    assert alarms <= 5
 
 
 def test_a_window_that_repeats_nothing_is_measured_to_the_bit_as_beside_one_that_does(
