@@ -288,6 +288,8 @@ class WindowCounts:
     """Shape (members, strata): rows that count for each member, by stratum of the reference, where it has strata."""
     since: FloatArray | None = None
     """Shape (members,): from when on rows count for each member, if for some that is later than `start`."""
+    repeats: float = 1.0
+    """So many rows are worth one, as rows of one entity repeat it; 1 where that is not known."""
 
 
 @dataclass(frozen=True)

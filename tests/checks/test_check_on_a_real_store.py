@@ -14,7 +14,7 @@ from modelwatch import checks
 from modelwatch.config import ModelMonitoringConfig
 from modelwatch.policy import Severity
 from modelwatch.profile import CellAssigner, ReferenceProfile
-from modelwatch.records import FlushBatch, IntervalCounts
+from modelwatch.records import FlushBatch, IntervalCounts, RowChunk
 from modelwatch.store import StoreWriter
 from modelwatch.store.queries import StoreQueries
 
@@ -52,3 +52,29 @@ def test_counts_of_two_workers_add_up_to_an_alarm(
     assert json.loads(json.dumps(state, allow_nan=False)) == state
     assert other.windows == {"10s": 0.0, "30s": 0.0}
     assert other.families["data"].state == "insufficient_data"
+
+
+@pytest.mark.parametrize("entity", [None, "user"])
+def test_rows_of_a_store_that_repeat_users_are_worth_the_users(
+    tmp_path: Path,
+    profile: ReferenceProfile,
+    config: ModelMonitoringConfig,
+    make_rows: Callable[..., dict[str, Any]],
+    entity: str | None,
+) -> None:
+    config = config.model_copy(update={"drift": config.drift.model_copy(update={"entity": entity})})
+    assigner = CellAssigner(profile.layout)
+    with StoreWriter(tmp_path / "store") as writer:
+        for i in range(20):
+            at = START + 2.5 * i
+            rows = {name: np.repeat(values, 5) for name, values in make_rows(12).items()}
+            batch = assigner.bin(rows, 60, np.repeat(np.random.default_rng(i).beta(2, 5, 12), 5))
+            counts = IntervalCounts("flights", "v1", "", profile.id, at, 2.5, 0, 60, batch.cells, batch.sums)
+            users = {"@metadata": [{"user": f"{i}-{row // 5}"} for row in range(60)]}
+            stored = RowChunk("flights", "v1", np.full(60, at), [""] * 60, {**rows, **users})
+            writer.commit(FlushBatch("w", counts=[counts], rows=[stored]))
+        with StoreQueries(writer.folder) as queries:
+            result, _ = checks.scheduled_check(queries, config, "v1", profile, {}, START + 50.0, started_at=START)
+    data = result.families["data"]
+    assert data.reason == ""
+    assert (data.severity >= Severity.WARNING) == (entity is None)

@@ -348,3 +348,31 @@ def test_errors_and_latency_are_watched_by_default_thresholds_where_nobody_wrote
     own = ModelMonitoringConfig(model_id="m", performance_threshold={"error_rate": 0.2}).thresholds
     assert (own["error_rate"].max, own["error_rate"].written) == (0.2, True)
     assert not own["latency_ms"].written
+
+
+def test_an_entity_is_the_name_of_a_feature_or_of_a_key_of_the_metadata() -> None:
+    assert model().drift.entity is None
+    assert model(drift={"entity": "user_id"}).drift.entity == "user_id"
+    for wrong in ("", " ", "u" * 300, 1, ["user_id"], "a\n"):
+        with pytest.raises(ConfigError, match=r"drift\.entity: "):
+            model(drift={"entity": wrong})
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({}, None),
+        ({"metadata_keys": ["user"]}, None),
+        ({"features": {"exclude": ["user"]}}, None),
+        ({"log_predictions": False}, "needs stored rows, and log_predictions is false"),
+        ({"metadata_keys": ["shop"]}, "is not among metadata_keys: if it is no feature, it is not stored"),
+        (
+            {"metadata_keys": ["shop"], "features": {"exclude": ["user"]}},
+            "is left out by features.exclude and is not among metadata_keys",
+        ),
+    ],
+    ids=["stored", "kept metadata", "metadata of that name", "no rows", "other metadata", "excluded"],
+)
+def test_an_entity_that_is_not_stored_is_warned_of(config: dict[str, Any], told: str | None) -> None:
+    found = [w for w in model(drift={"entity": "user"}, **config).warnings if "entity" in w]
+    assert found == ([] if told is None else [f"drift.entity 'user' {told}, so that every row counts as independent"])

@@ -22,6 +22,7 @@ from modelwatch.checks.common import (
     result_of,
 )
 from modelwatch.checks.multivariate import asked_multivariate
+from modelwatch.checks.repeats import batch_with_repeats, told_of_batch
 from modelwatch.drift.decision import ASKED_BUDGET
 from modelwatch.drift.family import score_family, unscored
 from modelwatch.drift.reference import strata_of
@@ -107,13 +108,15 @@ def asked_batch(
     -------
     CheckResult, Batch
     """
-    batch = count_batch(profile, data, predictions, now)
+    batch = batch_with_repeats(count_batch(profile, data, predictions, now), config)
     if timestamps is not None:
         times = Times(strata_of(profile, config.drift))
         times.add(timestamps)
         batch = times.of(batch, len(profile.layout.members))
     given = {"data": data is not None, "prediction": predictions is not None}
-    return counted_check(config, profile, batch, given, now, budget=budget), batch
+    result = counted_check(config, profile, batch, given, now, budget=budget)
+    told = told_of_batch(result.families["data"], batch, config, ABSENT)
+    return replace(result, families={**result.families, "data": told}), batch
 
 
 def counted_check(

@@ -110,11 +110,13 @@ def asked_multivariate(
     assert profile is not None
     refused, names = _refused(profile, {*subject.config.features.exclude, *batch.absent}, drifting)
     found: Found = []
-    rows = batch.held
-    if refused is None and rows < least_rows(len(names)):
-        refused = "insufficient_data", f"needs {least_rows(len(names))} rows, has {rows}"
+    rows, repeats = batch.held, batch.counts.repeats
+    if refused is None and rows / repeats < least_rows(len(names)):
+        refused = "insufficient_data", f"needs {least_rows(len(names))} rows, has {int(rows / repeats)}"
     if refused is None:
-        measured = measure(profile, {name: batch.columns[name] for name in names}, rows, batch.counts.window)
+        measured = measure(
+            profile, {name: batch.columns[name] for name in names}, rows, batch.counts.window, repeats=repeats
+        )
         level = window_budget(MULTIVARIATE, budget, 1)
         if measured is None:
             refused = "insufficient_data", TOO_FEW_INPUTS
@@ -173,8 +175,8 @@ def _scored(
         # The longest one begins earlier where few rows come.
         start = max(min(subject.now - lengths[window.window], window.start), since or 0.0)
         read = rows.between(start, subject.now)
-        most = max(most, read.rows)
-        if read.rows < least:
+        most = max(most, int(read.independent))
+        if read.independent < least:
             continue
         try:
             found += _judged(profile, rows, read, start, window.window, lengths[window.window], level)
@@ -191,7 +193,7 @@ def _judged(
         before = rows.between(start - EARLIER_SECONDS, start)
         judged = judge_domain(profile, (read.columns, read.rows), (before.columns, before.rows), window, level)
         return [] if judged is None else [(None, judged)]
-    measured = measure(profile, read.columns, read.rows, window)
+    measured = measure(profile, read.columns, read.rows, window, repeats=read.repeats)
     return [] if measured is None else [(measured, judge(measured, level, seconds))]
 
 
@@ -214,7 +216,15 @@ class _Rows:
     def between(self, start: float, end: float) -> WindowRows:
         """Return the rows of ``[start, end)``."""
         subject = self.subject
-        return window_rows(self.queries, subject.config.model_id, subject.model_version, self.names, start, end)
+        return window_rows(
+            self.queries,
+            subject.config.model_id,
+            subject.model_version,
+            self.names,
+            start,
+            end,
+            entity=subject.config.drift.entity,
+        )
 
 
 def _result(told: tuple[str, str], found: Found, verdict: Remembered, now: float) -> FamilyResult:

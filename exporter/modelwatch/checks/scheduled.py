@@ -29,6 +29,7 @@ from modelwatch.checks.common import (
 from modelwatch.checks.members import Member, decide_together
 from modelwatch.checks.multivariate import scheduled_multivariate
 from modelwatch.checks.parts import Part, against, baseline_part, brief
+from modelwatch.checks.repeats import StoredRepeats
 from modelwatch.drift.family import Measured, ScoredFamily, judge, measure_family, unscored
 from modelwatch.drift.reference import strata_of
 from modelwatch.drift.shifts import mean_value, reference_mean
@@ -116,21 +117,23 @@ def scheduled_checks(
         version: Subject(config, version, profile, now, began, calibration) for version, profile in versions.items()
     }
     members: dict[tuple[str, str], Member] = {}
+    repeats: dict[str, StoredRepeats] = {}
     for version, subject in subjects.items():
         if subject.profile is None:
             continue
         state = states.get(version) or {}
-        members[version, WHOLE] = _measured(queries, subject, Part(WHOLE, subject.profile), state, started_at)
+        repeats[version] = mine = StoredRepeats(queries, config, version)
+        members[version, WHOLE] = _measured(queries, subject, Part(WHOLE, subject.profile), state, started_at, mine)
         for part in _parts(queries, subject, subject.profile, (segments or {}).get(version, {})):
             before = (state.get("parts") or {}).get(part.name) or {}
-            members[version, part.name] = _measured(queries, subject, part, before, started_at)
+            members[version, part.name] = _measured(queries, subject, part, before, started_at, mine)
     decided = {name: decide_together(name, list(members.values())) for name in FAMILIES}
     versions_known = sum(part == WHOLE for _, part in members)
     done: dict[str, tuple[CheckResult, dict[str, Any]]] = {}
     for place, ((version, part_name), member) in enumerate(members.items()):
         found = _finished(member, {name: decided[name][place] for name in FAMILIES})
         if part_name == WHOLE:
-            done[version] = _with_multivariate(queries, member, found, versions_known)
+            done[version] = _with_multivariate(queries, member, _told(found, repeats[version]), versions_known)
         else:
             done[version] = _with_part(done[version], part_name, found)
     return {
@@ -181,6 +184,11 @@ def _with_multivariate(
     )
 
 
+def _told(found: tuple[CheckResult, dict[str, Any]], repeats: StoredRepeats) -> tuple[CheckResult, dict[str, Any]]:
+    (result, state), families = found, found[0].families
+    return replace(result, families={**families, "data": repeats.tell(families["data"])}), state
+
+
 def _with_part(
     whole: tuple[CheckResult, dict[str, Any]], name: str, part: tuple[CheckResult, dict[str, Any]]
 ) -> tuple[CheckResult, dict[str, Any]]:
@@ -212,7 +220,12 @@ def _absent(subject: Subject, absence: Absence) -> tuple[CheckResult, dict[str, 
 
 
 def _measured(
-    queries: StoreQueries, subject: Subject, part: Part, state: Mapping[str, Any], started_at: float
+    queries: StoreQueries,
+    subject: Subject,
+    part: Part,
+    state: Mapping[str, Any],
+    started_at: float,
+    repeats: StoredRepeats,
 ) -> Member:
     """Measure one member in all windows."""
     profile, now = part.profile, subject.now
@@ -234,6 +247,7 @@ def _measured(
         began=min(started_at, now) if first is None else first, strata=strata_of(profile, config.drift),
         least_rows=rule.least_rows, segment=part.segment,
     )  # fmt: skip
+    windows = repeats.put_in(windows)
     measured = {name: _measured_family(name, config, profile, windows, rule) for name in FAMILIES}
     return Member(subject, profile, remembered, tuple(windows), measured, rule)
 

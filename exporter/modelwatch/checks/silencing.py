@@ -99,7 +99,7 @@ def _bounds(scored: ScoredFamily, names: Sequence[str], rule: Rule, config: Mode
         exact = d_to_js(share_lower(*shares, s[w, f, t], q))
         bounds[w, f, t] = np.where(exact > warning, exact, 0.0)
     if rule.cap < Severity.ERROR:
-        gross = table.usable[:, at] & (table.n[:, at] >= GROSS_MIN_ROWS)
+        gross = table.usable[:, at] & (table.independent[:, at] >= GROSS_MIN_ROWS)
         gross[table.watched + 1 :] = False
         limits = np.full(len(TESTS), GROSS_SHARE_JS)
         limits[SHAPE_TEST] = GROSS_SHAPE_JS

@@ -114,6 +114,10 @@ class DriftMonitoringConfig(ConfigModel):
         How changes between features are looked for: by correlations beside those of the reference; or by a classifier
         of scikit-learn that tries to tell the rows of a window from those stored in the 30 days before it, which finds
         changes of any kind, but takes a third of a second for a thousand rows, and forgets.
+    entity : str, optional
+        A feature or a key of the metadata, such as a user, whose rows say the same again: a window's rows count for as
+        many as are independent, but for the domain classifier. A name that is both is the feature. It is looked up in
+        stored rows, so it needs `log_predictions`, and in batches that are handed over whole.
     defaulted
         Written by modelwatch itself: which values nobody wrote.
 
@@ -128,7 +132,7 @@ class DriftMonitoringConfig(ConfigModel):
     {'1h': 3600.0, '24h': 86400.0}
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"entity", "min_label_coverage"})
+    later: ClassVar[frozenset[str]] = frozenset({"min_label_coverage"})
 
     model_id: Annotated[str, name_validator("model_id")] | None = Field(None, description="text")
     reference: Text = Field("auto", description="'auto' or the path of a reference profile")
@@ -165,6 +169,9 @@ class DriftMonitoringConfig(ConfigModel):
     multivariate: Annotated[Literal["correlation", "domain_classifier", "off"], BeforeValidator(_as_word)] = Field(
         "correlation", description="one of 'correlation', 'domain_classifier', 'off'"
     )
+    entity: Annotated[str, name_validator("a feature or a key of the metadata")] | None = Field(
+        None, description="the name of a feature or of a key of the metadata"
+    )
     defaulted: tuple[str, ...] = Field((), description="written by modelwatch itself: which values nobody wrote")
 
     if TYPE_CHECKING:
@@ -188,6 +195,7 @@ class DriftMonitoringConfig(ConfigModel):
             compare: CompareConfig | Mapping[str, str] | None = None,
             multiplicity: Literal["bh", "by"] = "bh",
             multivariate: Literal["correlation", "domain_classifier", "off"] = "correlation",
+            entity: str | None = None,
         ) -> None: ...
 
     _drop_defaulted = model_validator(mode="before")(drop_defaulted)

@@ -23,6 +23,7 @@ from modelwatch.config.base import (
 )
 from modelwatch.config.cron import Cron, parse_cron
 from modelwatch.config.drift import DriftMonitoringConfig, FeaturesConfig
+from modelwatch.config.entity import entity_warnings
 from modelwatch.config.objective import ALERT_SEVERITIES, AlertName, AlertSeverity, Objective
 from modelwatch.config.problems import EACH, Path, mistake, mistakes
 from modelwatch.config.segments import SegmentKeys
@@ -371,6 +372,12 @@ class ModelMonitoringConfig(ConfigModel):
             if metric not in self.performance_metrics and metric not in ("latency_ms", "error_rate")
         ]
         out += self._retention_warnings()
+        out += entity_warnings(
+            self.drift.entity,
+            log_predictions=self.log_predictions,
+            metadata_keys=self.metadata_keys,
+            excluded=self.features.exclude,
+        )
         if self.task is not None:
             out += [
                 f"performance_threshold.{metric}: {metric} makes no sense for the task {self.task!r}"

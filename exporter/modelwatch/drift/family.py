@@ -289,7 +289,7 @@ def _gross(table: TestTable) -> BoolArray:
     limits[..., SHAPE_TEST] = GROSS_SHAPE_JS
     limits[: table.watched, :, SHAPE_TEST] = GROSS_HOUR_SHAPE_JS
     tau = np.maximum(js_to_d(limits), table.tolerances.natural)
-    found = table.tested & (table.n >= GROSS_MIN_ROWS)
+    found = table.tested & (table.independent >= GROSS_MIN_ROWS)
     found[table.watched + 1 :] = False
     s = table.evidence
     found &= table.d - table.k * s > tau  # cheap, and hardly ever so

@@ -67,7 +67,7 @@ def further_scores(
     if not methods:
         return None
     before = np.atleast_2d(np.asarray(profile.counts if reference is None else reference, dtype=np.float64))
-    now = np.stack([window.cells for window in table.windows])
+    now = np.stack([window.cells / window.repeats for window in table.windows])
     places, sizes, numeric = _places(profile.layout, table.indices)
     observed, expected = (_gather(profile.layout, table.indices, places, sizes, cells) for cells in (now, before))
     numbers = (np.arange(places.shape[-1]) < (sizes - 1)[:, None]) & numeric[:, None]

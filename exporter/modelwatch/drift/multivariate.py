@@ -61,6 +61,8 @@ class Measured:
         Correlations in the reference and in the window, NaN where they could not be measured.
     squares : ndarray, shape (pairs,)
         Squared changes of atanh r.
+    repeats : float
+        So many rows are worth one.
     """
 
     window: str
@@ -69,6 +71,7 @@ class Measured:
     before: FloatArray
     now: FloatArray
     squares: FloatArray
+    repeats: float = 1.0
 
     @property
     def pairs(self) -> int:
@@ -83,7 +86,7 @@ class Measured:
     @property
     def factor(self) -> float:
         """f, by how much noise differs from that of a resample."""
-        return self.constants.noise_factor(self.n)
+        return self.constants.noise_factor(self.n / self.repeats)
 
     @property
     def chance(self) -> float:
@@ -177,6 +180,7 @@ def measure(
     n: int,
     window: str,
     left_out: Collection[str] = (),
+    repeats: float = 1.0,
 ) -> Measured | None:
     """Measure the correlations of rows.
 
@@ -192,6 +196,8 @@ def measure(
         What the window is called.
     left_out : collection of str
         Features that are not looked at.
+    repeats : float
+        So many rows are worth one, as rows of one entity repeat it.
 
     Returns
     -------
@@ -213,7 +219,7 @@ def measure(
     if constants is None:
         return None
     kept = [name in columns and name not in left_out for name in constants.features]
-    if n < least_rows(sum(kept)) or sum(kept) < 2:
+    if n / repeats < least_rows(sum(kept)) or sum(kept) < 2:
         return None
     members = [profile.member(name) for name, is_kept in zip(constants.features, kept, strict=True) if is_kept]
     scores = scores_of(constants.tables[kept], codes_of(members, columns, n))
@@ -223,7 +229,7 @@ def measure(
     squares = (fisher(upper) - constants.atanh) ** 2
     if not np.isfinite(squares).any():
         return None
-    return Measured(window, n, constants, constants.correlation, upper, squares)
+    return Measured(window, n, constants, constants.correlation, upper, squares, repeats)
 
 
 def judge(measured: Measured, alpha: float, seconds: float) -> Judged:

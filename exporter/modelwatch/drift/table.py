@@ -17,6 +17,7 @@ from modelwatch.drift.cells import gathered
 from modelwatch.drift.means import MeanShifts, mean_shifts
 from modelwatch.drift.reference import reference_cells
 from modelwatch.drift.shares import PASSED, share_gate, shares_at
+from modelwatch.drift.spans import repeats_of, spans_of
 from modelwatch.drift.statistics import GateResult, d_to_js, gates, js_to_d, large_gate
 from modelwatch.drift.tolerance import Tolerances, levels_of, likeness_of, tolerances_of
 from modelwatch.profile.divergence import cell_sum
@@ -103,9 +104,18 @@ class TestTable:
     watched: int = 0
 
     @property
+    def independent(self) -> FloatArray:
+        """Rows of the window without the repeats of an entity, ``n / repeats``.
+
+        The reference keeps all of its rows: a profile does not know whose they were.
+        """
+        repeats = repeats_of(self.windows)
+        return self.n if repeats is None else np.asarray(self.n / repeats[:, None, None])
+
+    @property
     def sampling(self) -> FloatArray:
-        """``1/n + 1/m``; 1 where a test is not usable."""
-        return _sampling(self.n, self.m, self.usable)
+        """``1/n + 1/m`` of the independent rows of the window; 1 where a test is not usable."""
+        return _sampling(self.independent, self.m, self.usable)
 
     @property
     def evidence(self) -> FloatArray:
@@ -188,7 +198,8 @@ def measure(
     profile : ReferenceProfile
         The reference.
     windows : sequence of WindowCounts
-        Counts over the cells of ``profile.layout``.
+        Counts over the cells of ``profile.layout``. They are divided by the ``repeats`` of a window before they are
+        tested; those of the reference are not.
     members : sequence of int
         Indices into ``profile.layout.members``.
     config : DriftMonitoringConfig
@@ -202,12 +213,15 @@ def measure(
         In which no window is only watched.
     """
     reference = reference_cells(profile, windows, config) if reference is None else reference
-    spans = _spans(windows, members)
+    spans = spans_of(windows, members)
     tolerances = tolerances_of(profile, config, members, spans)
     likeness = likeness_of(profile, members, spans)
-    cells = np.stack([w.cells for w in windows])
+    cells, repeats = np.stack([w.cells for w in windows]), repeats_of(windows)
+    n = None if repeats is None else cell_sum(tally(profile.layout, members, cells))
+    cells = cells if repeats is None else cells / repeats[:, None]
     found, effect = _gates(profile.layout, members, cells, reference, tolerances.tau[0], likeness)
-    usable = (found.n >= max(config.min_rows, 1.0)) & (found.m > 0)
+    n = found.n if n is None else n
+    usable = (n >= max(config.min_rows, 1.0)) & (found.m > 0)
     tested = usable.copy()
     tested[:, :, SHAPE_TEST] &= ~tolerances.noisy
     means = mean_shifts(profile, members, cells, reference, spans, tolerances.noisy) if tolerances.noisy.any() else None
@@ -221,7 +235,7 @@ def measure(
         offsets=tuple(map(profile.layout.offsets.__getitem__, members)),
         windows=tuple(windows),
         reference=reference,
-        n=found.n,
+        n=n,
         m=found.m,
         d=found.d,
         k=found.k,
@@ -275,18 +289,6 @@ def _by_tier(found: GateResult, tau: FloatArray, usable: BoolArray, effect: Floa
         s = (_sampling(found.n, found.m, usable) * effect)[at]
         out[1:, at] = large_gate(found.d[at], found.k[at], s, tau[1:, at])
     return out
-
-
-def _spans(windows: Sequence[WindowCounts], members: Sequence[int]) -> FloatArray:
-    """Return the time that rows come from, (windows, members): less than the window's where recording is young.
-
-    What is natural depends on it: an hour varies more than a day, whatever the name of the window that holds it.
-    """
-    ends = np.array([window.end for window in windows])[:, None]
-    if all(window.since is None for window in windows):
-        return np.asarray(ends - np.array([window.start for window in windows])[:, None])
-    since = [np.full(len(members), w.start) if w.since is None else w.since[list(members)] for w in windows]
-    return np.asarray(ends - np.stack(since))
 
 
 def _watching(table: TestTable) -> TestTable:

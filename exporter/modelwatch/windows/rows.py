@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelwatch.records import FloatArray
+from modelwatch.windows.repeats import column_repeats, entities_of
 
 if TYPE_CHECKING:
     from modelwatch.records import RowChunk
@@ -29,10 +30,18 @@ class WindowRows:
     rows : int
     columns : dict of str to column
         Values by feature; features that no row has are left out.
+    repeats : float
+        So many rows are worth one, as rows of one entity repeat it; 1 where nobody asked.
     """
 
     rows: int
     columns: dict[str, list[Any] | FloatArray]
+    repeats: float = 1.0
+
+    @property
+    def independent(self) -> float:
+        """Rows without the repeats."""
+        return self.rows / self.repeats
 
 
 def window_rows(
@@ -44,6 +53,7 @@ def window_rows(
     end: float,
     *,
     most: int = MOST_ROWS,
+    entity: str | None = None,
 ) -> WindowRows:
     """Read the stored rows of a model version in ``[start, end)``.
 
@@ -59,6 +69,8 @@ def window_rows(
         Seconds since the epoch.
     most : int
         At most so many rows, of more a part that is spread evenly: the hours of a day weigh as they do in the whole.
+    entity : str or None
+        A feature or a key of the metadata by which rows repeat one another.
 
     Returns
     -------
@@ -72,12 +84,16 @@ def window_rows(
     chunks = list(queries.row_sample(model_id, model_version, start, end, most))
     total = sum(len(chunk.times) for chunk in chunks)
     kept = np.linspace(0, total - 1, most).astype(np.intp) if total > most else None
+    repeats = 1.0
+    if entity is not None and chunks:
+        whose = [value for chunk in chunks for value in entities_of(chunk, entity)]
+        repeats = column_repeats(whose if kept is None else _picked(whose, kept)).mean
     columns = {}
     for name in features:
         if any(name in chunk.columns for chunk in chunks):
             column = _joined(name, chunks)
             columns[name] = column if kept is None else _picked(column, kept)
-    return WindowRows(min(total, most), columns)
+    return WindowRows(min(total, most), columns, repeats)
 
 
 def _joined(name: str, chunks: Sequence[RowChunk]) -> list[Any] | FloatArray:
