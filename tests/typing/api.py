@@ -66,6 +66,7 @@ drift_config = DriftMonitoringConfig(
     strata="48",
     compare={"baseline_version": "1"},
     multiplicity="by",
+    entity="user_id",
     multivariate="off",
 )
 full = ModelMonitoringConfig(
