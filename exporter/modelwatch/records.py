@@ -129,6 +129,11 @@ class CellLayout:
         return (*self.features, *self.predictions)
 
     @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Name of each member."""
+        return tuple(member.name for member in self.members)
+
+    @cached_property
     def offsets(self) -> tuple[int, ...]:
         """Index of the first cell of each member."""
         out, position = [], 0

@@ -209,7 +209,7 @@ def measured(
     only_full: bool = True,
 ) -> Measured:
     """Return what was measured of the windows that are ready, which lie at some places of a table."""
-    names = tuple(profile.layout.members[i].name for i in members)
+    names = tuple(map(profile.layout.names.__getitem__, members))
     if table is None or not places:
         return Measured(drift_type, ready, names, None, config)
     mine = table.part(places, len(ready.watched), only_full=only_full)

@@ -21,6 +21,7 @@ __all__ = ["NOISY_JS", "Tolerances", "learnt_length", "levels_of", "likeness_of"
 
 NOISY_JS = 0.25
 """Natural distance from which a shape says nothing: four times as much is more than any distance."""
+_NOISY = float(js_to_d(NOISY_JS))
 _BORDERS = (12 * 3600.0, 84 * 3600.0)
 """Between an hour and a day, and between a day and a week."""
 
@@ -94,20 +95,20 @@ def tolerances_of(
     >>> tolerances_of(profile, DriftMonitoringConfig(), [0], np.array([[3600.0]])).tau[:, 0, 0].round(4).tolist()
     [[0.0139, 0.0139, 0.0139], [0.0555, 0.0555, 0.0555], [0.2218, 0.2218, 0.2218]]
     """
-    told = np.full(len(members), np.inf)
-    if config.tolerance:
-        told[:] = [config.tolerance.get(profile.layout.members[i].name, np.inf) for i in members]
     levels = js_to_d(levels_of(config))[:, None, None, None]
-    shape = (len(seconds), len(members), TESTS)
-    written = np.broadcast_to(js_to_d(told)[:, None], shape)
     if profile.natural_days <= 0 or not profile.natural:
-        natural = np.where(np.isinf(written), 0.0, written)
-        return Tolerances(np.maximum(levels, natural), natural, np.zeros(shape[:2], dtype=np.bool_))
-    variation = profile.variation[learnt_length(seconds), np.asarray(members, dtype=np.intp)]
-    # What somebody wrote goes over what is learnt, whichever of them is more.
-    natural = np.where(np.isinf(written), tolerance_factor(profile.natural_days) * variation, written)
-    # Who writes a tolerance wants to hear of a feature however wild it is.
-    noisy = (variation[..., 0] > js_to_d(NOISY_JS)) & np.isinf(told)
+        natural = np.zeros((len(seconds), len(members), TESTS))
+        noisy = np.zeros(natural.shape[:2], dtype=np.bool_)
+    else:
+        variation = profile.variation[learnt_length(seconds), np.asarray(members, dtype=np.intp)]
+        natural = tolerance_factor(profile.natural_days) * variation
+        noisy = variation[..., 0] > _NOISY
+    if config.tolerance:
+        # What somebody wrote goes over what is learnt, whichever of them is more: who writes a tolerance wants to hear
+        # of a feature however wild it is.
+        told = js_to_d([config.tolerance.get(profile.layout.names[i], np.inf) for i in members])
+        natural = np.where(np.isinf(told)[:, None], natural, told[:, None])
+        noisy &= np.isinf(told)
     return Tolerances(np.maximum(levels, natural), natural, noisy)
 
 
