@@ -284,3 +284,7 @@ def test_whole_numbers_as_integers_and_as_floats_say_the_same_to_the_bit() -> No
     o, r = rng.integers(0, 40, (30, 24)), rng.integers(0, 900, (30, 24))
     whole, floats = two_gate(o, r, TAU), two_gate(o.astype(float), r.astype(float), TAU)
     assert all(np.array_equal(getattr(whole, name), getattr(floats, name)) for name in vars(whole))
+
+
+def test_no_tests_are_no_error() -> None:
+    assert two_gate(np.zeros((0, 5)), np.ones((1, 5)), 0.1).p.shape == (0,)

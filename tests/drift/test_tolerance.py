@@ -270,3 +270,22 @@ def test_what_a_feature_does_by_itself_is_not_gross(profile: ReferenceProfile, w
     found = score_family("data", learnt, counted, config, 1 / 720, members=range(4), cap=Severity.WARNING)
     assert found.gross[0, :, SHAPE_TEST].tolist() == [False, True, False, False]
     assert not found.gross[0, :, NOVEL_TEST].any()
+
+
+def test_an_alarm_of_rows_that_are_alike_ends_when_they_are_as_they_were(
+    alike: ReferenceProfile, score: Callable[..., ScoredFamily], rows: Rows
+) -> None:
+    """What the test takes for one observation must not keep an alarm alive as twenty thousand."""
+    hour = alike.natural["1h"]
+    clustered = np.asarray(hour.clustered) * np.array([[0.04], [1.0], [1.0]])  # twenty thousand are worth fifty
+    weak = replace(alike, natural={"1h": replace(hour, clustered=clustered)})
+    state: dict[str, Any] = {}
+    told = []
+    for check in range(10):
+        columns = rows(20_000)
+        columns["a"] = np.where(np.arange(20_000) < (20_000 if check < 2 else 200), 1e6, columns["a"])
+        found = score(weak, columns)
+        verdict, state = track(state, found, 1e9 + 3600.0 * check)
+        told.append(verdict.feature_severity["a"])
+    assert told[1] >= Severity.WARNING
+    assert told[-1] < Severity.WARNING

@@ -223,3 +223,9 @@ def test_infinite_scores_have_an_order_too() -> None:
     top = read_class_scores(np.array([[-np.inf, -np.inf, -np.inf], [np.nan, -np.inf, np.inf]]))
     assert top is not None
     assert (top.labels, top.scores.tolist()) == (["0", "2"], [-np.inf, np.inf])
+
+
+@pytest.mark.parametrize("row", [["a", 1, "c"], ["a", "b", "c"]])
+def test_lists_of_texts_are_no_scores(row: list[Any]) -> None:
+    with pytest.raises(ProfileError, match="it holds neither numbers nor texts but list"):
+        ReferenceProfile.build({"x": np.arange(300.0)}, predictions=[row] * 300)

@@ -92,3 +92,7 @@ def test_rows_that_are_read_for_correlations_know_their_own_repeats(writer: Stor
         assert (found.rows, found.repeats, found.independent) == (500, 5.0, 100.0)
         assert window_rows(queries, "m", "1", ["km"], START, START + 1).repeats == 1.0
         assert window_rows(queries, "m", "1", ["km"], START, START + 1, most=100, entity="user").repeats == 1.0
+
+
+def test_arrays_are_entities_by_what_they_hold() -> None:
+    assert column_repeats([np.array([1, 2])] * 5 + [None]).known == 5

@@ -61,7 +61,7 @@ def family_shifts(
     if table is None or max(verdict.feature_severity.values(), default=Severity.NONE) < Severity.INFO:
         return ()
     worst = worst_tests(scored, verdict.severity)
-    excess = np.where(table.usable, table.d - table.k * table.sampling - table.tau[0], 0.0).clip(min=0.0)
+    excess = np.where(table.usable, table.d - table.k * table.evidence - table.tau[0], 0.0).clip(min=0.0)
     found: list[tuple[Severity, float, FeatureShift]] = []
     for f, name in enumerate(scored.features):
         severity = verdict.feature_severity.get(name, Severity.NONE)

@@ -155,7 +155,7 @@ def gates(parts: Sequence[tuple[ArrayLike, ArrayLike, ArrayLike]]) -> list[Float
         done = _joined([_gates([step]) for part in flat for step in _steps(*part)], axis=1)
     out, end = [], 0
     for (_, _, level), lead in zip(flat, leads, strict=True):
-        out.append(done[:, end : end + len(level)].reshape(-1, *lead))
+        out.append(done[:, end : end + len(level)].reshape(len(done), *lead))
         end += len(level)
     return out
 

@@ -200,7 +200,7 @@ def clear_tiers(table: TestTable, severity: NDArray[np.int64]) -> tuple[BoolArra
     clear, deciding : ndarray of bool and of int, shape (features, tests, tiers)
         And the place of the window that decided it.
     """
-    d, k, s = table.d[..., None], table.k[..., None], table.sampling[..., None]
+    d, k, s = table.d[..., None], table.k[..., None], table.evidence[..., None]
     raised = severity[..., None] >= np.array([int(tier) for tier in TIERS])
     tau = np.moveaxis(table.tau, 0, -1)
     heard = _deciding(table)
@@ -211,7 +211,7 @@ def clear_tiers(table: TestTable, severity: NDArray[np.int64]) -> tuple[BoolArra
     # Against a small reference even endless clean data would not come within the tolerance, because the reference
     # itself is off by chance. There it must do that the distance is within it at best guess, or can't be told from
     # chance: else an alarm would never end.
-    reference_s = 1.0 / np.where(table.m > 0, table.m, 1.0)[..., None]
+    reference_s = (table.effect / np.where(table.m > 0, table.m, 1.0))[..., None]
     too_small = no_change_probability(k, reference_s, tau) < _REFERENCE_SURE
     good_enough = (d - k * s <= tau) | (chdtrc(k, d / s) > 1.0 - _REFERENCE_SURE)
     clean = heard & (within_tolerance(d, k, s, tau) | (too_small & good_enough))

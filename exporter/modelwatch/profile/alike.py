@@ -23,9 +23,8 @@ SURE = 2.0
 def same_at_all_hours(layout: CellLayout, counts: NDArray[Any], groups: IntArray) -> NDArray[np.bool_]:
     """Return which members show no difference between groups of strata beyond chance, in any of their tests.
 
-    Each group is a window on all others. A feature that differs by less than chance lets one see is treated as one
-    that does not; what that makes of its hours then belongs to its natural variation, which is learnt with the same
-    reference.
+    Each group is a window on all others. Chance hides one hour among forty-eight that differs a little; so what a check
+    finds of such a feature has to differ from the rows of its own hours too (drift/table.py).
 
     Parameters
     ----------

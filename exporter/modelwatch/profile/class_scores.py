@@ -74,8 +74,10 @@ def top_of_matrix(matrix: NDArray[Any]) -> TopClasses:
     unknown = np.isnan(scores)
     places = (np.where(unknown, -np.inf, scores) if unknown.any() else scores).argmax(axis=1)
     labels: list[str | None] = list(map(str, places.tolist()))
-    for row in np.flatnonzero(unknown.all(axis=1)).tolist():
-        labels[row] = None
+    for row in np.flatnonzero(unknown.any(axis=1)).tolist():
+        known = np.flatnonzero(~unknown[row])
+        places[row] = known[scores[row, known].argmax()] if len(known) else 0
+        labels[row] = str(places[row]) if len(known) else None
     return TopClasses(labels, np.take_along_axis(scores, places[:, None], axis=1)[:, 0])
 
 
@@ -152,7 +154,7 @@ def _of_rows(predictions: Any) -> TopClasses | None:  # noqa: ANN401 - a column
     column = as_column(predictions, len(predictions))
     if column is None or (isinstance(column, np.ndarray) and column.dtype != object):
         return None
-    first = next((value for value in column if value is not None), None)
+    first = next((value for value in column if value is not None and value is not math.nan), None)
     if first is None or _top_of(first) is None:
         return None
     found = [_top_of(value) or TopClass(value, math.nan) for value in column]
@@ -166,5 +168,5 @@ def _top_of(value: Any) -> TopClass | None:  # noqa: ANN401 - a prediction
     if isinstance(value, np.ndarray):
         value = value.reshape(-1).tolist()
     if isinstance(value, (list, tuple)) and len(value) >= LEAST_CLASSES:
-        return top_of_vector(value)
+        return top_of_vector(value) if all(one is None or isinstance(one, Real) for one in value) else None
     return None

@@ -51,9 +51,17 @@ class OffsetStrata(Strata):
         """Return the reference as it would be with the traffic of a window.
 
         Each cell's share is that of the reference, times what production has more of it in such hours than on the
-        whole: ``P_b ∝ R_b · P_gb / P_b``. Both sides were counted, so that ``1/m_eff = 1/m + 1/m_production``.
+        whole: ``P_b ∝ R_b · P_gb / P_b``. Both sides were counted, so that ``1/m_eff = 1/m + 1/m_production``,
+        also of what is the same at all hours as far as production shows.
         """
-        own = super().matched(layout, rows)
+        return self._moved(layout, super().matched(layout, rows))
+
+    def by_hour(self, layout: CellLayout, rows: FloatArray) -> FloatArray:
+        """Return the same, with what production shows of those hours alone."""
+        return self._moved(layout, super().by_hour(layout, rows))
+
+    def _moved(self, layout: CellLayout, own: FloatArray) -> FloatArray:
+        """Move the shares of the reference as production in such hours differs from all of it."""
         starts, sizes = np.array(layout.offsets), np.array([member.size for member in layout.members])
 
         def of_member(cells: FloatArray) -> FloatArray:

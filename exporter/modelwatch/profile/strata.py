@@ -99,9 +99,19 @@ class Strata:
         Added up one stratum after the other, so that no digit depends on what other members there are.
         """
         pools = self.pools(layout)
-        rows = np.asarray(rows, dtype=np.float64)
         if pools.flat.all():
-            return np.tile(pools.whole, (*rows.shape[:-2], 1))
+            return np.tile(pools.whole, (*np.shape(rows)[:-2], 1))
+        return self._weighed(layout, rows, pools.moving, pools.moved)
+
+    def by_hour(self, layout: CellLayout, rows: FloatArray) -> FloatArray:
+        """Return the same of the rows of those hours alone, also of members that are the same at all hours."""
+        pools = self.pools(layout)
+        return self._weighed(layout, rows, np.arange(layout.size), pools.counts)
+
+    def _weighed(self, layout: CellLayout, rows: FloatArray, moving: IntArray, moved: NDArray[Any]) -> FloatArray:
+        """Match some cells, whose counts by stratum are given; others have those of the whole reference."""
+        pools = self.pools(layout)
+        rows = np.asarray(rows, dtype=np.float64)
         # Nearly always all members have the same rows, and what is worked out for one of them holds for all.
         alike = pools.alike and bool((rows == rows[..., :1, :]).all())
         mine = slice(0, 1) if alike else slice(None)
@@ -113,13 +123,13 @@ class Strata:
         scale = n / np.where(spread > 0, spread, 1.0)
         if alike:
             out = np.tile(pools.whole, (*rows.shape[:-2], 1))
-            out[..., pools.moving] = np.where(
-                n > 0, _weighted(weights, pools.moved, pools.sizes) * scale, pools.whole[pools.moving]
-            )
+            out[..., moving] = np.where(n > 0, _weighted(weights, moved, pools.sizes) * scale, pools.whole[moving])
             return out
         out = _weighted(weights, pools.counts, pools.sizes)
         n, scale = np.repeat(n, pools.sizes, axis=-1), np.repeat(scale, pools.sizes, axis=-1)
-        return np.where((n > 0) & ~np.repeat(pools.flat, pools.sizes), out * scale, pools.whole)
+        moves = np.zeros(layout.size, dtype=np.bool_)
+        moves[moving] = True
+        return np.where((n > 0) & moves, out * scale, pools.whole)
 
     def pools(self, layout: CellLayout) -> Pools:
         """Return the counts with small strata merged, which is worked out once."""

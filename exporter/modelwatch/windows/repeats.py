@@ -148,7 +148,8 @@ def _counted(column: Any) -> Counter[Any]:  # noqa: ANN401
     """Return how often each entity comes; what is missing or an empty text is none."""
     if isinstance(column, np.ndarray):
         column = (column[~np.isnan(column)] if column.dtype.kind == "f" else column).tolist()
-    kept: Collection[Any] = [value for value in column if not is_missing(value) and value != ""]
+    given = (value for value in column if not is_missing(value))
+    kept: Collection[Any] = [value for value in given if not (isinstance(value, str) and not value)]
     try:
         return Counter(kept)
     except TypeError:  # lists and dicts have no hash
