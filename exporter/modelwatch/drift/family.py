@@ -238,7 +238,9 @@ def found_severities(found: Measured, budget: float) -> NDArray[np.int64]:
     out = np.zeros(table.tested.shape, dtype=np.int64)
     q = window_budget(found.drift_type, budget, len(found.ready.scored))
     procedure = PROCEDURES[found.config.multiplicity]
-    for place in range(table.watched, len(table.windows)):
+    some = (table.tested & (table.p_real <= q)).any(axis=(1, 2))  # of most checks nothing can be rejected
+    some[: table.watched] = False
+    for place in np.flatnonzero(some):
         made = table.tested[place]
         p_real = np.where(made, table.p_real[place], np.nan).ravel()
         p_large = table.p_large[:, place].reshape(len(TIERS), -1)

@@ -281,11 +281,12 @@ def _ask_the_hour(
     Only of features that are the same at all hours, as far as chance lets one see: an hour that always was another is
     not to be told every day. These few rows have to speak for it, at a level that a change passes easily.
     """
+    found = table.usable & (table.p_value <= PASSED)
     strata = strata_of(profile, config)
     rows = [window.strata for window in table.windows]
-    if strata is None or any(row is None for row in rows):
+    if strata is None or not found.any() or any(row is None for row in rows):
         return
-    found = table.usable & (table.p_value <= PASSED) & strata.pools(profile.layout).flat[list(table.indices)][:, None]
+    found &= strata.pools(profile.layout).flat[list(table.indices)][:, None]
     found[..., SHAPE_TEST] &= ~table.tolerances.noisy
     if not found.any():
         return
@@ -314,10 +315,10 @@ def _be_exact(table: TestTable) -> None:
 
 
 def _by_tier(found: GateResult, tau: FloatArray, usable: BoolArray, effect: FloatArray) -> FloatArray:
-    """Return "within tolerance" for each tier; 1 for higher ones where that is likely of the lowest already."""
+    """Return "within tolerance" for each tier; 1 for higher ones where the lowest can't be rejected at any level."""
     out = np.ones(tau.shape)
     out[0] = found.p_large
-    at = usable & (found.p_large <= 0.5)
+    at = usable & (found.p <= 0.5)
     if at.any():
         s = (_sampling(found.n, found.m, usable) * effect)[at]
         out[1:, at] = large_gate(found.d[at], found.k[at], s, tau[1:, at])

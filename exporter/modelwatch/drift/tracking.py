@@ -276,15 +276,16 @@ def _read_records(stored: Mapping[str, Mapping[str, Any]], features: Sequence[st
 
 def _step(before: _Records, scored: ScoredFamily, severity: NDArray[np.int64], now: float) -> _Records:
     """Return every record after this check: those that were there, and those of tests that now raise a severity."""
+    raised = severity >= Severity.WARNING
+    if not before and not raised.any():  # so it is of most checks
+        return {}
     places = {name: f for f, name in enumerate(scored.features)}
     after: _Records = {name: dict(records) for name, records in before.items()}
     if scored.table is None:
         return {n: {t: _hold(r, now) for t, r in records.items()} for n, records in after.items()}
     new = _Record(int(Severity.NONE), (0,) * len(TIERS), (now,) * len(TIERS), (0.0,) * len(TIERS), now)
-    for f, t in np.argwhere((severity >= Severity.WARNING).any(axis=0)):
+    for f, t in np.argwhere(raised.any(axis=0)):
         after.setdefault(scored.features[f], {}).setdefault(int(t), new)
-    if not after:
-        return after
     shown = _shown(after, places, scored.table, severity)
     clear, deciding = clear_tiers(scored.table, severity)
     patience = _patience(scored.table, deciding, shown)
@@ -323,6 +324,8 @@ def _fresh_severities(scored: ScoredFamily, severity: NDArray[np.int64]) -> dict
         return {}
     worst = severity.max(axis=(0, 2), initial=0)
     made = scored.table.usable[scored.table.watched :].any(axis=(0, 2)) | (worst > Severity.NONE)
+    if made.all() and not worst.any():
+        return dict.fromkeys(scored.features, Severity.NONE)
     found = zip(scored.features, worst.tolist(), made.tolist(), strict=True)
     return {name: _SEVERITIES[severity] for name, severity, told in found if told}
 

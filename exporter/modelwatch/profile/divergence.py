@@ -27,6 +27,8 @@ __all__ = [
 ]
 
 D_PER_JS2 = 8.0 * float(np.log(2.0))
+_TINY = 1e-300
+"""Less than any share or ratio of shares, and no 0: cheaper than to ask of each cell whether it is empty."""
 
 
 def js_to_d(js: ArrayLike) -> FloatArray:
@@ -116,17 +118,19 @@ def cell_divergence(q: FloatArray, p: FloatArray) -> tuple[FloatArray, FloatArra
     >>> float(raw), float(held)
     (0.0, 2.0)
     """
-    total = p + q
-    some = total > 0
-    half = np.where(some, total, 1.0)
+    half = p + q
+    held = cell_sum(half > 0)
+    np.maximum(half, _TINY, out=half)
     half /= 2.0
     each = _plogr(p, half)
     each += _plogr(q, half)
-    return 8.0 * (cell_sum(each) / 2.0), cell_sum(some)
+    return 8.0 * (cell_sum(each) / 2.0), held
 
 
 def _plogr(p: FloatArray, half: FloatArray) -> FloatArray:
-    out = np.where(p > 0, p / half, 1.0)
+    """Return ``p log(p / half)``, which is 0 where p is."""
+    out = p / half
+    np.maximum(out, _TINY, out=out)
     np.log(out, out=out)
     out *= p
     return out

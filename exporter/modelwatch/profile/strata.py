@@ -213,17 +213,18 @@ def _weighted(weights: FloatArray, counts: NDArray[Any], sizes: IntArray) -> Flo
     """
     windows = weights.reshape(-1, *weights.shape[-2:])
     out = np.empty((len(windows), counts.shape[1]))
+    counts = counts.astype(np.float64)
     for own, sums in zip(windows, out, strict=True):
         if len(own) == 1 or (own == own[:1]).all():
             there = np.flatnonzero(own[0])  # a window of an hour has traffic in one stratum or two
             used = slice(there[0], there[-1] + 1) if len(there) else slice(0, 1)
-            np.einsum("s,sc->c", own[0, used], counts[used].astype(np.float64), out=sums)
+            np.einsum("s,sc->c", own[0, used], counts[used], out=sums)
             continue
         patterns, which = np.unique(own, axis=0, return_inverse=True)
         cells = np.repeat(which.reshape(-1), sizes)
         for place, pattern in enumerate(patterns):
             mine = cells == place
-            sums[mine] = np.einsum("s,sc->c", pattern, counts.astype(np.float64))[mine]
+            sums[mine] = np.einsum("s,sc->c", pattern, counts)[mine]
     return out.reshape(*weights.shape[:-2], counts.shape[1])
 
 
