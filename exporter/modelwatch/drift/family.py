@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -238,7 +238,7 @@ def found_severities(found: Measured, budget: float) -> NDArray[np.int64]:
     out = np.zeros(table.tested.shape, dtype=np.int64)
     q = window_budget(found.drift_type, budget, len(found.ready.scored))
     procedure = PROCEDURES[found.config.multiplicity]
-    some = (table.tested & (table.p_real <= q)).any(axis=(1, 2))  # of most checks nothing can be rejected
+    some = np.asarray((table.tested & (table.p_real <= q)).any(axis=(1, 2)))  # in most checks none
     some[: table.watched] = False
     for place in np.flatnonzero(some):
         made = table.tested[place]
@@ -364,15 +364,4 @@ def test_results(scored: ScoredFamily, severity: NDArray[np.int64]) -> tuple[Tes
         *(values.tolist() for values in numbers),
         map(_SEVERITIES.__getitem__, severity[w, f, t].tolist()),
     )
-    return tuple(map(_result, zip(*columns, strict=True)))
-
-
-def _result(values: tuple[Any, ...]) -> TestResult:
-    """Return a TestResult of the values of its fields; a frozen class takes three times as long to set them."""
-    out = object.__new__(TestResult)
-    into = vars(out)
-    (
-        into["feature"], into["test"], into["window"], into["n"], into["m"], into["score"], into["score_low"],
-        into["score_high"], into["threshold"], into["p_real"], into["p_value"], into["severity"],
-    ) = values  # fmt: skip
-    return out
+    return tuple(map(TestResult, *columns))
