@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from modelwatch import checks
+from modelwatch.checks.replay import replay, together_of
 from modelwatch.config import ModelMonitoringConfig
 from modelwatch.drift.decision import check_budget, window_budget
 from modelwatch.policy import Severity
@@ -190,6 +191,30 @@ def test_switched_off_it_is_not_there(make_taxis: Callable[..., Taxis]) -> None:
     with pytest.raises(KeyError):
         taxis.drive(1)
     assert set(taxis.stream.results[-1].families) == {"data", "prediction"}
+
+
+def test_a_past_time_is_replayed_to_the_same(taxis: Taxis) -> None:
+    for number, how in ((6, {}), (4, {"shuffled": True}), (14, {}), (4, {"noisy": True}), (20, {})):
+        taxis.drive(number, **how)
+    stream = taxis.stream
+    lived = [result.families["multivariate"] for result in stream.results]
+    assert {family.severity for family in lived} == {Severity.NONE, Severity.WARNING}
+    starts = np.array([at for at, _ in stream._batches])
+    times = {"first": stream.results[0].checked_at, "until": stream.now}
+    rows = [(chunk.times, chunk.columns) for chunk in stream._rows]
+    sums = together_of(stream.profile, stream.config, starts, rows, **times)
+    batches = [batch for _, batch in stream._batches]
+    counts = [batch.rows for batch in batches], [batch.cells for batch in batches]
+    found = [
+        step.multivariate for step in replay(stream.profile, stream.config, starts, *counts, together=sums, **times)
+    ]
+    assert len(found) == len(lived)
+    for family, expected in zip(found, lived, strict=True):
+        assert family is not None
+        assert (family.state, family.severity, family.reason) == (expected.state, expected.severity, expected.reason)
+        for test, other in zip(family.tests, expected.tests, strict=True):
+            assert (test.window, test.n, test.severity) == (other.window, other.n, other.severity)
+            assert test.score == pytest.approx(other.score, abs=1e-9)
 
 
 def test_days_that_were_learnt_let_a_short_window_be_scored(

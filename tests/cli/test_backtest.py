@@ -176,6 +176,49 @@ def test_the_same_file_gives_the_same_report(week: Path, command: Command) -> No
         assert one == two
 
 
+def trips(count: int, seed: int, at: Any = None) -> pd.DataFrame:
+    """Prices go with distances; on the faulty day they are those of other trips."""
+    rng = np.random.default_rng(seed)
+    km = rng.lognormal(1.5, 0.5, count)
+    price = 2.0 * km + rng.normal(0.0, 1.0, count)
+    if at is not None:
+        faulty = (at >= FAULT[0]) & (at < FAULT[1])
+        price[faulty] = rng.permutation(price[faulty])
+    made: pd.DataFrame = pd.DataFrame({"km": km, "price": price, "age": rng.normal(40.0, 9.0, count)})
+    return made
+
+
+@pytest.mark.parametrize("log", [True, False], ids=["rows are stored", "rows are not stored"])
+def test_inputs_that_no_longer_go_together_are_an_alarm_where_there_are_rows(
+    desk: Path, command: Command, log: bool
+) -> None:
+    ReferenceProfile.build(trips(8000, 0), model_id="trips").save("trips.json")
+    at = recorded_days()
+    begin = time.time() - DAYS * DAY
+    table = trips(len(at), 1, at)
+    table.assign(at=begin + at * DAY).to_parquet("trips.parquet")
+    with ProductionMonitoringService(storage_path=desk / "storage", background=False) as service:
+        reference = str(desk / "trips.json")
+        service.register_model({"model_id": "trips", "reference": reference, "log_predictions": log})
+        scores = np.random.default_rng(5).beta(2.0, 5.0, len(at))
+        service.record_predictions("trips", scores, table, timestamps=(begin + at * DAY).tolist())
+        service.flush()
+    of_file = command("backtest", "--data", "trips.parquet", "--timestamps", "at", "--reference", "trips.json")
+    of_store = command("backtest", "--model", "trips", "--storage", "storage", "--since", "6d")
+    for ran in (of_file, of_store) if log else (of_file,):
+        assert (ran.code, ran.err) == (1, "")
+        assert "1 alarm in " in ran.lines[0]
+        assert any(line.startswith("inputs together ·") for line in ran.lines)
+        assert any("km, price, 24h window" in line for line in ran.lines)
+        assert any("no longer go together as they did: km and price (correlation 0.9" in line for line in ran.lines)
+        assert any("no tolerance to set; renew the reference" in line for line in ran.lines)
+        assert "paste into" not in ran.out
+        assert "not looked at" not in ran.out
+    if not log:
+        assert of_store.code == 0
+        assert "not looked at: how inputs go together (no rows are stored)" in of_store.lines
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [

@@ -31,7 +31,7 @@ def found(names: tuple[str, ...] = (HOSTILE,), checks: int = 300) -> Backtest:
         model_id=HOSTILE, model_version="2", profile="12345678", calibrated=True, interval=3600.0, checks=checks,
         scored=checks - 24, rows=1234567.0, reason="needs 24 h", episodes=(episode,),
         suggestions=tuple(Suggestion(name, "data", 10, 0.12) for name in names), tolerance=dict.fromkeys(names, 0.12),
-        silent=True, fixed=False, timeline=Timeline(times, names, severity),
+        silent=True, fixed=False, unseen="", timeline=Timeline(times, names, severity),
     )  # fmt: skip
 
 

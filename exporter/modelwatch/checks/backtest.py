@@ -13,20 +13,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwatch.checks.common import FAMILIES, Subject, family_of, result_of
-from modelwatch.checks.replay import Step
+from modelwatch.checks.common import FAMILIES, MULTIVARIATE, Subject, family_of, result_of
+from modelwatch.checks.replay import Step, together_of
 from modelwatch.checks.silencing import Key, is_silent, needed_tolerances, steps_of, with_tolerance
+from modelwatch.drift.pair_words import changed_together, foremost_test, summary_words
 from modelwatch.drift.report import drift_report
 from modelwatch.policy import Severity
-from modelwatch.records import FloatArray, prediction_words
+from modelwatch.records import FamilyResult, FloatArray, prediction_words
 
 if TYPE_CHECKING:
     from modelwatch.config import ModelMonitoringConfig
     from modelwatch.profile import ReferenceProfile
     from modelwatch.store.values import CountSeries
+    from modelwatch.windows.together import RowPieces
 
 __all__ = ["Backtest", "Episode", "Suggestion", "Timeline", "backtest", "with_tolerance"]
 
+TOGETHER = "inputs together"
+"""What multivariate drift is called where a feature has a name."""
 _TOLD = 3
 """Features whose change is told in words."""
 
@@ -38,7 +42,7 @@ class Episode:
     Attributes
     ----------
     drift_type : str
-        "data" or "prediction".
+        "data", "prediction" or "multivariate".
     start, end : float
         Checks at which it began and was over, seconds since the epoch; `end` is None if it was not over at the last.
     checks : int
@@ -46,7 +50,8 @@ class Episode:
     severity : Severity
         The worst.
     features : tuple of str
-        All that drifted in it, those of the worst check first; "prediction" for the prediction.
+        All that drifted in it, those of the worst check first; "prediction" for the prediction. Of multivariate drift,
+        those of the pairs that changed most.
     window : str
         In which window the worst feature was found.
     words : str
@@ -70,9 +75,10 @@ class Suggestion:
     Attributes
     ----------
     feature : str
-        Its name; "prediction" for the prediction and "top score" for its score, which have no tolerance of their own.
+        Its name; "prediction" for the prediction and "top score" for its score, which have no tolerance of their own,
+        as "inputs together" has none.
     drift_type : str
-        "data" or "prediction".
+        "data", "prediction" or "multivariate".
     checks : int
         In how many checks it was in alarm.
     tolerance : float or None
@@ -132,6 +138,8 @@ class Backtest:
         Whether a replay with it brought no alarm of a feature.
     fixed : bool
         Whether there are ``drift.fixed_thresholds``, which go over any tolerance.
+    unseen : str
+        What the scheduled checks look at and this did not, as a phrase; "" if nothing.
     timeline : Timeline
         For a picture.
     """
@@ -150,6 +158,7 @@ class Backtest:
     tolerance: dict[str, float]
     silent: bool
     fixed: bool
+    unseen: str
     timeline: Timeline
 
 
@@ -161,6 +170,7 @@ def backtest(
     model_version: str = "",
     first: float | None = None,
     until: float | None = None,
+    rows: RowPieces | None = None,
 ) -> Backtest:
     """Check a time again and say what would have alarmed.
 
@@ -176,6 +186,8 @@ def backtest(
         Whose counts these are.
     first, until : float or None
         Of the first check and the last, seconds since the epoch; None for all that there is.
+    rows : RowPieces or None
+        The rows behind the counts, for how features go together: pieces of times and columns.
 
     Returns
     -------
@@ -183,10 +195,14 @@ def backtest(
     """
     times = (first, until)
     found = _Run(profile, config, model_version)
-    for step in steps_of(profile, config, series, times):
+    together = None
+    if rows is not None:
+        together = together_of(profile, config, series.starts, rows, first=first, until=until)
+    for step in steps_of(profile, config, series, times, together):
         found.add(step)
     alarmed = found.alarmed()
-    needed = needed_tolerances(profile, config, series, times, alarmed) if alarmed else {}
+    features = {key: checks for key, checks in alarmed.items() if key[0] in FAMILIES}
+    needed = needed_tolerances(profile, config, series, times, features) if features else {}
     suggestions = tuple(Suggestion(_named(k, n), k, checks, needed.get((k, n))) for (k, n), checks in alarmed.items())
     tolerance = dict(config.drift.tolerance)
     tolerance |= {s.feature: s.tolerance for s in suggestions if s.tolerance is not None and s.drift_type == "data"}
@@ -203,13 +219,28 @@ def backtest(
         episodes=found.finished(),
         suggestions=suggestions,
         tolerance=tolerance,
-        silent=not alarmed or is_silent(profile, with_tolerance(config, tolerance), series, times),
+        silent=not features or is_silent(profile, with_tolerance(config, tolerance), series, times),
         fixed=bool(config.drift.fixed_thresholds),
+        unseen=_unseen(profile, config, None if together is None else together.rows),
         timeline=found.timeline(),
     )
 
 
+def _unseen(profile: ReferenceProfile, config: ModelMonitoringConfig, rows: float | None) -> str:
+    """Say what the scheduled checks look at besides."""
+    drift, out = config.drift, []
+    if drift.multivariate == "domain_classifier":
+        out.append("what the domain classifier would find")
+    elif drift.multivariate == "correlation" and profile.correlation is not None and not rows:
+        out.append("how inputs go together (no rows are stored)")
+    out += ["segments"] if config.segments else []
+    out += [f"version {drift.compare.baseline_version} beside it"] if drift.compare is not None else []
+    return ", ".join(out)
+
+
 def _named(kind: str, name: str) -> str:
+    if kind == MULTIVARIATE:
+        return TOGETHER
     return prediction_words(name) if kind == "prediction" else name
 
 
@@ -218,6 +249,8 @@ def _severities(step: Step) -> dict[str, Severity]:
     worst = {kind: max(v.feature_severity.values(), default=Severity.NONE) for kind, (_, v) in step.families.items()}
     if worst["prediction"] < Severity.WARNING:
         worst["data"] = min(worst["data"], Severity.ERROR)
+    if step.multivariate is not None:
+        worst[MULTIVARIATE] = step.multivariate.severity
     return worst
 
 
@@ -227,13 +260,27 @@ def _why(report: Mapping[str, Any]) -> str:
     return " · ".join(part for part in (str(report.get("change", "")), far) if part)
 
 
+def _distance(step: Step) -> float:
+    """Return how far the features of a check were from going together as they did."""
+    test = None if step.multivariate is None else foremost_test(step.multivariate)
+    return 0.0 if test is None else test.score
+
+
+def _told_together(family: FamilyResult) -> tuple[list[str], str, str]:
+    """Return the same of multivariate drift: features, window, words."""
+    test = foremost_test(family)
+    far = "" if test is None else f"{test.score:.2f}, tolerance {test.threshold:.2f}"
+    words = " · ".join(filter(None, (summary_words(family), far)))
+    return changed_together(family) or [TOGETHER], "" if test is None else test.window, words
+
+
 @dataclass
 class _Open:
     """An alarm that goes on: its worst check so far, and all that drifted."""
 
     start: float
     peak: Step
-    rank: tuple[int, int]
+    rank: tuple[int, float]
     features: dict[str, None] = field(default_factory=dict)
     checks: int = 0
 
@@ -256,11 +303,15 @@ class _Run:
         scored = any(found.table is not None for found, _ in step.families.values())
         self.scored += scored
         self.reason = self.reason if scored else step.families["data"][0].reason or self.reason
+        told: dict[str, Mapping[str, Severity]]
+        told = {kind: verdict.feature_severity for kind, (_, verdict) in step.families.items()}
+        if step.multivariate is not None:
+            told[MULTIVARIATE] = step.multivariate.feature_severity
         self._bad.append(
             {
                 (kind, name): severity
-                for kind, (_, verdict) in step.families.items()
-                for name, severity in verdict.feature_severity.items()
+                for kind, by_feature in told.items()
+                for name, severity in by_feature.items()
                 if severity >= Severity.WARNING
             }
         )
@@ -272,7 +323,7 @@ class _Run:
 
     def _go_on(self, kind: str, severity: Severity, step: Step) -> None:
         bad = [name for k, name in self._bad[-1] if k == kind]
-        rank = (int(severity), len(bad))
+        rank = (int(severity), len(bad) if kind in FAMILIES else _distance(step))
         mine = self._open.setdefault(kind, _Open(step.now, step, rank))
         if rank > mine.rank:
             mine.peak, mine.rank = step, rank
@@ -282,7 +333,8 @@ class _Run:
     def _end(self, kind: str, at: float | None) -> None:
         mine = self._open.pop(kind)
         first, window, words = self._told(kind, mine.peak)
-        features = dict.fromkeys([*first, *(_named(kind, name) for name in mine.features)])
+        named = [_named(kind, name) for name in mine.features] if kind in FAMILIES else []
+        features = dict.fromkeys([*first, *named])
         severity = Severity(mine.rank[0])
         self._done.append(
             Episode(kind, mine.start, at, mine.checks, severity, tuple(features), window, words)
@@ -290,6 +342,8 @@ class _Run:
 
     def _told(self, kind: str, step: Step) -> tuple[list[str], str, str]:
         """Return what the worst check said: features, the window of the worst of them, and words."""
+        if kind == MULTIVARIATE and step.multivariate is not None:
+            return _told_together(step.multivariate)
         config, version, profile = self._subject
         subject = Subject(config, version, profile, step.now, 0.0)
         families = {name: family_of(subject, *pair) for name, pair in step.families.items()}
@@ -313,7 +367,8 @@ class _Run:
         for bad in self._bad:
             for key in bad:
                 counts[key] = counts.get(key, 0) + 1
-        return dict(sorted(counts.items(), key=lambda item: (FAMILIES.index(item[0][0]), -item[1], item[0][1])))
+        kinds = (*FAMILIES, MULTIVARIATE)
+        return dict(sorted(counts.items(), key=lambda item: (kinds.index(item[0][0]), -item[1], item[0][1])))
 
     def timeline(self) -> Timeline:
         """Return severities of all that alarmed."""

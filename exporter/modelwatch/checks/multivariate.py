@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from modelwatch.checks.common import MULTIVARIATE, Rule, Subject
 from modelwatch.drift.decision import ASKED_BUDGET, window_budget
 from modelwatch.drift.domain import judge_domain
-from modelwatch.drift.multivariate import Judged, Measured, judge, measure, top_changes
+from modelwatch.drift.multivariate import Judged, Measured, judge, measure, measure_sums, top_changes
 from modelwatch.drift.readiness import in_unit_of, ready_windows
 from modelwatch.drift.remembered import Remembered, cleared_at, remember
 from modelwatch.exceptions import MissingPackageError
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from modelwatch.profile import ReferenceProfile
     from modelwatch.store.queries import StoreQueries
     from modelwatch.windows.dataframe import Batch
+    from modelwatch.windows.together import Together
 
-__all__ = ["asked_multivariate", "scheduled_multivariate"]
+__all__ = ["asked_multivariate", "replayed_multivariate", "scheduled_multivariate"]
 
 NO_CORRELATIONS = (
     "the reference does not know how its inputs go together: it was built by an older release, or has fewer than two"
@@ -39,6 +40,29 @@ EARLIER_SECONDS = 30 * 86400.0
 """How far back before a window the rows lie that a domain classifier compares it with."""
 
 Found = list[tuple[Measured | None, Judged]]
+
+
+class Rows(Protocol):
+    """Where the rows of windows come from."""
+
+    def judged(
+        self, names: Sequence[str], start: float, window: str, seconds: float, level: float, least: float
+    ) -> tuple[float, Found]:
+        """Return how many independent rows came since `start`, and what they are worth, if they say anything.
+
+        Parameters
+        ----------
+        names : sequence of str
+            The features that are compared.
+        start : float
+            Seconds since the epoch.
+        window, seconds : str, float
+            The window and its length.
+        level : float
+            Of the test.
+        least : float
+            Of fewer rows nothing is said.
+        """
 
 
 def scheduled_multivariate(
@@ -76,16 +100,47 @@ def scheduled_multivariate(
     FamilyResult, dict
         The outcome, and the state for the next check.
     """
-    config, profile = subject.config, subject.profile
+    stored = subject.config.log_predictions
+    return _checked(_StoredRows(queries, subject) if stored else None, subject, windows, rule, state, drifting, cleared)
+
+
+def replayed_multivariate(
+    together: Together,
+    subject: Subject,
+    windows: Sequence[WindowCounts],
+    rule: Rule,
+    state: Mapping[str, Any] | None,
+    drifting: Collection[str],
+    cleared: Mapping[str, float],
+) -> tuple[FamilyResult, dict[str, Any]]:
+    """Score the same of a past time, of which sums of the scores of rows are there: of all rows, not a part of many.
+
+    Parameters are those of :func:`scheduled_multivariate`, but for `together`. What a domain classifier would find is
+    not replayed: the correlations are.
+    """
+    return _checked(_SummedRows(together, subject.now), subject, windows, rule, state, drifting, cleared)
+
+
+def _checked(
+    rows: Rows | None,
+    subject: Subject,
+    windows: Sequence[WindowCounts],
+    rule: Rule,
+    state: Mapping[str, Any] | None,
+    drifting: Collection[str],
+    cleared: Mapping[str, float],
+) -> tuple[FamilyResult, dict[str, Any]]:
+    """Score the windows; without rows, say so."""
+    profile = subject.profile
     assert profile is not None
     found: Found = []
-    refused, names = _refused(profile, config.features.exclude, drifting)
+    refused, names = _refused(profile, subject.config.features.exclude, drifting)
     ends = [cleared_at(state, subject.now), *(cleared.get(name) for name in names)]
     since = max((end for end in ends if end is not None), default=None)
-    if not config.log_predictions:
+    if rows is None:
         refused = refused or ("insufficient_data", NO_ROWS)
-    if refused is None:
-        refused, found = _scored(queries, subject, windows, rule, names, since)
+    elif refused is None:
+        refused, found = _scored(rows, subject, windows, rule, names, since)
     verdict, memory = remember(state, [judged for _, judged in found], subject.now, forget_after=rule.forget_after)
     return _result(refused or ("ok", _left_out(drifting)), found, verdict, subject.now), memory
 
@@ -147,7 +202,7 @@ def _left_out(drifting: Collection[str]) -> str:
 
 
 def _scored(
-    queries: StoreQueries,
+    rows: Rows,
     subject: Subject,
     windows: Sequence[WindowCounts],
     rule: Rule,
@@ -167,34 +222,18 @@ def _scored(
     )  # fmt: skip
     if not ready.scored:
         return (ready.state, ready.reason), []
-    rows = _Rows(queries, subject, names)
     level = window_budget(MULTIVARIATE, rule.budget, len(ready.scored))
     found: Found = []
     most = 0
     for window in ready.scored:
         # The longest one begins earlier where few rows come.
         start = max(min(subject.now - lengths[window.window], window.start), since or 0.0)
-        read = rows.between(start, subject.now)
-        most = max(most, int(read.independent))
-        if read.independent < least:
-            continue
         try:
-            found += _judged(profile, rows, read, start, window.window, lengths[window.window], level)
+            held, judged = rows.judged(names, start, window.window, lengths[window.window], level, least)
         except MissingPackageError as error:
             return (FAILED, str(error)), []
+        most, found = max(most, int(held)), found + judged
     return (None if found else _why_nothing(subject, most, least, since)), found
-
-
-def _judged(
-    profile: ReferenceProfile, rows: _Rows, read: WindowRows, start: float, window: str, seconds: float, level: float
-) -> Found:
-    """Return what the rows of one window are worth, by the method that is configured; nothing if they say nothing."""
-    if rows.subject.config.drift.multivariate == "domain_classifier":
-        before = rows.between(start - EARLIER_SECONDS, start)
-        judged = judge_domain(profile, (read.columns, read.rows), (before.columns, before.rows), window, level)
-        return [] if judged is None else [(None, judged)]
-    measured = measure(profile, read.columns, read.rows, window, repeats=read.repeats)
-    return [] if measured is None else [(measured, judge(measured, level, seconds))]
 
 
 def _why_nothing(subject: Subject, stored: int, least: float, since: float | None) -> tuple[str, str]:
@@ -206,25 +245,59 @@ def _why_nothing(subject: Subject, stored: int, least: float, since: float | Non
 
 
 @dataclass(frozen=True)
-class _Rows:
+class _StoredRows:
     """The stored rows of a model version."""
 
     queries: StoreQueries
     subject: Subject
-    names: Sequence[str]
 
-    def between(self, start: float, end: float) -> WindowRows:
-        """Return the rows of ``[start, end)``."""
-        subject = self.subject
+    def judged(
+        self, names: Sequence[str], start: float, window: str, seconds: float, level: float, least: float
+    ) -> tuple[float, Found]:
+        """See :class:`Rows`; by the method that is configured."""
+        read, profile = self._between(names, start, self.subject.now), self.subject.profile
+        assert profile is not None
+        if read.independent < least:
+            return read.independent, []
+        if self.subject.config.drift.multivariate == "domain_classifier":
+            before = self._between(names, start - EARLIER_SECONDS, start)
+            judged = judge_domain(profile, (read.columns, read.rows), (before.columns, before.rows), window, level)
+            return read.independent, [] if judged is None else [(None, judged)]
+        measured = measure(profile, read.columns, read.rows, window, repeats=read.repeats)
+        return read.independent, _worth(measured, level, seconds)
+
+    def _between(self, names: Sequence[str], start: float, end: float) -> WindowRows:
+        config = self.subject.config
         return window_rows(
             self.queries,
-            subject.config.model_id,
-            subject.model_version,
-            self.names,
+            config.model_id,
+            self.subject.model_version,
+            names,
             start,
             end,
-            entity=subject.config.drift.entity,
+            entity=config.drift.entity,
         )
+
+
+@dataclass(frozen=True)
+class _SummedRows:
+    """Rows of a past time, of which sums are there."""
+
+    together: Together
+    now: float
+
+    def judged(
+        self, names: Sequence[str], start: float, window: str, seconds: float, level: float, least: float
+    ) -> tuple[float, Found]:
+        """See :class:`Rows`."""
+        sums = self.together.between(start, self.now)
+        if sums.n < least:
+            return sums.n, []
+        return sums.n, _worth(measure_sums(self.together.constants, sums, names, window), level, seconds)
+
+
+def _worth(measured: Measured | None, level: float, seconds: float) -> Found:
+    return [] if measured is None else [(measured, judge(measured, level, seconds))]
 
 
 def _result(told: tuple[str, str], found: Found, verdict: Remembered, now: float) -> FamilyResult:

@@ -2,7 +2,7 @@
 
 What it takes is the work of the scheduled check, done by the same functions; only the statistics of many checks are
 computed at once. Where a feature is cleared on the way, its later windows hold fewer rows and are measured again.
-How features go together is not replayed: that takes whole rows, and counts hold none.
+How features go together is replayed where rows are given, of which counts know nothing.
 """
 
 from __future__ import annotations
@@ -14,21 +14,32 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from modelwatch.checks.common import FAMILIES, NO_REFERENCE_PREDICTIONS, Rule, members_of, rule_of
+from modelwatch.checks.common import (
+    FAMILIES,
+    MULTIVARIATE,
+    NO_REFERENCE_PREDICTIONS,
+    Rule,
+    Subject,
+    members_of,
+    rule_of,
+)
+from modelwatch.checks.multivariate import replayed_multivariate
 from modelwatch.drift.family import ScoredFamily, found_severities, judge, measured, ready_in, unscored
 from modelwatch.drift.reference import reference_cells, strata_of
 from modelwatch.drift.table import TestTable, measure
 from modelwatch.drift.tracking import Verdict, cleared_times, track
-from modelwatch.records import FloatArray, WindowCounts
+from modelwatch.policy import Severity
+from modelwatch.records import FamilyResult, FloatArray, WindowCounts
 from modelwatch.windows.scored import EXTENDED_SECONDS
 from modelwatch.windows.store import LOOK_BACK_SECONDS
 from modelwatch.windows.sums import RunningSums
+from modelwatch.windows.together import RowPieces, Together
 
 if TYPE_CHECKING:
     from modelwatch.config import ModelMonitoringConfig
     from modelwatch.profile import ReferenceProfile
 
-__all__ = ["Step", "replay"]
+__all__ = ["Step", "replay", "together_of"]
 
 CHECKS_AT_ONCE = 48
 
@@ -38,6 +49,8 @@ class Step(NamedTuple):
 
     now: float
     families: dict[str, tuple[ScoredFamily, Verdict]]
+    multivariate: FamilyResult | None = None
+    """How features go together; None where no rows are given."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +83,7 @@ def replay(
     *,
     first: float | None = None,
     until: float | None = None,
+    together: Together | None = None,
 ) -> Iterator[Step]:
     """Check a recorded time again, as the scheduled checks would have.
 
@@ -91,11 +105,13 @@ def replay(
         When the first check is made; None for one interval between checks after the first of `starts`.
     until : float or None
         No check is made later; None for the end of the last interval.
+    together : Together or None
+        How the features of the rows behind the counts go together; see :func:`together_of`.
 
     Yields
     ------
     Step
-        One for each check: ``now, families``; ``families["data"]`` is a pair of ScoredFamily and Verdict.
+        One for each check: ``now, families, multivariate``; ``families["data"]`` is a pair of ScoredFamily and Verdict.
 
     Examples
     --------
@@ -127,7 +143,44 @@ def replay(
                     state.get(name), found, now, forget_after=subject.rule.forget_after, confirm=config.drift.confirming
                 )
                 families[name] = (found, verdict)
-            yield Step(now, families)
+            if together is None:
+                yield Step(now, families)
+                continue
+            drifting = {f for f, s in families["data"][1].feature_severity.items() if s >= Severity.WARNING}
+            family, state[MULTIVARIATE] = replayed_multivariate(
+                together, Subject(config, "", profile, now, 0.0), block.windows(i), subject.rule,
+                state.get(MULTIVARIATE), drifting, cleared_times(state["data"], now),
+            )  # fmt: skip
+            yield Step(now, families, family)
+
+
+def together_of(
+    profile: ReferenceProfile,
+    config: ModelMonitoringConfig,
+    starts: FloatArray,
+    pieces: RowPieces,
+    *,
+    first: float | None = None,
+    until: float | None = None,
+) -> Together | None:
+    """Sum up how the features of rows go together, for the checks that :func:`replay` makes with the same arguments.
+
+    Parameters
+    ----------
+    profile, config, starts, first, until
+        As for :func:`replay`.
+    pieces : RowPieces
+        The rows: their times and columns, in pieces of any size.
+
+    Returns
+    -------
+    Together or None
+        None where correlations are not what the scheduled check looks at, or the reference does not know any.
+    """
+    if config.drift.multivariate != "correlation" or profile.correlation is None or not len(starts):
+        return None
+    times = _times(starts, config, first, until)
+    return Together(profile, profile.correlation, _borders(times, rule_of(config, profile)), pieces)
 
 
 def _times(starts: FloatArray, config: ModelMonitoringConfig, first: float | None, until: float | None) -> list[float]:
@@ -175,6 +228,10 @@ class _Block:
     def _windows_at(self, i: int) -> list[WindowCounts]:
         rule = self._subject.rule
         return self._running.windows(rule.lengths, self.times[i], self._began[i], self._cleared, rule.least_rows)
+
+    def windows(self, i: int) -> list[WindowCounts]:
+        """Return the windows of a check."""
+        return self._windows[i]
 
     def _flat(self, first: int) -> list[WindowCounts]:
         return [window for some in self._windows[first:] for window in some]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from modelwatch.config import ModelMonitoringConfig
     from modelwatch.profile import ReferenceProfile
     from modelwatch.store.values import CountSeries
+    from modelwatch.windows.together import Together
 
 __all__ = ["Key", "Times", "is_silent", "needed_tolerances", "steps_of", "with_tolerance"]
 
@@ -41,11 +42,16 @@ Times = tuple[float | None, float | None]
 
 
 def steps_of(
-    profile: ReferenceProfile, config: ModelMonitoringConfig, series: CountSeries, times: Times
+    profile: ReferenceProfile,
+    config: ModelMonitoringConfig,
+    series: CountSeries,
+    times: Times,
+    together: Together | None = None,
 ) -> Iterator[Step]:
     """Return the checks of a time again."""
     return replay(
-        profile, config, series.starts, series.rows, series.cells, series.sums, first=times[0], until=times[1]
+        profile, config, series.starts, series.rows, series.cells, series.sums, first=times[0], until=times[1],
+        together=together,
     )  # fmt: skip
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modelwatch.cli.arguments import add_sources
 from modelwatch.cli.files import categories_of, names_in, pieces_of
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from modelwatch.config import ModelMonitoringConfig
     from modelwatch.profile import ReferenceProfile
     from modelwatch.store.values import CountSeries
+    from modelwatch.windows.together import RowPieces
 
 __all__ = ["add_parser", "run"]
 
@@ -89,6 +92,7 @@ class _Past:
     since: float | None
     until: float | None
     zone: tzinfo
+    rows: RowPieces
 
 
 def run(args: argparse.Namespace) -> int:
@@ -99,7 +103,8 @@ def run(args: argparse.Namespace) -> int:
     config = _as_told(past.config, args, past.profile)
     with working("checking that time again"):
         found = backtest(
-            past.profile, config, past.series, model_version=past.version, first=past.since, until=past.until
+            past.profile, config, past.series, model_version=past.version, first=past.since, until=past.until,
+            rows=past.rows,
         )  # fmt: skip
     _report(found, args, past.zone)
     return FINDING if found.episodes else OK
@@ -137,7 +142,9 @@ def _of_storage(args: argparse.Namespace) -> _Past:
     if not len(series.starts):
         raise InputError(f"{args.model}: nothing was counted over profile {profile.label} in that time")
     began = max(first, float(series.starts[0]) + config.interval_seconds)
-    return _Past(profile, config, version, series, began, end, zone)
+    chunks = queries.row_sample(args.model, version, since - _back(config), end, sys.maxsize)
+    rows = ((chunk.times, chunk.columns) for chunk in chunks)
+    return _Past(profile, config, version, series, began, end, zone, rows)
 
 
 def _recorded(queries: object, args: argparse.Namespace, since: float) -> tuple[str, str, float]:
@@ -176,6 +183,7 @@ def _profile(args: argparse.Namespace, folder: Path, profile_id: str) -> Referen
 def _of_file(args: argparse.Namespace) -> _Past:
     from modelwatch.profile import ReferenceProfile
     from modelwatch.profile.files import open_table
+    from modelwatch.profile.times import epoch_seconds, read_zone
     from modelwatch.windows.intervals import count_intervals
 
     for option in ("timestamps", "reference"):
@@ -188,17 +196,22 @@ def _of_file(args: argparse.Namespace) -> _Past:
     config = _config_for_file(args, profile)
     zone = _zone(args, None)
     seconds = min(LONGEST_FILE_INTERVAL, config.drift.count_interval_seconds * 3, config.interval_seconds)
-    file = open_table(args.data, categories_of(profile))
-    pieces = pieces_of(file, profile, args.predictions, args.timestamps, names_in(args.exclude))
+    clock = args.timezone or profile.timezone
+
+    def pieces() -> Iterator[dict[str, Any]]:
+        file = open_table(args.data, categories_of(profile))
+        return pieces_of(file, profile, args.predictions, args.timestamps, names_in(args.exclude))
+
     series = count_intervals(
-        profile, pieces, seconds, timestamps=args.timestamps, predictions=args.predictions,
-        timezone=args.timezone or profile.timezone,
+        profile, pieces(), seconds, timestamps=args.timestamps, predictions=args.predictions, timezone=clock
     )  # fmt: skip
     end = float(series.starts[-1] + series.lengths[-1])
     since = None if args.since is None else _time("--since", args.since, end, zone)
     until = end if args.until is None else _time("--until", args.until, end, zone)
     _check_order(since, until)
-    return _Past(profile, config, "", series, since, min(until, end), zone)
+    # Read once more, as only now it is known when checks are made: to keep all rows would take too much memory.
+    rows = ((epoch_seconds(piece[args.timestamps], read_zone(clock)), piece) for piece in pieces())
+    return _Past(profile, config, "", series, since, min(until, end), zone, rows)
 
 
 def _config_for_file(args: argparse.Namespace, profile: ReferenceProfile) -> ModelMonitoringConfig:

@@ -17,10 +17,11 @@ import numpy as np
 from modelwatch.policy import Severity
 from modelwatch.profile.correlation import CorrelationConstants, codes_of, correlations, fisher, pairs_of, scores_of
 from modelwatch.profile.learn_correlation import least_rows
-from modelwatch.records import CorrelationChange, FloatArray, TestResult
+from modelwatch.records import CorrelationChange, FloatArray, IntArray, TestResult
 
 if TYPE_CHECKING:
     from modelwatch.profile import ReferenceProfile
+    from modelwatch.profile.score_sums import ScoreSums
 
 __all__ = [
     "CORRELATION_TEST",
@@ -31,6 +32,7 @@ __all__ = [
     "gamma_z",
     "judge",
     "measure",
+    "measure_sums",
     "top_changes",
 ]
 
@@ -223,12 +225,47 @@ def measure(
         return None
     members = [profile.member(name) for name, is_kept in zip(constants.features, kept, strict=True) if is_kept]
     scores = scores_of(constants.tables[kept], codes_of(members, columns, n))
-    now = np.full((len(kept), len(kept)), np.nan)
-    now[np.ix_(kept, kept)] = correlations(scores)
-    upper = now[pairs_of(len(kept))]
+    return _compared(constants, np.flatnonzero(kept), correlations(scores), (window, n, repeats))
+
+
+def measure_sums(
+    constants: CorrelationConstants, sums: ScoreSums, names: Collection[str], window: str
+) -> Measured | None:
+    """Measure the correlations of rows of which only sums are there.
+
+    Parameters
+    ----------
+    constants : CorrelationConstants
+        The reference.
+    sums : ScoreSums
+        Of the scores of all its features, in its order.
+    names : collection of str
+        The features that are compared.
+    window : str
+        What the window is called.
+
+    Returns
+    -------
+    Measured or None
+        As :func:`measure`.
+    """
+    kept = np.flatnonzero([name in names for name in constants.features])
+    if sums.n < least_rows(len(kept)) or len(kept) < 2:
+        return None
+    return _compared(constants, kept, sums.only(kept).matrix(), (window, int(sums.n), 1.0))
+
+
+def _compared(
+    constants: CorrelationConstants, kept: IntArray, found: FloatArray, rows: tuple[str, int, float]
+) -> Measured | None:
+    """Compare the correlations of some features with those of the reference; None if no pair is left."""
+    now = np.full((len(constants.features),) * 2, np.nan)
+    now[np.ix_(kept, kept)] = found
+    upper = now[pairs_of(len(now))]
     squares = (fisher(upper) - constants.atanh) ** 2
     if not np.isfinite(squares).any():
         return None
+    window, n, repeats = rows
     return Measured(window, n, constants, constants.correlation, upper, squares, repeats)
 
 

@@ -12,13 +12,13 @@ from modelwatch.profile.correlation import (
     CorrelationConstants,
     chosen,
     correlations,
-    correlations_from,
     fisher,
     pairs_of,
     scores_of,
 )
 from modelwatch.profile.natural import LENGTHS
 from modelwatch.profile.normal_scores import MOST_CELLS, Codes, score_table
+from modelwatch.profile.score_sums import ScoreSums
 from modelwatch.profile.times import local_seconds
 from modelwatch.records import CellLayout, FeatureCells, FloatArray, IntArray
 
@@ -31,7 +31,7 @@ ONE_SCORE = 0.99
 """A feature is left out if as many rows have one and the same score: its correlations are made by the few others."""
 LEAST_DAYS, LEAST_WEEKS = 14, 8
 MOST_WINDOWS = 2_000
-_BATCH, _CHUNK = 20, 1 << 16
+_BATCH = 20
 _DECIMALS = 5
 _DIGITS = 6
 _DAY = 86400.0
@@ -113,7 +113,7 @@ def learn_correlation(
     unlearnt = CorrelationConstants(
         tuple(member.name for member in members), scores, np.zeros(0), codes.shape[1], 0.0, 0.0, 0.0, RESAMPLE_ROWS
     )
-    total = _Sums.of(unlearnt.tables, codes)
+    total = ScoreSums.of(unlearnt.tables, codes)
     correlation = total.correlation()
     if np.isnan(correlation).any():
         return None
@@ -159,35 +159,8 @@ def _moments(values: FloatArray) -> tuple[float, float, float]:
 # ── nature ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class _Sums:
-    """Sums of rows' scores and of their products; they add, and can be taken away again."""
-
-    def __init__(self, n: float, sums: FloatArray, products: FloatArray) -> None:
-        self.n, self.sums, self.products = n, sums, products
-
-    @classmethod
-    def of(cls, tables: FloatArray, codes: Codes) -> _Sums:
-        """Sum the scores of rows by their cells, a part at a time."""
-        features = len(codes)
-        sums, products = np.zeros(features), np.zeros((features, features))
-        for first in range(0, codes.shape[1], _CHUNK):
-            scores = scores_of(tables, codes[:, first : first + _CHUNK])
-            sums += scores.sum(axis=1)
-            products += scores @ scores.T
-        return cls(float(codes.shape[1]), sums, products)
-
-    def __sub__(self, other: _Sums) -> _Sums:
-        return _Sums(self.n - other.n, self.sums - other.sums, self.products - other.products)
-
-    def correlation(self) -> FloatArray:
-        """Return the upper triangle."""
-        deviations = self.products - np.outer(self.sums, self.sums) / max(self.n, 1.0)
-        found: FloatArray = correlations_from(deviations, self.n)[pairs_of(len(self.sums))]
-        return found
-
-
 def _with_natural(
-    constants: CorrelationConstants, codes: Codes, seconds: FloatArray, total: _Sums
+    constants: CorrelationConstants, codes: Codes, seconds: FloatArray, total: ScoreSums
 ) -> CorrelationConstants:
     """Return the constants with natural variation, if there are days enough to learn it from."""
     known = np.flatnonzero(np.isfinite(seconds))
@@ -210,7 +183,7 @@ def _with_natural(
 
 
 def _variation(
-    constants: CorrelationConstants, codes: Codes, windows: FloatArray, left_out: FloatArray, total: _Sums
+    constants: CorrelationConstants, codes: Codes, windows: FloatArray, left_out: FloatArray, total: ScoreSums
 ) -> tuple[float, float]:
     """Return ``sum e / f²`` and ``sum 1 / f²`` over windows, each compared with the reference without its own day."""
     weighted = weight = 0.0
@@ -219,8 +192,8 @@ def _variation(
         if left_out[first] != day:
             day = left_out[first]
             begin, end = np.searchsorted(left_out, day, "left"), np.searchsorted(left_out, day, "right")
-            others = fisher((total - _Sums.of(constants.tables, codes[:, begin:end])).correlation())
-        squares = (fisher(_Sums.of(constants.tables, codes[:, first:last]).correlation()) - others) ** 2
+            others = fisher((total - ScoreSums.of(constants.tables, codes[:, begin:end])).correlation())
+        squares = (fisher(ScoreSums.of(constants.tables, codes[:, first:last]).correlation()) - others) ** 2
         usable = int(np.isfinite(squares).sum())
         if usable:
             factor = constants.noise_factor(last - first)

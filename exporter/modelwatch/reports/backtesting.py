@@ -69,6 +69,8 @@ def notes(found: Backtest) -> list[str]:
     if found.scored < found.checks:
         why = f": {visible(found.reason)}" if found.reason else ""
         out.append(f"{count(found.checks - found.scored)} checks could score nothing{why}")
+    if found.unseen:
+        out.append(f"not looked at: {found.unseen}")
     return out
 
 
@@ -117,6 +119,8 @@ def remaining(found: Backtest) -> str:
 
 
 def _would_do(tolerance: float | None, drift_type: str) -> str:
+    if drift_type == "multivariate":
+        return "no tolerance to set; renew the reference, or switch it off by drift.multivariate"
     if tolerance is None:
         return "no tolerance would; exclude it, or renew the reference"
     if drift_type == "prediction":
@@ -177,6 +181,7 @@ def as_dict(found: Backtest, zone: tzinfo) -> dict[str, Any]:
         ],
         "tolerance": found.tolerance,
         "silent": found.silent,
+        "not_looked_at": found.unseen,
     }
 
 

@@ -1,0 +1,67 @@
+"""Sums of rows' normal scores and of their products: they add up over rows, and correlations follow from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwatch.profile.correlation import correlations_from, pairs_of, scores_of
+from modelwatch.profile.normal_scores import Codes
+from modelwatch.records import FloatArray
+
+__all__ = ["ScoreSums"]
+
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreSums:
+    """Sums over some rows.
+
+    Attributes
+    ----------
+    n : float
+        Rows.
+    sums : ndarray, shape (features,)
+        Of their scores.
+    products : ndarray, shape (features, features)
+        Of the products of two scores of a row.
+
+    Examples
+    --------
+    >>> tables, codes = np.array([[-1.0, 0.0, 1.0], [2.0, 4.0, 6.0]]), np.array([[0, 1, 2, 2], [0, 1, 2, 1]])
+    >>> ScoreSums.of(tables, codes).correlation().round(3).tolist()
+    [0.853]
+    """
+
+    n: float
+    sums: FloatArray
+    products: FloatArray
+
+    @classmethod
+    def of(cls, tables: FloatArray, codes: Codes) -> ScoreSums:
+        """Sum the scores of rows by their cells, a part at a time; see :func:`~.correlation.scores_of`."""
+        features = len(codes)
+        sums, products = np.zeros(features), np.zeros((features, features))
+        for first in range(0, codes.shape[1], _CHUNK):
+            scores = scores_of(tables, codes[:, first : first + _CHUNK])
+            sums += scores.sum(axis=1)
+            products += scores @ scores.T
+        return cls(float(codes.shape[1]), sums, products)
+
+    def __sub__(self, other: ScoreSums) -> ScoreSums:
+        return ScoreSums(self.n - other.n, self.sums - other.sums, self.products - other.products)
+
+    def only(self, features: NDArray[np.intp]) -> ScoreSums:
+        """Return those of some features."""
+        return ScoreSums(self.n, self.sums[features], self.products[np.ix_(features, features)])
+
+    def matrix(self) -> FloatArray:
+        """Return the correlations, shape (features, features); NaN beside a feature that has one score only."""
+        return correlations_from(self.products - np.outer(self.sums, self.sums) / max(self.n, 1.0), self.n)
+
+    def correlation(self) -> FloatArray:
+        """Return the upper triangle of :meth:`matrix`, row by row."""
+        return np.asarray(self.matrix()[pairs_of(len(self.sums))])
