@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwatch.checks.replay import replay
+from modelwatch.checks.replay import replay, together_of
 from modelwatch.config import ModelMonitoringConfig
 from modelwatch.policy import Severity
 from modelwatch.profile import ReferenceProfile
+from modelwatch.windows.together import RowPieces
 from quality.worlds import HOUR, Stream
 
 __all__ = ["CONFIG", "UNSCORED", "Heard", "hear"]
@@ -32,16 +33,19 @@ class Heard:
         The severity that is told: what is remembered of earlier checks included.
     windows : dict of str to ndarray of int, each of shape (checks, features)
         What each window shows in that check alone; UNSCORED where it holds too few rows.
+    together : ndarray of int, shape (checks,)
+        The severity of how the features go together; 0 where no rows are given.
     """
 
     names: tuple[str, ...]
     features: NDArray[np.int64]
     windows: dict[str, NDArray[np.int64]]
+    together: NDArray[np.int64]
 
     @property
     def model(self) -> NDArray[np.int64]:
-        """The highest severity of all features, shape (checks,)."""
-        return np.asarray(self.features.max(axis=1))
+        """The highest severity of all features, and of how they go together; shape (checks,)."""
+        return np.asarray(np.maximum(self.features.max(axis=1), self.together))
 
     def episodes(self, level: int = Severity.WARNING) -> int:
         """Return how often the model's data began to be in alarm."""
@@ -59,17 +63,26 @@ class Heard:
         return float((found[found != UNSCORED] >= level).mean())
 
 
-def hear(profile: ReferenceProfile, given: Stream, config: ModelMonitoringConfig = CONFIG) -> Heard:
-    """Run the scheduled checks over a stream, one at the end of each hour."""
+def hear(
+    profile: ReferenceProfile,
+    given: Stream,
+    config: ModelMonitoringConfig = CONFIG,
+    rows: RowPieces | None = None,
+) -> Heard:
+    """Run the scheduled checks over a stream, one at the end of each hour; with its rows, for what takes them too."""
     names = profile.feature_names
     places = {name: place for place, name in enumerate(names)}
     checks = len(given.starts)
     features = np.zeros((checks, len(names)), dtype=np.int64)
     windows = {label: np.full((checks, len(names)), UNSCORED) for label in config.drift.windows}
+    together = np.zeros(checks, dtype=np.int64)
+    first = float(given.starts[0]) + HOUR
+    sums = None if rows is None else together_of(profile, config, given.starts, rows, first=first, until=given.end)
     steps = replay(
-        profile, config, given.starts, given.rows, given.cells, first=float(given.starts[0]) + HOUR, until=given.end
-    )
+        profile, config, given.starts, given.rows, given.cells, first=first, until=given.end, together=sums
+    )  # fmt: skip
     for check, step in enumerate(steps):
+        together[check] = 0 if step.multivariate is None else int(step.multivariate.severity)
         scored, verdict = step.families["data"]
         for name, severity in verdict.feature_severity.items():
             features[check, places[name]] = int(severity)
@@ -82,4 +95,4 @@ def hear(profile: ReferenceProfile, given: Stream, config: ModelMonitoringConfig
             windows[table.windows[place].window][check, columns] = np.where(
                 made, scored.severity[place].max(axis=-1), UNSCORED
             )
-    return Heard(names, features, windows)
+    return Heard(names, features, windows, together)

@@ -31,7 +31,7 @@ def quiet_flights(*, gaps: bool = False, only_shuffled: bool = False, say: Progr
     for name, given, until, limit in given_years[:1] if only_shuffled else given_years:
         before, after = flights.split(given, until)
         profile = flights.reference(before)
-        heard = hear(profile, flights.stream(profile, after))
+        heard = hear(profile, flights.stream(profile, after), rows=[(after.seconds, after.data)])
         goal, what = ("G6" if limit is not None else ""), name + (", gaps of the weather as they are" if gaps else "")
         of = f"{_scored(heard, '24h') // 24} days, {_scored(heard, '1h')} hours"
         figures += [
@@ -75,7 +75,7 @@ def loans_before_and_after(python: Path, *, say: Progress = quiet) -> list[Figur
     before, after = load_loans(folder)
     profile = loan_profile(before)
     given = loan_stream(profile, after)
-    heard = hear(profile, given)
+    heard = hear(profile, given, rows=[(after.seconds, after.data)])
     shift = (after.seconds[len(after.seconds) // 2] - given.starts[0]) / 3600.0
     calm = heard.model[: int(shift)]
     days = heard.windows["24h"].max(axis=1)[23::24]

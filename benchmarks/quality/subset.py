@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 from quality import flights, goals, real
 from quality.figures import Figure
+from quality.together import rows_false_alarms
+from quality.worlds import Season
 
 __all__ = ["SUBSET"]
 
@@ -19,6 +21,7 @@ SUBSET: Mapping[str, Callable[[], list[Figure]]] = {
         *goals.false_alarms(1, (100,), (1_000,), kind="traffic"),
     ],
     "G2": lambda: goals.seasonal_false_alarms(2, (2_000,), (28,)),
+    "G1 and G2 on rows": lambda: [*rows_false_alarms(1, (200,)), *rows_false_alarms(2, (200,), Season())],
     "G3 and G4": lambda: goals.delays(7, (1_000,), _SOON, only_held=True),
     "G5": lambda: goals.small_shifts(3, (10_000,)),
     "G6": lambda: real.quiet_flights(only_shuffled=True),

@@ -12,7 +12,7 @@ from modelwatch.records import FloatArray
 from quality.columns import Column, State, columns, draw_column, draw_counts, sample
 from quality.learning import learned
 
-__all__ = ["HOUR", "Season", "Stream", "World", "iid_world", "seasonal_world", "stream"]
+__all__ = ["BEGIN", "HOUR", "Season", "Stream", "World", "iid_world", "season_means", "seasonal_world", "stream"]
 
 HOUR = 3600.0
 BEGIN = 1704067200.0
@@ -145,14 +145,23 @@ def stream(
 
 def _means(world: World, rng: np.random.Generator, starts: FloatArray) -> FloatArray:
     """Return the latents' means, shape (columns, hours)."""
-    season, count = world.season, len(world.columns)
-    if season is None or season == Season(0.0, 0.0, 0.0):
-        return np.zeros((count, len(starts)))
+    if world.season is None:
+        return np.zeros((len(world.columns), len(starts)))
+    return season_means(world.season, (world.phases, world.weekends), rng, starts)
+
+
+def season_means(
+    season: Season, of_columns: tuple[FloatArray, FloatArray], rng: np.random.Generator, starts: FloatArray
+) -> FloatArray:
+    """Return what a season makes of the latents' means, given phases and weekends; shape (columns, hours)."""
+    phases, weekends = of_columns
+    if season == Season(0.0, 0.0, 0.0):
+        return np.zeros((len(phases), len(starts)))
     hours = np.floor((starts - BEGIN) / HOUR)
     days = np.floor(hours / 24).astype(np.int64)
-    cycle = season.daily * np.sin(2 * np.pi * (hours % 24 - world.phases[:, None]) / 24)
-    weekend = season.weekend * world.weekends[:, None] * (days % 7 >= 5)
-    noise = _autoregressive(rng, count, int(days[-1] - days[0]) + 1, season)
+    cycle = season.daily * np.sin(2 * np.pi * (hours % 24 - phases[:, None]) / 24)
+    weekend = season.weekend * weekends[:, None] * (days % 7 >= 5)
+    noise = _autoregressive(rng, len(phases), int(days[-1] - days[0]) + 1, season)
     return np.asarray(cycle + weekend + noise[:, days - days[0]])
 
 

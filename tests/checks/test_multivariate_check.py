@@ -228,6 +228,19 @@ def test_days_that_were_learnt_let_a_short_window_be_scored(
     assert found.tests[0].threshold == pytest.approx((16 * (1 + 10 / 28) ** 2 * 1e-3) ** 0.5)
 
 
+def test_a_window_tolerates_what_is_natural_in_the_time_that_its_rows_come_from(
+    make_taxis: Callable[..., Taxis], rides: ReferenceProfile
+) -> None:
+    """Else the first hours of a model, and those after an alarm, would be measured by what is natural in a week."""
+    assert rides.correlation is not None
+    learnt = replace(rides.correlation, days=28, natural={"1h": (4e-3, 1.0), "24h": (1e-3, 1.0), "168h": (1e-4, 1.0)})
+    taxis = make_taxis(replace(rides, correlation=learnt), {"windows": ["10s", "24h", "168h"]})
+    found = taxis.drive(4)[-1]
+    assert [test.window for test in found.tests] == ["10s", "24h", "168h"]
+    assert len({test.threshold for test in found.tests}) == 1
+    assert found.tests[0].threshold == pytest.approx((16 * (1 + 10 / 28) ** 2 * 4e-3) ** 0.5)
+
+
 # ── asked for ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

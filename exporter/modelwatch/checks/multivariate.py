@@ -57,7 +57,7 @@ class Rows(Protocol):
         start : float
             Seconds since the epoch.
         window, seconds : str, float
-            The window and its length.
+            The window, and the time that its rows come from.
         level : float
             Of the test.
         least : float
@@ -228,8 +228,10 @@ def _scored(
     for window in ready.scored:
         # The longest one begins earlier where few rows come.
         start = max(min(subject.now - lengths[window.window], window.start), since or 0.0)
+        # What is natural goes by the time that rows come from: less than the window's where recording is young.
+        seconds = subject.now - max(start, window.start)
         try:
-            held, judged = rows.judged(names, start, window.window, lengths[window.window], level, least)
+            held, judged = rows.judged(names, start, window.window, seconds, level, least)
         except MissingPackageError as error:
             return (FAILED, str(error)), []
         most, found = max(most, int(held)), found + judged
