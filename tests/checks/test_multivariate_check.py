@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -239,6 +240,28 @@ def test_a_window_tolerates_what_is_natural_in_the_time_that_its_rows_come_from(
     assert [test.window for test in found.tests] == ["10s", "24h", "168h"]
     assert len({test.threshold for test in found.tests}) == 1
     assert found.tests[0].threshold == pytest.approx((16 * (1 + 10 / 28) ** 2 * 4e-3) ** 0.5)
+
+
+@pytest.mark.parametrize(("strata", "by_hour"), [("auto", True), ("none", False)])
+def test_where_the_reference_knows_its_hours_rows_are_compared_by_them(
+    make_taxis: Callable[..., Taxis], strata: str, by_hour: bool
+) -> None:
+    rng = np.random.default_rng(6)
+    times = 1_790_000_000.0 - np.sort(rng.uniform(0.0, 28 * 86400.0, 20_000))[::-1]
+    rows = riders(rng, 20_000)
+    rows["price"] += 3.0 * np.sin(2.0 * np.pi * times / 86400.0)
+    profile = ReferenceProfile.build(rows, timestamps=times)
+    whole, own = profile.correlation, profile.correlation_by_hour
+    assert whole is not None
+    assert own is not None
+    taxis = make_taxis(profile, {"windows": ["10s", "24h"], "strata": strata})
+    taxis.drive(3)
+    found = taxis.drive(1, shuffled=True)[-1]
+    before = {frozenset((pair.first, pair.second)): pair.before for pair in found.pairs}
+    constants = own if by_hour else whole
+    expected = dict(zip(combinations(constants.features, 2), constants.correlation.tolist(), strict=True))
+    assert before
+    assert before.items() <= {frozenset(pair): r for pair, r in expected.items()}.items()
 
 
 # ── asked for ────────────────────────────────────────────────────────────────────────────────────────────────────────

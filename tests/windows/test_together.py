@@ -79,3 +79,24 @@ def test_a_feature_that_no_row_has_says_nothing(profile: ReferenceProfile) -> No
     found = measure_sums(sums.constants, sums.between(0.0, 1.0), ["km", "price", "kind"], "w")
     assert found is not None
     assert found.pairs == 1
+
+
+def test_what_the_hour_makes_of_features_is_taken_off_as_it_is_of_rows() -> None:
+    rng = np.random.default_rng(5)
+    at = np.sort(rng.uniform(0.0, 28 * 86400.0, 40_000))
+    cycle = np.sin(2.0 * np.pi * at / 86400.0)
+    columns = {"a": cycle + rng.normal(size=len(at)), "b": cycle + rng.normal(size=len(at))}
+    profile = ReferenceProfile.build(columns, timestamps=at)
+    constants = profile.correlation_by_hour
+    assert constants is not None
+    evening = (at >= 20 * 86400.0 + 18 * 3600.0) & (at < 21 * 86400.0)
+    rows = {name: column[evening] for name, column in columns.items()}
+    expected = measure(profile, rows, int(evening.sum()), "w", seconds=at[evening])
+    sums = Together(profile, constants, [0.0, 20 * 86400.0 + 18 * 3600.0, 21 * 86400.0], [(at, columns)])
+    found = measure_sums(constants, sums.between(20 * 86400.0 + 18 * 3600.0, 21 * 86400.0), ["a", "b"], "w")
+    assert found is not None
+    assert expected is not None
+    assert found.n == expected.n
+    np.testing.assert_allclose(found.now, expected.now, atol=1e-9)
+    assert abs(found.before[0]) < 0.05
+    assert abs(found.now[0]) < 0.2

@@ -20,12 +20,14 @@ from modelwatch.windows.rows import WindowRows, window_rows
 from modelwatch.windows.scored import UNSEASONAL_SECONDS, candidates
 
 if TYPE_CHECKING:
+    from modelwatch.config import ModelMonitoringConfig
     from modelwatch.profile import ReferenceProfile
+    from modelwatch.profile.correlation import CorrelationConstants
     from modelwatch.store.queries import StoreQueries
     from modelwatch.windows.dataframe import Batch
     from modelwatch.windows.together import Together
 
-__all__ = ["asked_multivariate", "replayed_multivariate", "scheduled_multivariate"]
+__all__ = ["asked_multivariate", "constants_of", "replayed_multivariate", "scheduled_multivariate"]
 
 NO_CORRELATIONS = (
     "the reference does not know how its inputs go together: it was built by an older release, or has fewer than two"
@@ -63,6 +65,12 @@ class Rows(Protocol):
         least : float
             Of fewer rows nothing is said.
         """
+
+
+def constants_of(profile: ReferenceProfile, config: ModelMonitoringConfig) -> CorrelationConstants | None:
+    """Return what the rows of scheduled checks are compared with: by their hours, where these are known."""
+    by_hour = profile.correlation_by_hour if config.drift.strata != "none" else None
+    return profile.correlation if by_hour is None else by_hour
 
 
 def scheduled_multivariate(
@@ -212,7 +220,7 @@ def _scored(
     """Return why nothing was scored, or the windows that were."""
     config, profile, lengths = subject.config, subject.profile, rule.lengths
     assert profile is not None
-    constants = profile.correlation
+    constants = constants_of(profile, config)
     assert constants is not None
     least = max(least_rows(len(names)), config.drift.min_rows)
     learnt = bool(constants.natural)
@@ -265,7 +273,10 @@ class _StoredRows:
             before = self._between(names, start - EARLIER_SECONDS, start)
             judged = judge_domain(profile, (read.columns, read.rows), (before.columns, before.rows), window, level)
             return read.independent, [] if judged is None else [(None, judged)]
-        measured = measure(profile, read.columns, read.rows, window, repeats=read.repeats)
+        by_hour = constants_of(profile, self.subject.config) is profile.correlation_by_hour
+        measured = measure(
+            profile, read.columns, read.rows, window, repeats=read.repeats, seconds=read.times if by_hour else None
+        )
         return read.independent, _worth(measured, level, seconds)
 
     def _between(self, names: Sequence[str], start: float, end: float) -> WindowRows:

@@ -23,7 +23,7 @@ from modelwatch.checks.common import (
     members_of,
     rule_of,
 )
-from modelwatch.checks.multivariate import replayed_multivariate
+from modelwatch.checks.multivariate import constants_of, replayed_multivariate
 from modelwatch.drift.family import ScoredFamily, found_severities, judge, measured, ready_in, unscored
 from modelwatch.drift.reference import reference_cells, strata_of
 from modelwatch.drift.table import TestTable, measure
@@ -177,10 +177,11 @@ def together_of(
     Together or None
         None where correlations are not what the scheduled check looks at, or the reference does not know any.
     """
-    if config.drift.multivariate != "correlation" or profile.correlation is None or not len(starts):
+    constants = constants_of(profile, config)
+    if config.drift.multivariate != "correlation" or constants is None or not len(starts):
         return None
     times = _times(starts, config, first, until)
-    return Together(profile, profile.correlation, _borders(times, rule_of(config, profile)), pieces)
+    return Together(profile, constants, _borders(times, rule_of(config, profile)), pieces)
 
 
 def _times(starts: FloatArray, config: ModelMonitoringConfig, first: float | None, until: float | None) -> list[float]:

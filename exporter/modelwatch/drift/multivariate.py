@@ -183,6 +183,7 @@ def measure(
     window: str,
     left_out: Collection[str] = (),
     repeats: float = 1.0,
+    seconds: FloatArray | None = None,
 ) -> Measured | None:
     """Measure the correlations of rows.
 
@@ -200,6 +201,9 @@ def measure(
         Features that are not looked at.
     repeats : float
         So many rows are worth one, as rows of one entity repeat it.
+    seconds : ndarray, shape (n,), optional
+        When each row was, seconds since the epoch: where the reference knows its hours, what these make of each
+        feature is taken off.
 
     Returns
     -------
@@ -218,6 +222,8 @@ def measure(
     [False, True]
     """
     constants = profile.correlation
+    if seconds is not None and profile.correlation_by_hour is not None:
+        constants = profile.correlation_by_hour
     if constants is None:
         return None
     kept = [name in columns and name not in left_out for name in constants.features]
@@ -225,6 +231,8 @@ def measure(
         return None
     members = [profile.member(name) for name, is_kept in zip(constants.features, kept, strict=True) if is_kept]
     scores = scores_of(constants.tables[kept], codes_of(members, columns, n))
+    if constants.hours is not None and seconds is not None:
+        scores -= constants.hours.only(np.array(kept)).means[constants.hours.places(seconds)].T
     return _compared(constants, np.flatnonzero(kept), correlations(scores), (window, n, repeats))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -20,15 +20,16 @@ from modelwatch.profile.correlation import codes_of
 from modelwatch.profile.hours import HourCounts, count_hours
 from modelwatch.profile.inherit import carry_over
 from modelwatch.profile.kinds import LeftOut, Reading, Task, read_classes, read_feature, read_prediction, read_score
-from modelwatch.profile.learn_correlation import learn_correlation
+from modelwatch.profile.learn_correlation import learn_by_hour, learn_correlation
 from modelwatch.profile.like import check_like, reading_like
 from modelwatch.profile.moments import Moments
+from modelwatch.profile.normal_scores import Codes
 from modelwatch.profile.pieces import Pieces
 from modelwatch.profile.reference import ADVISED_ROWS, AMPLE_ROWS, MIN_ROWS, ReferenceProfile
 from modelwatch.profile.tables import Column, Table, read_table, read_values
 from modelwatch.profile.times import epoch_seconds, read_zone
 from modelwatch.profile.values import MAX_TEXT, read_category
-from modelwatch.records import PREDICTION, PREDICTION_SCORE, PREDICTIONS, CellLayout, FloatArray, IntArray
+from modelwatch.records import PREDICTION, PREDICTION_SCORE, PREDICTIONS, CellLayout, FeatureCells, FloatArray, IntArray
 
 MIN_BINS, MAX_BINS = 10, 64
 
@@ -105,7 +106,7 @@ def build_profile(
         warnings=tuple(warnings),
         **given(options, strata),
     )
-    return with_learnt(profile, hours, options)
+    return with_learnt(profile, hours, options, coded, seconds)
 
 
 def _count(
@@ -116,10 +117,32 @@ def _count(
     return count_hours(assigner, table.columns, predictions, seconds, timezone)
 
 
-def with_learnt(profile: ReferenceProfile, hours: HourCounts | None, options: BuildOptions) -> ReferenceProfile:
-    """Return a profile with what is learnt from its hours, or from another profile."""
+def with_learnt(
+    profile: ReferenceProfile,
+    hours: HourCounts | None,
+    options: BuildOptions,
+    coded: Callable[[Sequence[FeatureCells]], Codes],
+    seconds: FloatArray | None,
+) -> ReferenceProfile:
+    """Return a profile with what is learnt from its hours, or from another profile.
+
+    Parameters
+    ----------
+    profile : ReferenceProfile
+        As counted.
+    hours : HourCounts or None
+        Its counts by hour; None without times.
+    options : BuildOptions
+        As asked for.
+    coded, seconds
+        Cells and times of rows, as :func:`~modelwatch.profile.learn_correlation.learn_correlation` takes them.
+    """
     if hours is not None:
         profile = calibrate(profile, hours, profile.options["strata"])
+    if profile.strata is not None and profile.correlation is not None and seconds is not None:
+        zone = read_zone(options.timezone)
+        by_hour = learn_by_hour(profile.correlation, profile.layout, profile.strata, coded, seconds, zone)
+        profile = replace(profile, correlation_by_hour=by_hour)
     return carry_over(profile, options.inherit) if options.inherit is not None else profile
 
 

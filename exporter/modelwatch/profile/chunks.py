@@ -79,7 +79,7 @@ def build_in_pieces(
         warnings=tuple(warnings),
         **build.given(options, strata),
     )
-    return build.with_learnt(profile, hours, options)
+    return build.with_learnt(profile, hours, options, sample.codes, seconds)
 
 
 def _name(role: str, name: object) -> str:

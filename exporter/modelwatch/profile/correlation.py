@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwatch.profile.hour_means import HourMeans
 from modelwatch.profile.natural import tolerance_factor
 from modelwatch.profile.normal_scores import Codes, cells_of
-from modelwatch.records import CellLayout, FeatureCells, FloatArray
+from modelwatch.records import CellLayout, FeatureCells, FloatArray, IntArray
 
 __all__ = [
     "MOST_FEATURES",
@@ -57,6 +58,8 @@ class CorrelationConstants:
     natural : mapping of str to (float, float)
         By length of window (see :data:`modelwatch.profile.natural.LENGTHS`): ``sum e / f²`` and ``sum 1 / f²`` over
         windows of the reference, where e is the part of T by pair that is not chance and f goes with its noise.
+    hours : HourMeans or None
+        What is taken off the scores of each hour; None where nothing is.
     """
 
     features: tuple[str, ...]
@@ -69,6 +72,7 @@ class CorrelationConstants:
     resample_rows: int
     days: int = 0
     natural: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    hours: HourMeans | None = None
 
     @cached_property
     def tables(self) -> FloatArray:
@@ -82,6 +86,21 @@ class CorrelationConstants:
     def atanh(self) -> FloatArray:
         """Fisher's transform of the correlations, shape (pairs,)."""
         return fisher(self.correlation)
+
+    def scores_of(self, codes: Codes, places: IntArray | None = None) -> FloatArray:
+        """Return the scores of rows, shape (features, n).
+
+        Parameters
+        ----------
+        codes : ndarray of uint8, shape (features, n)
+            Their cells.
+        places : ndarray of int, shape (n,), optional
+            Their strata, as ``hours.places`` returns them.
+        """
+        scores = scores_of(self.tables, codes)
+        if self.hours is not None and places is not None:
+            scores -= self.hours.means[places].T
+        return scores
 
     def without(self, name: str) -> CorrelationConstants | None:
         """Return the constants of the other features; None if fewer than two are left."""
@@ -99,6 +118,7 @@ class CorrelationConstants:
             correlation=self.correlation[pairs],
             # T adds up over pairs. It varies less over some of them, by how much is not known.
             mean=self.mean * float(pairs.mean()),
+            hours=None if self.hours is None else self.hours.only(kept),
         )
 
     def noise_factor(self, n: float) -> float:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from modelwatch.profile.correlation import MOST_FEATURES, CorrelationConstants
+from modelwatch.profile.hour_means import HourMeans
 from modelwatch.profile.natural import LENGTHS
 from modelwatch.profile.normal_scores import FURTHEST, MOST_CELLS
+from modelwatch.profile.strata import Strata
 from modelwatch.records import CellLayout, FloatArray
 
-__all__ = ["correlation_from_json", "correlation_json"]
+__all__ = ["by_hour_from_json", "by_hour_json", "correlation_from_json", "correlation_json"]
 
 _MOST_ROWS = 2**53
 _MOST_DAYS = 100_000
@@ -60,30 +63,62 @@ def correlation_from_json(value: object, layout: CellLayout) -> CorrelationConst
         raise ValueError(f"correlation.scores has {len(names)} features; it must have 2 to {MOST_FEATURES}")
     if names != list(tables):
         raise ValueError("correlation.scores are not in the order of the features")
-    return CorrelationConstants(
-        features=tuple(names),
-        scores=tuple(
-            _numbers(tables[name], f"correlation.scores[{name!r:.40}]", sizes[name], FURTHEST) for name in names
-        ),
-        correlation=_numbers(given.get("pairs"), "correlation.pairs", len(names) * (len(names) - 1) // 2, 1.0),
-        rows=_whole(given, "rows", 1, _MOST_ROWS),
-        mean=_number(given, "mean"),
-        sd=_number(given, "sd"),
-        skew=_number(given, "skew", least=-math.inf),
-        resample_rows=_whole(given, "resample_rows", 4, _MOST_ROWS),
-        days=_whole(given, "days", 0, _MOST_DAYS),
-        natural=_natural(given.get("natural")),
+    scores = [_numbers(tables[name], f"correlation.scores[{name!r:.40}]", sizes[name], FURTHEST) for name in names]
+    empty = CorrelationConstants(tuple(names), tuple(scores), np.zeros(0), 0, 0.0, 0.0, 0.0, 0)
+    return _filled(empty, given, "correlation")
+
+
+def by_hour_json(constants: CorrelationConstants) -> dict[str, Any]:
+    """Return constants of the same features by their hours, as JSON-ready values in a fixed order."""
+    return {key: value for key, value in correlation_json(constants).items() if key != "scores"}
+
+
+def by_hour_from_json(
+    value: object, whole: CorrelationConstants, strata: Strata, layout: CellLayout
+) -> CorrelationConstants:
+    """Undo :func:`by_hour_json`.
+
+    Parameters
+    ----------
+    value : object
+        Anything that JSON can hold.
+    whole : CorrelationConstants
+        Of the same features.
+    strata, layout
+        The hours of the reference, and its cells.
+
+    Raises
+    ------
+    ValueError
+        If it can't have been written by :func:`by_hour_json`; the message says what is wrong where.
+    """
+    hours = HourMeans.of(strata, layout, whole.features, whole.tables)
+    return _filled(replace(whole, hours=hours), _object(value, "correlation_by_hour"), "correlation_by_hour")
+
+
+def _filled(empty: CorrelationConstants, given: Mapping[str, Any], where: str) -> CorrelationConstants:
+    features = len(empty.features)
+    return replace(
+        empty,
+        correlation=_numbers(given.get("pairs"), f"{where}.pairs", features * (features - 1) // 2, 1.0),
+        rows=_whole(given, where, "rows", 1, _MOST_ROWS),
+        mean=_number(given, where, "mean"),
+        sd=_number(given, where, "sd"),
+        skew=_number(given, where, "skew", least=-math.inf),
+        resample_rows=_whole(given, where, "resample_rows", 4, _MOST_ROWS),
+        days=_whole(given, where, "days", 0, _MOST_DAYS),
+        natural=_natural(given.get("natural"), where),
     )
 
 
-def _natural(value: object) -> dict[str, tuple[float, float]]:
+def _natural(value: object, where: str) -> dict[str, tuple[float, float]]:
     out = {}
-    for label, sums in _object(value, "correlation.natural").items():
+    for label, sums in _object(value, f"{where}.natural").items():
         if label not in LENGTHS:
-            raise ValueError(f"correlation.natural has {label!r:.40}; it must be one of {', '.join(LENGTHS)}")
-        weighted, weight = _numbers(sums, f"correlation.natural[{label!r}]", 2, math.inf).tolist()
+            raise ValueError(f"{where}.natural has {label!r:.40}; it must be one of {', '.join(LENGTHS)}")
+        weighted, weight = _numbers(sums, f"{where}.natural[{label!r}]", 2, math.inf).tolist()
         if weight < 0.0:
-            raise ValueError(f"correlation.natural[{label!r}] has a weight below 0")
+            raise ValueError(f"{where}.natural[{label!r}] has a weight below 0")
         out[label] = (weighted, weight)
     return out
 
@@ -111,15 +146,15 @@ def _numbers(value: object, where: str, count: int, largest: float) -> FloatArra
     return np.array(value, dtype=np.float64)
 
 
-def _number(given: Mapping[str, Any], key: str, *, least: float = 0.0) -> float:
+def _number(given: Mapping[str, Any], where: str, key: str, *, least: float = 0.0) -> float:
     number = given.get(key)
     if not _is_number(number) or float(number or 0.0) < least:
-        raise ValueError(f"correlation.{key} must be a finite number{' of at least 0' if least == 0.0 else ''}")
+        raise ValueError(f"{where}.{key} must be a finite number{' of at least 0' if least == 0.0 else ''}")
     return float(number or 0.0)
 
 
-def _whole(given: Mapping[str, Any], key: str, least: int, largest: int) -> int:
+def _whole(given: Mapping[str, Any], where: str, key: str, least: int, largest: int) -> int:
     number = given.get(key)
     if type(number) is not int or not least <= number <= largest:
-        raise ValueError(f"correlation.{key} must be a whole number from {least} to {largest}")
+        raise ValueError(f"{where}.{key} must be a whole number from {least} to {largest}")
     return number

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timezone, tzinfo
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelwatch.profile.correlation import (
     CorrelationConstants,
@@ -14,15 +16,16 @@ from modelwatch.profile.correlation import (
     correlations,
     fisher,
     pairs_of,
-    scores_of,
 )
+from modelwatch.profile.hour_means import HourMeans
 from modelwatch.profile.natural import LENGTHS
 from modelwatch.profile.normal_scores import MOST_CELLS, Codes, score_table
 from modelwatch.profile.score_sums import ScoreSums
+from modelwatch.profile.strata import Strata
 from modelwatch.profile.times import local_seconds
 from modelwatch.records import CellLayout, FeatureCells, FloatArray, IntArray
 
-__all__ = ["RESAMPLES", "RESAMPLE_ROWS", "learn_correlation", "least_rows"]
+__all__ = ["RESAMPLES", "RESAMPLE_ROWS", "learn_by_hour", "learn_correlation", "least_rows"]
 
 RESAMPLES, RESAMPLE_ROWS = 400, 500
 MOST_ROWS = 1_000_000
@@ -32,7 +35,7 @@ ONE_SCORE = 0.99
 LEAST_DAYS, LEAST_WEEKS = 14, 8
 MOST_WINDOWS = 2_000
 _BATCH = 20
-_DECIMALS = 5
+_DECIMALS = 4
 _DIGITS = 6
 _DAY = 86400.0
 
@@ -99,30 +102,84 @@ def learn_correlation(
     if len(members) < 2:
         return None
     codes = coded(members)
-    rows = codes.shape[1]
-    if rows < RESAMPLE_ROWS // 5:
-        return None
-    rng = np.random.default_rng(int(layout.id[:16], 16))
-    if rows > MOST_ROWS:
-        drawn = np.sort(rng.choice(rows, MOST_ROWS, replace=False))
-        codes, seconds = codes[:, drawn], None if seconds is None else seconds[drawn]
-    # So that the order of the rows does not matter.
-    order = np.lexsort(codes)
-    codes, seconds = codes[:, order], None if seconds is None else seconds[order]
     scores = tuple(tables[member.name] for member in members)
     unlearnt = CorrelationConstants(
         tuple(member.name for member in members), scores, np.zeros(0), codes.shape[1], 0.0, 0.0, 0.0, RESAMPLE_ROWS
     )
-    total = ScoreSums.of(unlearnt.tables, codes)
+    return _learnt(unlearnt, codes, seconds, zone, np.random.default_rng(int(layout.id[:16], 16)))
+
+
+def learn_by_hour(
+    whole: CorrelationConstants,
+    layout: CellLayout,
+    strata: Strata,
+    coded: Callable[[Sequence[FeatureCells]], Codes],
+    seconds: FloatArray,
+    zone: tzinfo = timezone.utc,
+) -> CorrelationConstants | None:
+    """Measure the same with what the hour makes of each feature taken off.
+
+    Parameters
+    ----------
+    whole : CorrelationConstants
+        As :func:`learn_correlation` returns them: of the same features and scores.
+    layout, coded, seconds, zone
+        As for :func:`learn_correlation`.
+    strata : Strata
+        The hours of the reference.
+
+    Returns
+    -------
+    CorrelationConstants or None
+    """
+    members = [member for member in layout.features if member.name in whole.features]
+    known = np.flatnonzero(np.isfinite(seconds))
+    codes = coded(members)[:, known]
+    hours = HourMeans.of(strata, layout, whole.features, whole.tables)
+    unlearnt = replace(whole, days=0, natural={}, hours=hours)
+    return _learnt(unlearnt, codes, seconds[known], zone, np.random.default_rng(int(layout.id[:16], 16)))
+
+
+def _learnt(
+    unlearnt: CorrelationConstants, codes: Codes, seconds: FloatArray | None, zone: tzinfo, rng: np.random.Generator
+) -> CorrelationConstants | None:
+    """Return the constants of rows; None where these are too few, or a feature is constant."""
+    rows = codes.shape[1]
+    if rows < RESAMPLE_ROWS // 5:
+        return None
+    if rows > MOST_ROWS:
+        drawn = np.sort(rng.choice(rows, MOST_ROWS, replace=False))
+        codes, seconds = codes[:, drawn], None if seconds is None else seconds[drawn]
+    places = None if unlearnt.hours is None or seconds is None else unlearnt.hours.places(seconds)
+    # So that the order of the rows does not matter.
+    order = np.lexsort(codes if places is None else (*codes, places))
+    codes, seconds = codes[:, order], None if seconds is None else seconds[order]
+    those = _Rows(codes, None if places is None else places[order])
+    total = those.sums(unlearnt)
     correlation = total.correlation()
     if np.isnan(correlation).any():
         return None
-    mean, sd, skew = _moments(_resampled(unlearnt.tables, codes, fisher(correlation), rng))
-    learnt = CorrelationConstants(
-        unlearnt.features, scores, correlation.round(_DECIMALS), codes.shape[1],
-        _rounded(mean), _rounded(sd), _rounded(skew), RESAMPLE_ROWS,
+    mean, sd, skew = _moments(_resampled(unlearnt, those, fisher(correlation), rng))
+    learnt = replace(
+        unlearnt, correlation=correlation.round(_DECIMALS), rows=codes.shape[1], mean=_rounded(mean), sd=_rounded(sd),
+        skew=_rounded(skew),
     )  # fmt: skip
-    return learnt if seconds is None else _with_natural(learnt, codes, local_seconds(seconds, zone), total)
+    return learnt if seconds is None else _with_natural(learnt, those, local_seconds(seconds, zone), total)
+
+
+class _Rows(NamedTuple):
+    """Rows as their cells, and the strata that they belong to, where it matters."""
+
+    codes: Codes
+    places: IntArray | None
+
+    def take(self, which: NDArray[np.intp] | slice) -> _Rows:
+        """Return some of them."""
+        return _Rows(self.codes[:, which], None if self.places is None else self.places[which])
+
+    def sums(self, constants: CorrelationConstants) -> ScoreSums:
+        """Return the sums of their scores."""
+        return ScoreSums.of(constants, *self)
 
 
 def _largest_share(table: FloatArray, counts: IntArray) -> float:
@@ -137,14 +194,16 @@ def _rounded(value: float) -> float:
 # ── chance ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _resampled(tables: FloatArray, codes: Codes, reference: FloatArray, rng: np.random.Generator) -> FloatArray:
+def _resampled(
+    constants: CorrelationConstants, those: _Rows, reference: FloatArray, rng: np.random.Generator
+) -> FloatArray:
     """Return T of each resample."""
-    features, rows = codes.shape
+    features, rows = those.codes.shape
     first, second = pairs_of(features)
     found = []
     for _ in range(RESAMPLES // _BATCH):
         drawn = rng.integers(0, rows, (_BATCH, RESAMPLE_ROWS))
-        scores = scores_of(tables, codes[:, drawn.ravel()]).reshape(features, _BATCH, RESAMPLE_ROWS)
+        scores = constants.scores_of(*those.take(drawn.ravel())).reshape(features, _BATCH, RESAMPLE_ROWS)
         measured = fisher(correlations(np.swapaxes(scores, 0, 1))[:, first, second])
         # A feature that is constant in a resample says nothing.
         found.append(np.nansum((measured - reference) ** 2, axis=1))
@@ -160,12 +219,12 @@ def _moments(values: FloatArray) -> tuple[float, float, float]:
 
 
 def _with_natural(
-    constants: CorrelationConstants, codes: Codes, seconds: FloatArray, total: ScoreSums
+    constants: CorrelationConstants, those: _Rows, seconds: FloatArray, total: ScoreSums
 ) -> CorrelationConstants:
     """Return the constants with natural variation, if there are days enough to learn it from."""
     known = np.flatnonzero(np.isfinite(seconds))
     known = known[np.argsort(seconds[known], kind="stable")]
-    codes, seconds = codes[:, known], seconds[known]
+    those, seconds = those.take(known), seconds[known]
     days = len(np.unique(np.floor(seconds / _DAY)))
     if days < LEAST_DAYS:
         return constants
@@ -176,14 +235,14 @@ def _with_natural(
         # Monday is the first day of a week: the epoch began on a Thursday.
         since = seconds + (3 * _DAY if length > _DAY else 0.0)
         windows, left_out = np.floor(since / length), np.floor(since / max(length, _DAY))
-        weighted, weight = _variation(constants, codes, windows, left_out, total)
+        weighted, weight = _variation(constants, those, windows, left_out, total)
         if weight > 0.0:
             natural[label] = (_rounded(weighted), _rounded(weight))
     return replace(constants, days=days if natural else 0, natural=natural)
 
 
 def _variation(
-    constants: CorrelationConstants, codes: Codes, windows: FloatArray, left_out: FloatArray, total: ScoreSums
+    constants: CorrelationConstants, those: _Rows, windows: FloatArray, left_out: FloatArray, total: ScoreSums
 ) -> tuple[float, float]:
     """Return ``sum e / f²`` and ``sum 1 / f²`` over windows, each compared with the reference without its own day."""
     weighted = weight = 0.0
@@ -192,8 +251,8 @@ def _variation(
         if left_out[first] != day:
             day = left_out[first]
             begin, end = np.searchsorted(left_out, day, "left"), np.searchsorted(left_out, day, "right")
-            others = fisher((total - ScoreSums.of(constants.tables, codes[:, begin:end])).correlation())
-        squares = (fisher(ScoreSums.of(constants.tables, codes[:, first:last]).correlation()) - others) ** 2
+            others = fisher((total - those.take(slice(begin, end)).sums(constants)).correlation())
+        squares = (fisher(those.take(slice(first, last)).sums(constants).correlation()) - others) ** 2
         usable = int(np.isfinite(squares).sum())
         if usable:
             factor = constants.noise_factor(last - first)

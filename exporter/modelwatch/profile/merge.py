@@ -9,6 +9,7 @@ import numpy as np
 
 from modelwatch.exceptions import ProfileError
 from modelwatch.profile.build import row_warnings
+from modelwatch.profile.correlation import CorrelationConstants
 from modelwatch.profile.moments import QUANTILES, Moments
 from modelwatch.profile.natural import Natural
 from modelwatch.profile.reference import ReferenceProfile
@@ -46,13 +47,15 @@ def merge(one: ReferenceProfile, other: ReferenceProfile) -> ReferenceProfile:
         natural_days=_days(one, other, one.natural_days, other.natural_days),
         calibrated=one.calibrated or other.calibrated,
         # Correlations of both together can't be had from those of each; the reference with more rows knows them best.
-        correlation=max(
-            (p.correlation for p in (one, other) if p.correlation is not None),
-            key=lambda known: known.rows,
-            default=None,
-        ),
+        correlation=_larger(one.correlation, other.correlation),
+        correlation_by_hour=_larger(one.correlation_by_hour, other.correlation_by_hour),
         revision=one.revision + other.revision,
     )
+
+
+def _larger(one: CorrelationConstants | None, other: CorrelationConstants | None) -> CorrelationConstants | None:
+    known = [constants for constants in (one, other) if constants is not None]
+    return max(known, key=lambda constants: constants.rows, default=None)
 
 
 def _check(one: ReferenceProfile, other: ReferenceProfile) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from modelwatch.exceptions import ProfileError
 from modelwatch.profile.cells import CellAssigner
 from modelwatch.profile.contents import InMemory
+from modelwatch.profile.correlation import CorrelationConstants
 from modelwatch.profile.kinds import LeftOut, read_feature
 from modelwatch.profile.moments import QUANTILES, Moments
 from modelwatch.profile.reference import MIN_ROWS, ReferenceProfile
@@ -162,11 +163,16 @@ def _replaced(
         counts=np.concatenate([profile.counts[:begin], counts, profile.counts[end:]]),
         strata=strata,
         # How it goes together with the others now is not known.
-        correlation=None if profile.correlation is None else profile.correlation.without(name),
+        correlation=_without(profile.correlation, name),
+        correlation_by_hour=_without(profile.correlation_by_hour, name),
         moments=moments,
         options={**profile.options, "rebased": noted},
         revision=profile.revision + 1,
     )
+
+
+def _without(constants: CorrelationConstants | None, name: str) -> CorrelationConstants | None:
+    return None if constants is None else constants.without(name)
 
 
 def _noted(profile: ReferenceProfile) -> dict[str, Any]:

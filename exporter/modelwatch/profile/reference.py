@@ -84,6 +84,8 @@ class ReferenceProfile:
     """How many days it was learnt from."""
     correlation: CorrelationConstants | None = None
     """How features go together; None where fewer than two can be compared, or an older release built the profile."""
+    correlation_by_hour: CorrelationConstants | None = None
+    """The same, with what the hour makes of each feature taken off; None where there are no `strata`."""
 
     def __post_init__(self) -> None:
         self.counts.setflags(write=False)

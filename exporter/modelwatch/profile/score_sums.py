@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwatch.profile.correlation import correlations_from, pairs_of, scores_of
+from modelwatch.profile.correlation import CorrelationConstants, correlations_from, pairs_of
 from modelwatch.profile.normal_scores import Codes
-from modelwatch.records import FloatArray
+from modelwatch.records import FloatArray, IntArray
 
 __all__ = ["ScoreSums"]
 
@@ -31,9 +31,12 @@ class ScoreSums:
 
     Examples
     --------
-    >>> tables, codes = np.array([[-1.0, 0.0, 1.0], [2.0, 4.0, 6.0]]), np.array([[0, 1, 2, 2], [0, 1, 2, 1]])
-    >>> ScoreSums.of(tables, codes).correlation().round(3).tolist()
-    [0.853]
+    >>> from modelwatch.profile import ReferenceProfile
+    >>> a, b = np.random.default_rng(0).normal(size=(2, 5000))
+    >>> constants = ReferenceProfile.build({"a": a, "b": 0.6 * a + 0.8 * b}).correlation
+    >>> low, high = np.zeros((2, 50), dtype=np.uint8), np.full((2, 50), 19, dtype=np.uint8)
+    >>> ScoreSums.of(constants, np.hstack([low, high])).correlation().tolist()
+    [1.0]
     """
 
     n: float
@@ -41,12 +44,13 @@ class ScoreSums:
     products: FloatArray
 
     @classmethod
-    def of(cls, tables: FloatArray, codes: Codes) -> ScoreSums:
-        """Sum the scores of rows by their cells, a part at a time; see :func:`~.correlation.scores_of`."""
+    def of(cls, constants: CorrelationConstants, codes: Codes, places: IntArray | None = None) -> ScoreSums:
+        """Sum the scores of rows, a part at a time; arguments as of ``constants.scores_of``."""
         features = len(codes)
         sums, products = np.zeros(features), np.zeros((features, features))
         for first in range(0, codes.shape[1], _CHUNK):
-            scores = scores_of(tables, codes[:, first : first + _CHUNK])
+            part = slice(first, first + _CHUNK)
+            scores = constants.scores_of(codes[:, part], None if places is None else places[part])
             sums += scores.sum(axis=1)
             products += scores @ scores.T
         return cls(float(codes.shape[1]), sums, products)

@@ -14,11 +14,17 @@ import numpy as np
 
 from modelwatch.exceptions import ProfileError
 from modelwatch.profile.correlation import CorrelationConstants
-from modelwatch.profile.correlation_json import correlation_from_json, correlation_json
+from modelwatch.profile.correlation_json import (
+    by_hour_from_json,
+    by_hour_json,
+    correlation_from_json,
+    correlation_json,
+)
 from modelwatch.profile.kinds import TASKS
 from modelwatch.profile.moments import QUANTILES, Moments
 from modelwatch.profile.reference import ReferenceProfile
 from modelwatch.profile.serial_learnt import LearntReader, dump_natural, dump_strata
+from modelwatch.profile.strata import Strata
 from modelwatch.profile.values import MAX_TEXT, can_be_category
 from modelwatch.records import PREDICTION, PREDICTION_SCORE, PREDICTIONS, CellLayout, FeatureCells, IntArray
 
@@ -63,6 +69,8 @@ def dump(profile: ReferenceProfile) -> str:
         lines.append(f' "prediction_score": {score}')
     if profile.correlation is not None:
         lines.append(f' "correlation": {_text(correlation_json(profile.correlation))}')
+    if profile.correlation_by_hour is not None:
+        lines.append(f' "correlation_by_hour": {_text(by_hour_json(profile.correlation_by_hour))}')
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
@@ -149,6 +157,7 @@ class _Reader:
         given = [*doc["features"], *(doc[key] for key in answers)]
         learnt = LearntReader(self._source, layout, given)
         strata = learnt.strata(doc.get("strata"), rows)
+        together = self._correlation(doc, layout)
         natural = learnt.natural()
         return ReferenceProfile(
             layout=layout,
@@ -171,7 +180,8 @@ class _Reader:
             natural=natural,
             natural_days=learnt.days(doc.get("natural_days", 0), natural),
             calibrated=self._get(doc, "calibrated", bool),
-            correlation=self._correlation(doc, layout),
+            correlation=together,
+            correlation_by_hour=self._by_hour(doc, together, strata, layout),
             revision=self._whole(doc, "revision"),
         )
 
@@ -293,6 +303,22 @@ class _Reader:
             return None
         try:
             return correlation_from_json(doc["correlation"], layout)
+        except ValueError as error:
+            self._fail(str(error))
+
+    def _by_hour(
+        self,
+        doc: Mapping[str, Any],
+        together: CorrelationConstants | None,
+        strata: Strata | None,
+        layout: CellLayout,
+    ) -> CorrelationConstants | None:
+        if doc.get("correlation_by_hour") is None:
+            return None
+        if together is None or strata is None:
+            self._fail("correlation_by_hour is there without correlation, or without counts by hour")
+        try:
+            return by_hour_from_json(doc["correlation_by_hour"], together, strata, layout)
         except ValueError as error:
             self._fail(str(error))
 

@@ -30,12 +30,15 @@ class WindowRows:
     rows : int
     columns : dict of str to column
         Values by feature; features that no row has are left out.
+    times : ndarray, shape (rows,)
+        When each was, seconds since the epoch.
     repeats : float
         So many rows are worth one, as rows of one entity repeat it; 1 where nobody asked.
     """
 
     rows: int
     columns: dict[str, list[Any] | FloatArray]
+    times: FloatArray
     repeats: float = 1.0
 
     @property
@@ -93,7 +96,8 @@ def window_rows(
         if any(name in chunk.columns for chunk in chunks):
             column = _joined(name, chunks)
             columns[name] = column if kept is None else _picked(column, kept)
-    return WindowRows(min(total, most), columns, repeats)
+    times = np.concatenate([chunk.times for chunk in chunks]) if chunks else np.zeros(0)
+    return WindowRows(min(total, most), columns, times if kept is None else times[kept], repeats)
 
 
 def _joined(name: str, chunks: Sequence[RowChunk]) -> list[Any] | FloatArray:

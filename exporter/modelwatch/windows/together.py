@@ -74,9 +74,10 @@ class Together:
         places = np.where(np.isnan(times), 0, np.searchsorted(self._marks, times, side="right"))
         order = np.argsort(places, kind="stable")
         codes, places = codes_of(self._members, columns, len(times))[:, order], places[order]
+        hours = None if self.constants.hours is None else self.constants.hours.places(times[order])
         for place in np.unique(places[(places > 0) & (places < len(self._marks))]).tolist():
             first, last = np.searchsorted(places, (place, place + 1)).tolist()
-            found = ScoreSums.of(self.constants.tables, codes[:, first:last])
+            found = ScoreSums.of(self.constants, codes[:, first:last], None if hours is None else hours[first:last])
             self._n[place] += found.n
             self._sums[place] += found.sums
             self._products[place] += found.products
