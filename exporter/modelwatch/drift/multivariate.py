@@ -232,7 +232,7 @@ def measure(
     members = [profile.member(name) for name, is_kept in zip(constants.features, kept, strict=True) if is_kept]
     scores = scores_of(constants.tables[kept], codes_of(members, columns, n))
     if constants.hours is not None and seconds is not None:
-        scores -= constants.hours.only(np.array(kept)).means[constants.hours.places(seconds)].T
+        scores -= constants.hours.means[constants.hours.places(seconds)][:, kept].T
     return _compared(constants, np.flatnonzero(kept), correlations(scores), (window, n, repeats))
 
 

@@ -92,7 +92,7 @@ def by_hour_from_json(
     ValueError
         If it can't have been written by :func:`by_hour_json`; the message says what is wrong where.
     """
-    hours = HourMeans.of(strata, layout, whole.features, whole.tables)
+    hours = HourMeans(strata, layout, whole.features, whole.scores)
     return _filled(replace(whole, hours=hours), _object(value, "correlation_by_hour"), "correlation_by_hour")
 
 

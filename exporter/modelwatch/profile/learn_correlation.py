@@ -135,7 +135,7 @@ def learn_by_hour(
     members = [member for member in layout.features if member.name in whole.features]
     known = np.flatnonzero(np.isfinite(seconds))
     codes = coded(members)[:, known]
-    hours = HourMeans.of(strata, layout, whole.features, whole.tables)
+    hours = HourMeans(strata, layout, whole.features, whole.scores)
     unlearnt = replace(whole, days=0, natural={}, hours=hours)
     return _learnt(unlearnt, codes, seconds[known], zone, np.random.default_rng(int(layout.id[:16], 16)))
 
