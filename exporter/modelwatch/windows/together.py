@@ -47,7 +47,7 @@ class Together:
     >>> piece = np.arange(1000.0), {"a": a, "b": np.where(np.arange(1000) < 600, a + b, b)}
     >>> sums = Together(profile, profile.correlation, [0.0, 600.0, 1000.0], [piece])
     >>> [sums.between(*times).correlation().round(1).tolist() for times in ((0.0, 600.0), (600.0, 1000.0))]
-    [[0.7], [0.0]]
+    [[0.7], [0.1]]
     """
 
     def __init__(
